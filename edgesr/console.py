@@ -1,0 +1,99 @@
+"""What the user sees while a stage runs: Rich on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+T = TypeVar("T")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+_plain = False
+
+
+def configure(*, quiet: bool) -> None:
+    """Choose plain lines instead of bars, as is done anyway where stdout is no terminal."""
+    global _plain
+    _plain = quiet
+
+
+def is_plain() -> bool:
+    """Whether progress is printed as plain lines."""
+    return _plain or not out.is_terminal
+
+
+def say(text: str) -> None:
+    """Print one line for the user; Rich markup is not interpreted."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print one warning on stderr."""
+    err.print(f"warning: {text}", markup=False, style="yellow", soft_wrap=True)
+
+
+@dataclass
+class Bar:
+    """A running progress display. `advance` it, with text that says how things stand."""
+
+    title: str
+    total: int
+    every: float = 10.0
+    progress: Progress | None = None
+    task: TaskID | None = None
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+    printed: float = field(default_factory=time.monotonic)
+
+    def advance(self, n: int = 1, text: str = "") -> None:
+        """Say that `n` more units are done; `text` stands beside the bar."""
+        self.done += n
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, completed=self.done, text=text)
+            return
+        now = time.monotonic()
+        if now - self.printed >= self.every or (self.done == self.total and now - self.started > 2):
+            self.printed = now
+            left = (now - self.started) / self.done * (self.total - self.done)
+            parts = (self.title, f"{self.done}/{self.total}", text, f"{left:.0f} s left")
+            say(" ".join(part for part in parts if part))
+
+
+@contextmanager
+def bar(title: str, total: int) -> Iterator[Bar]:
+    """Show progress over `total` units: a Rich bar, or a plain line every ten seconds."""
+    if is_plain():
+        yield Bar(title, total)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=out, transient=True) as progress:
+        task = progress.add_task(title, total=total, text="")
+        yield Bar(title, total, progress=progress, task=task)
+
+
+def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:
+    """Iterate over `items` with a bar."""
+    with bar(title, total) as running:
+        for item in items:
+            yield item
+            running.advance()

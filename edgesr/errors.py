@@ -1,0 +1,48 @@
+"""What a user can get wrong: one message, one remedy, one exit code."""
+
+
+class EdgesrError(Exception):
+    """A fault that the user can mend. The CLI prints it without a traceback.
+
+    Args:
+        message: names the thing, the value it has and what was expected.
+        remedy: what to do about it; empty where the message says so already.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.remedy}" if self.remedy else self.message
+
+
+class RecipeError(EdgesrError):
+    """A recipe file that cannot be read, or values in it that are not allowed."""
+
+
+class DataError(EdgesrError):
+    """Photographs that are missing, unreadable or too small for what is asked."""
+
+
+class WeightsError(EdgesrError):
+    """Perceptual weights (VGG, AlexNet) that are missing or not what they claim to be."""
+
+
+class ModelError(EdgesrError):
+    """A model file that is missing, foreign, damaged or of another shape."""
+
+
+class TrainingError(EdgesrError):
+    """Training that cannot start or cannot go on, e.g. a loss that became NaN."""
+
+
+class ExportError(EdgesrError):
+    """A model that could not be exported as the contract asks."""
+
+
+class VerifyError(EdgesrError):
+    """A bundle that cannot be verified at all, e.g. an execution provider that is not there."""

@@ -1,0 +1,116 @@
+"""Students that do all their work at low resolution.
+
+    conv 3x3 > ReLU > depth x (conv 3x3 > ReLU) > conv 3x3 to 48 channels
+    > PixelShuffle(4), added to the nearest-neighbour enlargement of the input
+
+Each convolution may train with linear branches beside it; `RepConv.collapse` turns them into
+one 3x3 convolution that computes the same function (RepVGG, arXiv:2101.03697; ECBSR,
+10.1145/3474085.3475291).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgesr.recipe import Edge
+
+
+class RepConv(nn.Module):
+    """A 3x3 convolution, padding 1, with linear branches added to its output.
+
+    The branches: `expand`, a 1x1 convolution to twice the output's
+    width then a 3x3 one; `point`, a 1x1
+    one; `identity`, the input itself (only where the widths agree). The 1x1 convolutions have
+    no bias, so a border of zeros stays zero between the two and the collapse is exact there too.
+    """
+
+    def __init__(self, n_in: int, n_out: int, branches: Sequence[str]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(n_in, n_out, 3, padding=1)
+        self.identity = "identity" in branches and n_in == n_out
+        self.point = nn.Conv2d(n_in, n_out, 1, bias=False) if "point" in branches else None
+        self.expand: nn.Conv2d | None = None
+        self.squeeze: nn.Conv2d | None = None
+        if "expand" in branches:
+            self.expand = nn.Conv2d(n_in, 2 * n_out, 1, bias=False)
+            self.squeeze = nn.Conv2d(2 * n_out, n_out, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        if self.identity:
+            y = y + x
+        if self.point is not None:
+            y = y + self.point(x)
+        if self.expand is not None and self.squeeze is not None:
+            y = y + self.squeeze(self.expand(x))
+        return y
+
+    @torch.no_grad()
+    def collapse(self) -> nn.Conv2d:
+        """One 3x3 convolution with the same output; summed in float64."""
+        weight, bias = self.conv.weight.double(), _bias(self.conv)
+        if self.identity:
+            weight = weight + F.pad(torch.eye(weight.shape[0])[:, :, None, None], [1] * 4).to(
+                weight
+            )
+        if self.point is not None:
+            weight = weight + F.pad(self.point.weight.double(), [1] * 4)
+        if self.expand is not None and self.squeeze is not None:
+            # (out, mid, 3, 3) x (mid, in) -> (out, in, 3, 3)
+            inner = self.expand.weight.double()[:, :, 0, 0]
+            weight = weight + torch.einsum("omhw,mi->oihw", self.squeeze.weight.double(), inner)
+            bias = bias + _bias(self.squeeze)
+        conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1).to(self.conv.weight)
+        conv.weight.copy_(weight)
+        assert conv.bias is not None
+        conv.bias.copy_(bias)
+        return conv
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias.double()
+
+
+class EdgeStudent(nn.Module):
+    """Low-resolution student, x4.
+
+    Input (B, 3, H, W), RGB, nominally 0..1; output (B, 3, 4H, 4W) in the same range, not
+    clipped.
+    """
+
+    scale = 4
+
+    def __init__(self, spec: Edge | None = None) -> None:
+        super().__init__()
+        self.spec = spec or Edge()
+        c, branches = self.spec.channels, self.spec.branches
+        self.head = RepConv(3, c, branches)
+        self.body = nn.ModuleList(RepConv(c, c, branches) for _ in range(self.spec.depth))
+        self.tail = RepConv(c, 3 * self.scale**2, branches)
+        self.shuffle = nn.PixelShuffle(self.scale)
+
+    def with_features(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """The output, and the (B, channels, H, W) that enter the last convolution."""
+        features = F.relu(self.head(lr))
+        for conv in self.body:
+            features = F.relu(conv(features))
+        anchor = F.interpolate(lr, scale_factor=self.scale, mode="nearest")
+        return self.shuffle(self.tail(features)) + anchor, features
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.with_features(lr)[0]
+
+    @property
+    def halo(self) -> int:
+        """Radius of the receptive field in LR pixels."""
+        return self.spec.depth + 2
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The parts that cost is stated for; the up-sampler is a reordering and has none."""
+        return {"head": self.head, "body": self.body, "tail": self.tail}

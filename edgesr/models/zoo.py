@@ -1,0 +1,166 @@
+"""A recipe's model table -> a network; a file, ours or a stranger's -> a network and its facts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from edgesr.errors import ModelError
+from edgesr.models.edge import EdgeStudent
+from edgesr.models.srgan import Generator
+from edgesr.recipe import Edge, Model, Srgan
+from edgesr.workspace import atomic, sha256
+
+Student = Generator | EdgeStudent
+SPEC: TypeAdapter[Srgan | Edge] = TypeAdapter(Model)
+
+
+@dataclass(frozen=True)
+class SRModel:
+    """A network that enlarges by `scale`, and where it came from.
+
+    Attributes:
+        module: in eval mode; (B, 3, H, W) RGB 0..1 -> (B, 3, scale * H, scale * W).
+        spec: the table that builds it; None for a foreign architecture.
+        architecture: a name for people, e.g. "SRGAN N=4" or "CRAFT".
+        path: the file that it was read from.
+        sha256: that file's.
+        licence: of the weights; "unknown" where the file does not say.
+    """
+
+    module: nn.Module
+    spec: Srgan | Edge | None
+    architecture: str
+    path: Path
+    sha256: str
+    licence: str
+    scale: int = 4
+
+
+def build(spec: Srgan | Edge) -> Student:
+    """The network of `spec` with fresh weights, in training mode."""
+    return Generator(spec) if isinstance(spec, Srgan) else EdgeStudent(spec)
+
+
+def describe(spec: Srgan | Edge) -> str:
+    """A name for people: "SRGAN N=4", "edge 32x8"."""
+    if isinstance(spec, Srgan):
+        return f"SRGAN N={spec.blocks}"
+    return f"edge {spec.channels}x{spec.depth}"
+
+
+def save(module: Student, path: Path, *, licence: str, **facts: str) -> None:
+    """Write weights and spec as safetensors, atomically; `load` reads them back."""
+    metadata = {"edgesr": module.spec.model_dump_json(), "licence": licence, **facts}
+    weights = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    with atomic(path) as temporary:
+        save_file(weights, temporary, metadata)
+
+
+def load(path: Path) -> SRModel:
+    """Read an edgesr model, or any x4 RGB model file that spandrel opens.
+
+    Nothing is unpickled beyond tensors: safetensors, or `torch.load(weights_only=True)`.
+
+    Raises:
+        ModelError: no such file, a file that is damaged or not safe to open, an architecture that
+            nobody knows, weights of another shape, or a scale other than 4.
+    """
+    if not path.is_file():
+        raise ModelError(
+            f"model {path} does not exist",
+            "Train one (edgesr train recipes/teacher.toml) or name a model file, "
+            "e.g. --set teacher.path=FILE.",
+        )
+    weights, metadata = _read(path)
+    spec = _spec(path, metadata)
+    if spec is None:
+        return _foreign(path, weights)
+    module = build(spec)
+    # Files from elsewhere may leave out the step counter of batch normalisation.
+    counters = {k: v for k, v in module.state_dict().items() if k.endswith("num_batches_tracked")}
+    try:
+        module.load_state_dict(counters | weights, strict=True)
+    except RuntimeError as error:
+        raise ModelError(f"model {path} does not fit {describe(spec)}: {error}") from None
+    licence = metadata.get("licence", "unknown")
+    return SRModel(module.eval(), spec, describe(spec), path, sha256(path), licence)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file or a torch checkpoint."""
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        return torch.load(path, map_location="cpu", weights_only=True), {}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"model {path} is damaged: {error}") from None
+    except Exception as error:  # torch.load raises whatever the damage leads to
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"model {path} cannot be opened safely (weights_only=True): {reason}",
+            "Convert it to safetensors where you trust it.",
+        ) from None
+
+
+def _spec(path: Path, metadata: dict[str, str]) -> Srgan | Edge | None:
+    """The spec that the metadata states, if any."""
+    try:
+        if "edgesr" in metadata:
+            return SPEC.validate_json(metadata["edgesr"])
+        if metadata.get("architecture") == "SRGAN generator, x4":
+            return Srgan(
+                blocks=int(metadata["blocks"]),
+                channels=int(metadata["channels"]),
+                prelu="channel" if "per channel" in metadata["activation"] else "layer",
+                output="tanh" if "tanh" in metadata["output"] else "linear",
+                bn_eps=float(metadata["bn_eps"]),
+            )
+    except (ValidationError, KeyError, ValueError) as error:
+        raise ModelError(
+            f"model {path}: its metadata describe no model: {json.dumps(metadata)}", str(error)
+        ) from None
+    return None
+
+
+class Foreign(nn.Module):
+    """A spandrel model behind the same call as ours, any size, any batch."""
+
+    def __init__(self, descriptor: Any) -> None:
+        super().__init__()
+        self.model: nn.Module = descriptor.model
+        self._descriptor = descriptor
+
+    def forward(self, lr: Tensor) -> Tensor:
+        # spandrel pads to the size that the architecture asks for, one image at a time.
+        return torch.cat([self._descriptor(image) for image in torch.split(lr, 1)])
+
+
+def _foreign(path: Path, weights: dict[str, Tensor]) -> SRModel:
+    import spandrel
+
+    try:
+        descriptor = spandrel.ModelLoader().load_from_state_dict(weights)
+    except Exception as error:  # an unknown architecture fails in as many ways as there are
+        raise ModelError(
+            f"model {path}: neither edgesr's nor any architecture that spandrel knows ({error})",
+            "Give a model that edgesr trained, or one that spandrel opens.",
+        ) from None
+    name = descriptor.architecture.name
+    shape = (descriptor.scale, descriptor.input_channels, descriptor.output_channels)
+    if not isinstance(descriptor, spandrel.ImageModelDescriptor) or shape != (4, 3, 3):
+        raise ModelError(
+            f"model {path}: {name}, x{shape[0]}, {shape[1]} -> {shape[2]} channels",
+            "edgesr needs an x4 RGB model.",
+        )
+    module = Foreign(descriptor).eval().requires_grad_(False)
+    return SRModel(module, None, str(name), path, sha256(path), "unknown")

@@ -1,0 +1,300 @@
+"""The types of a recipe. Every default of edgesr lives here and nowhere else.
+
+Reading and writing the TOML file is the business of `edgesr.recipe_io`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+SIZE = r"^[1-9][0-9]*x[1-9][0-9]*$"
+
+Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Table(BaseModel):
+    """A table of a recipe: unknown keys refused, values of exactly the named type."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+class Srgan(Table):
+    """The SRGAN generator of Ledig et al., x4, with `blocks` residual blocks."""
+
+    arch: Literal["srgan"] = "srgan"
+    blocks: Count = 4
+    """Residual blocks: 16 in the paper's teacher, 4 in its student."""
+    channels: Count = 64
+    """Feature channels of every layer but the last."""
+    prelu: Literal["layer", "channel"] = "layer"
+    """One PReLU slope per layer (the paper's size follows from this) or one per channel."""
+    output: Literal["linear", "tanh"] = "linear"
+    """`linear`: the last convolution is the image; `tanh`: (tanh(x) + 1) / 2."""
+    bn_eps: Annotated[float, Field(gt=0)] = 1e-5
+    """Epsilon of batch normalisation."""
+
+
+class Edge(Table):
+    """A student that stays at low resolution until its last operation, x4."""
+
+    arch: Literal["edge"] = "edge"
+    channels: Count = 32
+    """Width of every 3x3 convolution."""
+    depth: Count = 8
+    """3x3 convolutions of `channels` -> `channels` between the first and the last one."""
+    branches: list[Literal["expand", "point", "identity"]] = []
+    """Branches that train beside each 3x3 convolution and collapse into it at export:
+    `expand` is a 1x1 convolution to twice the width and a 3x3 one, `point` a 1x1 one."""
+
+
+Model = Annotated[Srgan | Edge, Field(discriminator="arch")]
+
+
+class Teacher(Table):
+    """The network that the student learns from. It is only read, never trained."""
+
+    path: str = "runs/teacher/model.safetensors"
+    """A model that edgesr trained, or any model file that spandrel opens, x4."""
+    name: Annotated[str, Field(pattern=NAME)] = "teacher"
+    """Its bundle is `exports/<name>`."""
+
+
+class Data(Table):
+    """The photographs."""
+
+    photos: str = "embedded"
+    """A folder of images, a folder in DIV2K's layout, or `embedded` for the ones that the
+    scikit-image package carries."""
+    validation: Count = 4
+    """How many images of a plain folder are held out. DIV2K's layout and the embedded
+    photographs bring a validation split of their own."""
+
+
+class Optimisation(Table):
+    """Adam and its schedule, for one stage."""
+
+    steps: Count = 400_000
+    """Optimiser steps of the stage."""
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    """Learning rate at the start (paper: 2e-4)."""
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    """How the learning rate falls: by `decay` every `decay_every` steps, or as half a cosine."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Factor of the step schedule (paper: 0.1)."""
+    decay_every: Count = 200_000
+    """Steps between two decays of the step schedule (paper: every 2000 epochs)."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Adam's beta1 (paper: 0.9)."""
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Adam's beta2."""
+    grad_clip: Weight = 0.0
+    """Largest norm of the gradient; 0 leaves it as it is."""
+
+
+class Training(Optimisation):
+    """The pixel stage, and what both stages share."""
+
+    batch: Count = 16
+    """Patches per step, over all devices."""
+    patch: Annotated[int, Field(ge=16, multiple_of=4)] = 96
+    """Side of a square HR patch in pixels (paper: 96, so 24 at LR)."""
+    init: str = "random"
+    """Where the student starts: `random`, `teacher` (head, tail and evenly spaced blocks of
+    the teacher) or the path of an edgesr model."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the moving average of the weights that is validated and shipped; 0 for none."""
+    validate_every: Count = 5_000
+    """Steps between two validations; each writes a sample picture."""
+    checkpoint_every: Count = 5_000
+    """Steps between two checkpoints."""
+    log_every: Count = 100
+    """Steps between two lines of the log."""
+    precision: Literal["fp32", "bf16-mixed"] = "fp32"
+    """Arithmetic of the training step."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes a GPU where there is one."""
+    devices: Count = 1
+    """How many devices share the batch (DDP)."""
+    tensorboard: bool = False
+    """Also write TensorBoard events; needs the package tensorboard."""
+
+    @model_validator(mode="after")
+    def batch_divides(self) -> Self:
+        if self.batch % self.devices:
+            raise ValueError(f"batch {self.batch} cannot be shared by {self.devices} devices")
+        return self
+
+
+Target = Literal["hr", "teacher", "both"]
+
+
+class Losses(Table):
+    """Weights of the terms of the generator's loss; 0 leaves a term out."""
+
+    l1: Weight = 1.0
+    """Eq. 5: mean |SR - HR|."""
+    vgg: Weight = 0.0
+    """Eq. 4, delta_c of eq. 6: mean squared difference of VGG features."""
+    vgg_network: Literal["vgg19", "vgg16"] = "vgg19"
+    """`vgg19` takes conv5_4 before its activation as SRGAN does. `vgg16` takes conv5_3, and
+    shares one forward pass with LPIPS where that uses VGG16 too."""
+    adversarial: Weight = 0.0
+    """Eq. 7, its weight in eq. 3: -log D(SR)."""
+    lpips: Weight = 0.0
+    """Eq. 8, delta_lpips of eq. 1: LPIPS distance."""
+    lpips_network: Literal["vgg16", "alexnet"] = "vgg16"
+    """Backbone of LPIPS."""
+    lpips_against: Target = "hr"
+    """What LPIPS compares with: the paper's equation 8 says the ground truth (`hr`), its text
+    says distillation (`teacher`)."""
+    teacher_l1: Weight = 0.0
+    """Mean |SR - teacher's SR|."""
+    feature_affinity: Weight = 0.0
+    """FAKD: mean |difference| of the spatial affinity matrices of student and teacher."""
+    frequency: Weight = 0.0
+    """Mean |difference| of the 2-D Fourier transforms."""
+    frequency_against: Target = "teacher"
+    """What the frequency term compares with."""
+
+
+class GanLosses(Losses):
+    """The paper's weights, equations 1, 3 and 6."""
+
+    vgg: Weight = 6e-3
+    """delta_c of eq. 6."""
+    adversarial: Weight = 1e-3
+    """Weight of eq. 7 in eq. 3."""
+    lpips: Weight = 1e-6
+    """delta_lpips of eq. 1."""
+
+
+class Gan(Optimisation):
+    """The GAN stage, warm-started from the pixel stage."""
+
+    steps: Count = 200_000
+    """Optimiser steps of the stage."""
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+    """Learning rate of the generator at the start."""
+    discriminator_lr: Annotated[float, Field(gt=0)] = 1e-4
+    """Learning rate of the discriminator at the start."""
+    losses: GanLosses = GanLosses()
+    """Weights of the loss terms in this stage."""
+
+
+class Weights(Table):
+    """Where perceptual weights are looked for."""
+
+    folder: str = ""
+    """A folder with the weight files; looked at before `EDGESR_WEIGHTS` and the caches."""
+
+
+class Export(Table):
+    """How ONNX files are written."""
+
+    opset: Annotated[int, Field(ge=13, le=23)] = 17
+    """Version of ONNX's default operator set."""
+
+
+class Verify(Table):
+    """How a bundle is measured."""
+
+    size: Annotated[str, Field(pattern=SIZE)] = "128x128"
+    """LR width x height at which latency and cost are stated."""
+    threads: Count = 2
+    """Threads of ONNX Runtime's CPU provider."""
+    runs: Annotated[int, Field(ge=5)] = 20
+    """Timed runs after the warm-up."""
+
+
+class Gates(Table):
+    """What a bundle must keep to ship. A gate that is left out is not asked."""
+
+    max_mb: Annotated[float, Field(gt=0)] | None = None
+    """Size of model.onnx in MB (10^6 bytes)."""
+    max_abs_diff: Annotated[float, Field(gt=0)] | None = 1e-4
+    """Largest |PyTorch - ONNX Runtime| over the parity grid, values in 0..1."""
+    max_pixels_changed: Fraction | None = 0.001
+    """Largest share of 8-bit values that differ over any case of the parity grid."""
+    p95_ms: Annotated[float, Field(gt=0)] | None = None
+    """95th percentile of the latency in ms at `verify.size`."""
+    min_psnr_db: float | None = None
+    """PSNR on Y over the photographs that verify was given (the embedded held-out one)."""
+    min_gain_over_bicubic_db: float | None = None
+    """The same PSNR less bicubic's."""
+    min_reduction_percent: float | None = None
+    """Parameters saved against the teacher, in percent."""
+
+
+class Recipe(Table):
+    """Everything that a run needs to be repeated."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    """Names the run `runs/<name>` and the bundle `exports/<name>`."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of initialisation, crops and noise."""
+    licence: str = "Apache-2.0"
+    """Licence of the trained weights, written into the ONNX file."""
+    model: Model
+    """The network that is trained."""
+    teacher: Teacher | None = None
+    """Needed by `edgesr distill`."""
+    data: Data = Data()
+    """The photographs."""
+    weights: Weights = Weights()
+    """Where perceptual weights are looked for."""
+    training: Training = Training()
+    """The pixel stage."""
+    losses: Losses = Losses()
+    """Weights of the loss terms in the pixel stage."""
+    gan: Gan | None = None
+    """The GAN stage; left out, training ends with the pixel stage."""
+    export: Export = Export()
+    """How ONNX files are written."""
+    verify: Verify = Verify()
+    """How a bundle is measured."""
+    gates: Gates = Gates()
+    """What a bundle must keep to ship."""
+
+    @model_validator(mode="after")
+    def terms_have_what_they_need(self) -> Self:
+        faults = []
+        if self.losses.adversarial:
+            faults.append("losses.adversarial needs a discriminator: put it under [gan.losses]")
+        if self.teacher is None:
+            stages = {"losses": self.losses} | ({"gan.losses": self.gan.losses} if self.gan else {})
+            for table, losses in stages.items():
+                faults += [f"{table}.{key} needs a [teacher]" for key in teacher_terms(losses)]
+            if self.training.init == "teacher":
+                faults.append('training.init = "teacher" needs a [teacher]')
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def teacher_terms(losses: Losses) -> list[str]:
+    """The keys of `losses` that ask for a teacher and have a non-zero weight."""
+    asks = {
+        "teacher_l1": losses.teacher_l1,
+        "feature_affinity": losses.feature_affinity,
+        "lpips_against": losses.lpips if losses.lpips_against != "hr" else 0.0,
+        "frequency_against": losses.frequency if losses.frequency_against != "hr" else 0.0,
+    }
+    return [key for key, weight in asks.items() if weight]
+
+
+def parse_size(size: str) -> tuple[int, int]:
+    """`"320x180"` as (width, height) in pixels."""
+    width, height = size.split("x")
+    return int(width), int(height)

@@ -1,0 +1,122 @@
+"""Where runs, exports and caches live, and how files get there: whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgesr.errors import EdgesrError
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with `runs/` and `exports/` in it.
+
+    Attributes:
+        root: the folder; the current one unless told otherwise.
+    """
+
+    root: Path = field(default_factory=Path.cwd)
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
+
+    def run(self, name: str) -> Path:
+        return self.runs / name
+
+    def bundle(self, name: str) -> Path:
+        return self.exports / name
+
+    def mark_latest(self, name: str) -> None:
+        """Remember `name` as the run that `edgesr export` takes when none is named."""
+        write_text(self.runs / "latest", name + "\n")
+
+    def find_run(self, name: str | None = None) -> Path:
+        """The folder of run `name`, or of the latest run.
+
+        Raises:
+            EdgesrError: there is no such run, or no run at all.
+        """
+        if name is None:
+            marker = self.runs / "latest"
+            if not marker.is_file():
+                raise EdgesrError(
+                    f"no run in {self.runs}", "Train one: edgesr distill recipes/n4.toml --small"
+                )
+            name = marker.read_text().strip()
+        folder = Path(name) if (Path(name) / "run.json").is_file() else self.run(name)
+        if not (folder / "run.json").is_file():
+            finished = sorted(p.parent.name for p in self.runs.glob("*/run.json"))
+            raise EdgesrError(
+                f"run '{name}' has no finished model in {folder}",
+                f"Finished runs: {', '.join(finished) or 'none'}.",
+            )
+        return folder
+
+
+def cache_dir() -> Path:
+    """The folder for decoded photographs and fetched weights (`EDGESR_CACHE`, else the user's)."""
+    if named := os.environ.get("EDGESR_CACHE"):
+        return Path(named)
+    import pooch
+
+    return Path(pooch.os_cache("edgesr"))
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that replaces it when the block ends well.
+
+    Whatever interrupts the block, `path` holds either its old content or all of the new.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 atomically, making the folder where it is missing."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` atomically, making the folder where it is missing."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write `data` as indented JSON atomically; NaN and infinity are refused."""
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
