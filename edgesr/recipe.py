@@ -67,8 +67,6 @@ class Teacher(Table):
 
     path: str = "runs/teacher/model.safetensors"
     """A model that edgesr trained, or any model file that spandrel opens, x4."""
-    name: Annotated[str, Field(pattern=NAME)] = "teacher"
-    """Its bundle is `exports/<name>`."""
 
 
 class Data(Table):
@@ -270,10 +268,13 @@ class Recipe(Table):
     @model_validator(mode="after")
     def terms_have_what_they_need(self) -> Self:
         faults = []
+        stages = {"losses": self.losses} | ({"gan.losses": self.gan.losses} if self.gan else {})
+        for table, losses in stages.items():
+            if losses.lpips and losses.lpips_network == "alexnet" and self.training.patch < 32:
+                faults.append(f"{table}.lpips with AlexNet needs training.patch >= 32")
         if self.losses.adversarial:
             faults.append("losses.adversarial needs a discriminator: put it under [gan.losses]")
         if self.teacher is None:
-            stages = {"losses": self.losses} | ({"gan.losses": self.gan.losses} if self.gan else {})
             for table, losses in stages.items():
                 faults += [f"{table}.{key} needs a [teacher]" for key in teacher_terms(losses)]
             if self.training.init == "teacher":

@@ -98,6 +98,26 @@ def dumps(recipe: Recipe) -> str:
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
 
 
+def loads(text: str) -> Recipe:
+    """The inverse of `dumps`."""
+    return Recipe.model_validate(tomllib.loads(text))
+
+
+def difference(one: Recipe, other: Recipe) -> list[str]:
+    """The keys, dotted, whose values differ between two recipes."""
+    ours, theirs = _flat(one.model_dump()), _flat(other.model_dump())
+    return sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+
+
+def _flat(raw: Raw, prefix: str = "") -> Raw:
+    flat: Raw = {}
+    for key, value in raw.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat
+
+
 def describe(error: ErrorDetails) -> str:
     """One fault in one line: the key, its value, what is allowed, the nearest key."""
     places = [part for part in error["loc"] if part not in ("srgan", "edge")]

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class Workspace:
         root: the folder; the current one unless told otherwise.
     """
 
-    root: Path = field(default_factory=Path.cwd)
+    root: Path = Path()
 
     @property
     def runs(self) -> Path:

@@ -57,6 +57,11 @@ def describe(spec: Srgan | Edge) -> str:
     return f"edge {spec.channels}x{spec.depth}"
 
 
+def label(path: Path) -> str:
+    """What a model file is called: its stem, or its folder's name for a run's or a bundle's."""
+    return path.resolve().parent.name if path.stem in ("model", "weights") else path.stem
+
+
 def save(module: Student, path: Path, *, licence: str, **facts: str) -> None:
     """Write weights and spec as safetensors, atomically; `load` reads them back."""
     metadata = {"edgesr": module.spec.model_dump_json(), "licence": licence, **facts}

@@ -1,0 +1,35 @@
+# make demo    the whole chain on embedded photographs, in a few minutes
+# make test    the tests
+# make check   format, lint, types
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format docs clean
+
+demo: .venv/ready
+	$(BIN)/edgesr demo
+
+test: .venv/ready
+	$(BIN)/pytest
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .venv/ready
+	$(BIN)/python docs/recipe_reference.py
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "edgesr needs Python 3.11 or newer"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv runs exports/demo-* .pytest_cache .mypy_cache .ruff_cache

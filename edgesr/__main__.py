@@ -1,0 +1,5 @@
+"""`python -m edgesr`, which is what torchrun starts."""
+
+from edgesr.cli import main
+
+main()

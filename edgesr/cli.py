@@ -1,0 +1,278 @@
+"""The command line: parse, call one stage, print. No logic lives here.
+
+    edgesr distill recipes/n4.toml && edgesr export --onnx && edgesr verify
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesr import __version__, console, recipe_io
+from edgesr.errors import EdgesrError
+from edgesr.recipe import Recipe
+from edgesr.workspace import Workspace, write_json, write_text
+
+app = typer.Typer(
+    name="edgesr",
+    help="Distil super-resolution networks, export them to ONNX, prove what ships.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
+app.add_typer(recipe_app, name="recipe")
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file, see recipes/.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.steps=2000."),
+]
+Small = Annotated[bool, typer.Option("--small", help="Apply the recipe's [small] table.")]
+Photos = Annotated[
+    str | None, typer.Option("--data", metavar="DIR", help="Photographs: data.photos.")
+]
+TeacherPath = Annotated[
+    str | None, typer.Option("--teacher", metavar="FILE", help="The teacher: teacher.path.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Delete an earlier run of this name.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of bars.")]
+
+
+def main() -> None:
+    """Run the command line; faults of the user's end in one message and an exit code."""
+    try:
+        app()
+    except EdgesrError as error:
+        console.err.print(f"error: {error.message}", style="red", markup=False, soft_wrap=True)
+        if error.remedy:
+            console.err.print(error.remedy, markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.say(f"edgesr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Distil super-resolution networks, export them to ONNX, prove what ships."""
+
+
+def _recipe(
+    path: Path,
+    overrides: list[str] | None,
+    small: bool,
+    photos: str | None = None,
+    teacher: str | None = None,
+) -> Recipe:
+    changes = [f"data.photos={photos}"] if photos else []
+    changes += [f"teacher.path={teacher}"] if teacher else []
+    return recipe_io.load(path, overrides=[*changes, *(overrides or [])], small=small)
+
+
+@app.command()
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    small: Small = False,
+    data: Photos = None,
+    resume: Resume = False,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network without a teacher, e.g. the teacher itself."""
+    from edgesr.training import stage
+
+    console.configure(quiet=quiet)
+    resolved = _recipe(recipe, overrides, small, data)
+    stage.train(resolved, Workspace(), resume=resume, fresh=fresh)
+
+
+@app.command()
+def distill(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    small: Small = False,
+    data: Photos = None,
+    teacher: TeacherPath = None,
+    resume: Resume = False,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a student from its teacher."""
+    from edgesr.training import stage
+
+    console.configure(quiet=quiet)
+    resolved = _recipe(recipe, overrides, small, data, teacher)
+    stage.distill(resolved, Workspace(), resume=resume, fresh=fresh)
+
+
+@app.command()
+def export(
+    name: Annotated[str | None, typer.Argument(help="A run; the latest unless named.")] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx.")] = False,
+) -> None:
+    """Export a run's student and its teacher as bundles in exports/."""
+    if not onnx:
+        raise EdgesrError("no format to export to", "Give one: edgesr export --onnx")
+    from edgesr.deploy import bundle
+
+    workspace = Workspace()
+    for folder in bundle.export(workspace.find_run(name), workspace):
+        size = (folder / "model.onnx").stat().st_size
+        console.say(f"exports/{folder.name}/model.onnx  {size / 1e6:.2f} MB")
+
+
+@app.command()
+def verify(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="A bundle's folder; all of exports/ unless named.")
+    ] = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(help="cpu or cuda; asked for, it must really run. May be repeated."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Photographs to measure quality on.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare bundles with PyTorch, time them, count their cost, check their gates."""
+    from edgesr.verify import present, stage
+
+    console.configure(quiet=quiet)
+    failed = []
+    for folder in [bundle] if bundle else stage.bundles(Workspace().exports):
+        evidence = stage.verify(folder, providers=provider, data=data)
+        present.print_evidence(evidence)
+        if not evidence["passed"]:
+            failed.append(folder.name)
+    if failed:
+        console.say(f"falls short: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A bundle, an ONNX file, a run or a checkpoint.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="HR images, e.g. Set5.")],
+    weights: Annotated[str, typer.Option(metavar="DIR", help="Folder of LPIPS weights.")] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Also write a .json or .csv file."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """PSNR, SSIM and LPIPS on a folder of images, with bicubic as the control."""
+    from edgesr.quality import evaluate as quality
+
+    console.configure(quiet=quiet)
+    result = quality.evaluate_model(model, data, weights)
+    console.out.print(quality.table(result))
+    console.say(quality.PROTOCOL)
+    if output is not None:
+        if output.suffix == ".csv":
+            write_text(output, result.csv())
+        else:
+            write_json(output, result.as_dict())
+
+
+@app.command()
+def upscale(
+    model: Annotated[Path, typer.Argument(help="A bundle or an ONNX file of edgesr.")],
+    source: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="An image, or a folder.")],
+    provider: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    tile: Annotated[int, typer.Option(help="Side of a tile in LR pixels.")] = 256,
+    quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
+    quiet: Quiet = False,
+) -> None:
+    """Enlarge images four times, tile by tile."""
+    from edgesr import upscale as upscaling
+
+    console.configure(quiet=quiet)
+    upscaler = upscaling.Upscaler(model, threads=threads, provider=provider, tile=tile)
+    if not source.is_dir():
+        upscaling.upscale_file(upscaler, source, output, quality=quality)
+        console.say(f"{output}")
+        return
+    summary = upscaling.upscale_folder(upscaler, source, output, quality=quality)
+    console.say(f"{output}: {summary.done} images")
+    for path, reason in summary.failed.items():
+        console.warn(f"{path}: {reason}")
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="A bundle's folder; the latest run's unless named.")
+    ] = None,
+) -> None:
+    """Write exports/<name>/report.html, one page that needs no network."""
+    from edgesr.report import stage
+
+    workspace = Workspace()
+    folder = bundle or workspace.bundle(workspace.find_run().name)
+    console.say(f"{stage.report(folder, folder.resolve().parent)}")
+
+
+@app.command()
+def weights(
+    fetch: Annotated[bool, typer.Option("--fetch", help="Get what is missing.")] = False,
+    folder: Annotated[str, typer.Option(metavar="DIR", help="Look here first.")] = "",
+) -> None:
+    """Show the perceptual weights that losses and LPIPS need, and where they were found."""
+    from edgesr import weights as perceptual
+
+    if fetch:
+        perceptual.fetch_missing(folder)
+    console.out.print(perceptual.table(perceptual.status(folder)))
+
+
+@app.command()
+def doctor() -> None:
+    """Show what this machine can do: devices, execution providers, weights, versions."""
+    from edgesr import doctor as checks
+
+    console.out.print(checks.table())
+
+
+@app.command()
+def demo(quiet: Quiet = False) -> None:
+    """Run the whole chain on the embedded photographs in a few minutes."""
+    from edgesr import demo as chain
+
+    console.configure(quiet=quiet)
+    chain.run(Workspace())
+
+
+@recipe_app.command("show")
+def recipe_show(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    small: Small = False,
+    data: Photos = None,
+    teacher: TeacherPath = None,
+) -> None:
+    """Print a recipe with every default written out."""
+    console.say(recipe_io.dumps(_recipe(recipe, overrides, small, data, teacher)).rstrip())
+
+
+@recipe_app.command("schema")
+def recipe_schema() -> None:
+    """Print the JSON schema of recipes."""
+    console.out.print_json(data=Recipe.model_json_schema())

@@ -1,0 +1,74 @@
+"""Bicubic reduction and enlargement as the field measures it: MATLAB's imresize.
+
+MATLAB takes the cubic kernel with a = -0.5, widens it by the factor of a reduction and mirrors the
+image at its border. `torch.nn.functional.interpolate(mode="bicubic", antialias=True)` has the same
+kernel but cuts it off at the border, so the image is mirrored here first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from edgesr.errors import DataError
+
+# The kernel reaches two LR pixels to each side of an output pixel, less than three from its edge.
+BORDER = 3
+
+
+def bicubic_down(hr: Tensor, scale: int = 4) -> Tensor:
+    """Reduce float (B, C, H, W) to (B, C, H / scale, W / scale), of any value range, not clipped.
+
+    Raises:
+        DataError: H or W is not a multiple of `scale`, or there is no pixel.
+    """
+    height, width = hr.shape[-2:]
+    if height % scale or width % scale or not height or not width:
+        raise DataError(
+            f"an image of {width} x {height} pixels cannot be reduced {scale} times",
+            f"Crop it to multiples of {scale} (crop_to_multiple).",
+        )
+    padded = _mirror(hr, BORDER * scale)
+    size = [side // scale for side in padded.shape[-2:]]
+    small = interpolate(padded, size, mode="bicubic", antialias=True)
+    return small[..., BORDER:-BORDER, BORDER:-BORDER]
+
+
+def bicubic_up(lr: Tensor, scale: int = 4) -> Tensor:
+    """Enlarge float (B, C, H, W) to (B, C, scale * H, scale * W); any value range, not clipped."""
+    # Without antialias torch takes another kernel, a = -0.75.
+    large = interpolate(_mirror(lr, BORDER), scale_factor=scale, mode="bicubic", antialias=True)
+    cut = BORDER * scale
+    return large[..., cut:-cut, cut:-cut]
+
+
+def _mirror(image: Tensor, border: int) -> Tensor:
+    """Pad H and W on both sides as a mirror that repeats the edge, over and over if need be."""
+    for axis in (-2, -1):
+        size = image.shape[axis]
+        at = torch.arange(-border, size + border, device=image.device) % (2 * size)
+        image = image.index_select(axis, torch.minimum(at, 2 * size - 1 - at))
+    return image
+
+
+def quantise(x: Tensor) -> Tensor:
+    """Clip to 0..1 and round to 8-bit steps, a half upwards; float in, float out."""
+    return torch.floor(x.clamp(0, 1) * 255 + 0.5) / 255
+
+
+def crop_to_multiple(array: NDArray[np.uint8], multiple: int = 4) -> NDArray[np.uint8]:
+    """Cut (H, W, ...) at the bottom and the right to multiples of `multiple`; a view.
+
+    Raises:
+        DataError: nothing would be left.
+    """
+    height, width = (side - side % multiple for side in array.shape[:2])
+    if not height or not width:
+        raise DataError(
+            f"an image of {array.shape[1]} x {array.shape[0]} pixels is smaller than {multiple} x "
+            f"{multiple}"
+        )
+    return array[:height, :width]

@@ -1,0 +1,241 @@
+"""Training patches: photographs decoded once into a file of bytes, cropped and turned at random."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import PIL
+import torch
+from torch import Tensor
+
+from edgesr import console
+from edgesr.data import photos
+from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise
+from edgesr.errors import DataError
+from edgesr.workspace import atomic, cache_dir, sha256, write_json
+
+FORMAT = 1
+SCALE = 4
+
+
+@dataclass(frozen=True)
+class PatchCache:
+    """Photographs as pairs of HR and LR pixels in one memory-mapped file.
+
+    The LR image is made of the whole photograph, so that a patch has the same neighbours as in
+    evaluation.
+
+    Attributes:
+        key: changes with the content of the photographs.
+        data: uint8 (pixels, 3) RGB; of each photograph all HR pixels row by row, then the LR ones.
+        files: the photographs that are large enough for a patch.
+        sizes: int64 (len(files), 2): height and width at LR.
+        offsets: int64 (len(files), 2): where HR and LR begin in `data`.
+    """
+
+    key: str
+    data: Tensor
+    files: list[Path]
+    sizes: Tensor
+    offsets: Tensor
+
+    @classmethod
+    def open(cls, paths: Sequence[Path], *, patch: int) -> PatchCache:
+        """Open the cache of `paths`, or decode them into a new one under the user's cache folder.
+
+        Files that cannot be used, or are smaller than `patch` pixels either way, are left out with
+        a warning each, whether the cache is new or not.
+
+        Raises:
+            DataError: nothing usable is left.
+        """
+        key = _key(paths)
+        path = cache_dir() / "patches" / f"{key}.bin"
+        index = _read_index(path) or _build(paths, path)
+        return cls._of(index, key, paths, path, patch)
+
+    @classmethod
+    def _of(
+        cls, index: dict[str, Any], key: str, paths: Sequence[Path], path: Path, patch: int
+    ) -> PatchCache:
+        for number, reason in index["left_out"]:
+            photos.warn_left_out(paths[number], reason)
+        files, sizes, offsets, end = [], [], [], 0
+        for number, height, width in index["photos"]:
+            hr, lr = end, end + SCALE**2 * height * width
+            end = lr + height * width
+            if SCALE * min(height, width) < patch:
+                reason = photos.too_small(SCALE * width, SCALE * height, patch)
+                photos.warn_left_out(paths[number], reason)
+                continue
+            files.append(paths[number])
+            sizes.append((height, width))
+            offsets.append((hr, lr))
+        if not files:
+            raise photos.nothing_usable(patch)
+        # Not shared: a private mapping, so that nothing can be written to the file through it.
+        data = torch.from_file(str(path), shared=False, size=3 * end, dtype=torch.uint8)
+        return cls(key, data.view(-1, 3), files, torch.tensor(sizes), torch.tensor(offsets))
+
+
+def _key(paths: Sequence[Path]) -> str:
+    """A hash over the content of the files in their order, and over what decodes them."""
+    parts = [f"edgesr patches {FORMAT}, Pillow {PIL.__version__}"]
+    for path in paths:
+        try:
+            parts.append(sha256(path))
+        except OSError as error:  # decoding says why it is left out
+            parts.append(f"unreadable: {error}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _read_index(path: Path) -> dict[str, Any] | None:
+    """The index beside the bytes at `path`; None unless both are there and whole."""
+    try:
+        index: dict[str, Any] = json.loads(path.with_suffix(".json").read_bytes())
+        return index if path.stat().st_size == index["bytes"] else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _build(paths: Sequence[Path], path: Path) -> dict[str, Any]:
+    """Decode `paths` into the file `path`, then write its index, which makes it valid."""
+    usable, left_out = [], []
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        for number, source in enumerate(console.track(paths, "decoding", len(paths))):
+            try:
+                hr = crop_to_multiple(photos.decode(source, smallest=SCALE), SCALE)
+            except photos.PhotoError as error:
+                left_out.append((number, error.reason))
+                continue
+            file.write(hr.tobytes())
+            file.write(_reduced(hr).tobytes())
+            usable.append((number, hr.shape[0] // SCALE, hr.shape[1] // SCALE))
+        size = file.tell()
+    index = {"bytes": size, "photos": usable, "left_out": left_out}
+    write_json(path.with_suffix(".json"), index)
+    return index
+
+
+def _reduced(hr: photos.Pixels) -> photos.Pixels:
+    """uint8 (H, W, 3) -> uint8 (H / 4, W / 4, 3) by bicubic."""
+    image = torch.from_numpy(hr).permute(2, 0, 1)[None].float() / 255
+    lr = (quantise(bicubic_down(image, SCALE)) * 255).round().to(torch.uint8)
+    pixels: photos.Pixels = lr[0].permute(1, 2, 0).numpy()
+    return pixels
+
+
+class PatchSampler:
+    """Random pairs of patches: photographs by their area, crops anywhere on the LR grid, each
+    flipped and turned in one of eight ways.
+
+    Every process draws the random numbers of the whole batch and cuts its own share, so that
+    `world` processes together see what one would. On a GPU the pixels are copied there once and
+    cropped there, unless they take more than half of its free memory. CUDA was not measured.
+
+    Args:
+        patch: side of an HR patch in pixels, a multiple of 4.
+        batch: patches per step over all processes, a multiple of `world`.
+        rank: which of the `world` processes this one is.
+
+    Raises:
+        DataError: a photograph in the cache is smaller than `patch`.
+    """
+
+    def __init__(
+        self,
+        cache: PatchCache,
+        *,
+        patch: int,
+        batch: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        smallest = SCALE * int(cache.sizes.min())
+        if smallest < patch:
+            raise DataError(
+                f"the patch cache holds photographs of {smallest} pixels, fewer than the patch's "
+                f"{patch}",
+                "Open it with the same patch.",
+            )
+        self.cache = cache
+        self.patch = patch
+        self.batch = batch
+        self.device = torch.device(device)
+        self.share = slice(rank * batch // world, (rank + 1) * batch // world)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.data = _place(cache.data, self.device)
+        self._areas = cache.sizes.prod(1).cumsum(0).double()
+        self._latest: list[int] = []
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """LR (batch / world, 3, patch / 4, patch / 4) and HR (batch / world, 3, patch, patch),
+        float32 RGB 0..1, on the device."""
+        draw = torch.rand(self.batch, 4, generator=self.generator, dtype=torch.float64)
+        which, top, left, turn = draw[self.share].unbind(1)
+        photo = torch.searchsorted(self._areas, which * self._areas[-1], right=True)
+        side = self.patch // SCALE
+        places = self.cache.sizes[photo] - side + 1  # (b, 2): positions of a crop
+        corner = (torch.stack([top, left], 1) * places).long()
+        way = (turn * 8).long()
+        width = self.cache.sizes[photo, 1]
+        hr_at, lr_at = self.cache.offsets[photo].unbind(1)
+        self._latest = photo.tolist()
+        lr = self._cut(lr_at, width, corner, side, way)
+        hr = self._cut(hr_at, SCALE * width, SCALE * corner, self.patch, way)
+        return lr, hr
+
+    def _cut(self, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor) -> Tensor:
+        """Crops of `side` pixels at `corner` (b, 2) of images that begin `at` in the data."""
+        walk = _walk(at, width, corner, side, way).to(self.data.device)
+        start, down, across = walk[..., None, None].unbind(1)  # each (b, 1, 1)
+        n = torch.arange(side, device=walk.device)
+        pixels = start + down * n[:, None] + across * n  # (b, side, side)
+        crops = self.data.index_select(0, pixels.view(-1)).view(*pixels.shape, 3)
+        if self.device != crops.device:
+            crops = crops.pin_memory().to(self.device, non_blocking=True)
+        return crops.permute(0, 3, 1, 2).contiguous().float().div_(255)
+
+    @property
+    def last_files(self) -> list[str]:
+        """The photographs behind this process's share of the latest batch, in its order."""
+        return [str(self.cache.files[n]) for n in self._latest]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs to draw the same next batch, bit for bit."""
+        return {"generator": self.generator.get_state(), "key": self.cache.key}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken; warns where the photographs are other ones."""
+        if state["key"] != self.cache.key:
+            console.warn("the photographs have changed since the checkpoint was written")
+        self.generator.set_state(state["generator"])
+
+
+def _place(data: Tensor, device: torch.device) -> Tensor:
+    """`data` on the GPU where half of its free memory holds it; else where it is."""
+    if device.type != "cuda" or data.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return data
+    return data.to(device)
+
+
+def _walk(at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor) -> Tensor:
+    """(b, 3): where in the data a patch's first pixel is, and the steps to the next row and column.
+
+    A flip starts at the other end and steps backwards; swapping the steps transposes. The three
+    bits of `way` make the eight flips and turns of them.
+    """
+    upside_down, mirrored, transposed = way & 1, way >> 1 & 1, way >> 2
+    down, across = width * (1 - 2 * upside_down), 1 - 2 * mirrored
+    start = at + corner[:, 0] * width + corner[:, 1]
+    start += (side - 1) * (upside_down * width + mirrored)
+    steps = torch.stack([down, across], 1)
+    steps = torch.where(transposed[:, None] == 1, steps.flip(1), steps)
+    return torch.cat([start[:, None], steps], 1)

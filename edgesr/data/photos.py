@@ -1,0 +1,241 @@
+"""Photographs: found, checked, decoded to 8-bit RGB, and split into training and validation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from edgesr import console, recipe
+from edgesr.data import benchmarks
+from edgesr.errors import DataError
+
+Pixels = NDArray[np.uint8]
+
+EXTENSIONS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+# Files that the scikit-image wheel carries; where each is from stands in docs/data.md.
+EMBEDDED_TRAIN = (
+    "coffee.png",
+    "chelsea.png",
+    "rocket.jpg",
+    "hubble_deep_field.jpg",
+    "retina.jpg",
+    "motorcycle_left.png",
+)
+EMBEDDED_VALIDATION = ("astronaut.png",)
+
+
+class PhotoError(DataError):
+    """One file that cannot be used, and the reason."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photograph.
+
+    Attributes:
+        name: its file's name without the extension.
+        pixels: uint8 (H, W, 3), RGB.
+    """
+
+    name: str
+    path: Path
+    pixels: Pixels
+
+
+@dataclass(frozen=True)
+class Split:
+    """Files to train on, and files that are held out."""
+
+    train: list[Path]
+    validation: list[Path]
+
+
+def find(folder: Path) -> list[Path]:
+    """Every image file under `folder`, however deep, by its extension; sorted.
+
+    Raises:
+        DataError: no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder} is {'a file' if folder.exists() else 'missing'}, expected a folder of images"
+        )
+    found = [p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file()]
+    if not found:
+        raise DataError(f"no image in {folder}", f"Looked for {', '.join(sorted(EXTENSIONS))}.")
+    return sorted(found)
+
+
+def decode(path: Path, *, smallest: int = 1) -> Pixels:
+    """Read an image file as uint8 (H, W, 3) RGB, turned upright as its EXIF data say.
+
+    Grey, palette and CMYK become RGB; 16 bits become 8. Transparency is dropped with a warning,
+    the colours below it are kept. A colour profile is ignored.
+
+    Args:
+        smallest: the shortest side that is of use, in pixels.
+
+    Raises:
+        PhotoError: unreadable, truncated, more pixels than Pillow's limit against decompression
+            bombs, several frames, pixels of an unknown range, or too small.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            pixels = _read(path)
+        except PhotoError:
+            raise
+        except Exception as error:  # damage makes Pillow raise nearly anything
+            raise PhotoError(path, f"cannot be read: {_reason(error)}") from None
+    for warning in caught:
+        console.warn(f"{path}: {warning.message}")
+    height, width = pixels.shape[:2]
+    if min(height, width) < smallest:
+        raise PhotoError(path, too_small(width, height, smallest))
+    return pixels
+
+
+def too_small(width: int, height: int, smallest: int) -> str:
+    """Why a photograph of this size is left out."""
+    return f"{width} x {height} pixels, at least {smallest} x {smallest} are needed"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or damaged at its beginning"
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _read(path: Path) -> Pixels:
+    with Image.open(path) as image:
+        frames = getattr(image, "n_frames", 1)
+        # A phone's JPEG may carry further pictures (MPO); its first is the photograph.
+        if frames > 1 and image.format != "MPO":
+            raise PhotoError(path, f"{frames} frames or pages, expected a single picture")
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        grey = _eight_bit(np.asarray(upright), path)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if upright.mode == "F":
+        raise PhotoError(path, "floating-point pixels, whose range is unknown")
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        if upright.getchannel("A").getextrema() != (255, 255):
+            console.warn(f"{path}: transparency dropped, the colours below it are kept")
+    return np.array(upright.convert("RGB"))
+
+
+def _eight_bit(grey: NDArray[np.integer], path: Path) -> Pixels:
+    """Integers of 0..65535 as 0..255, rounded."""
+    wide = grey.astype(np.int64)
+    if wide.min() < 0 or wide.max() > 65535:
+        raise PhotoError(path, f"32-bit pixels, {wide.min()}..{wide.max()}, expected 0..65535")
+    return ((wide * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def decode_all(paths: Iterable[Path], *, smallest: int) -> Iterator[Photo]:
+    """Decode one file after the other; what is of no use is left out with a warning that says why.
+
+    Raises:
+        DataError: at the end, where no file could be used.
+    """
+    usable = 0
+    for path in paths:
+        try:
+            photo = Photo(path.stem, path, decode(path, smallest=smallest))
+        except PhotoError as error:
+            warn_left_out(path, error.reason)
+        else:
+            usable += 1
+            yield photo
+    if not usable:
+        raise nothing_usable(smallest)
+
+
+def warn_left_out(path: Path, reason: str) -> None:
+    """Say that a file is not used, and why."""
+    console.warn(f"left out {path}: {reason}")
+
+
+def nothing_usable(smallest: int) -> DataError:
+    """The error where every file was left out."""
+    return DataError(
+        "none of the photographs can be used",
+        f"See the warnings above; give photographs of at least {smallest} x {smallest} pixels.",
+    )
+
+
+def embedded() -> Split:
+    """The photographs in the scikit-image package; the astronaut is held out.
+
+    Raises:
+        DataError: the installed package does not carry them.
+    """
+    spec = find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("scikit-image is not installed", "Install it: pip install scikit-image")
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    missing = [n for n in EMBEDDED_TRAIN + EMBEDDED_VALIDATION if not (folder / n).is_file()]
+    if missing:
+        raise DataError(
+            f"the scikit-image package in {folder.parent} lacks {', '.join(missing)}",
+            "Install scikit-image from its wheel, or name a folder: --set data.photos=FOLDER",
+        )
+    return Split([folder / n for n in EMBEDDED_TRAIN], [folder / n for n in EMBEDDED_VALIDATION])
+
+
+def split(data: recipe.Data) -> Split:
+    """The files that `data` names: embedded, a folder in DIV2K's layout, or any folder.
+
+    DIV2K's layout is `DIV2K_train_HR` and, for validation, `DIV2K_valid_HR`. Of any other folder
+    `data.validation` images, evenly spaced over the sorted list, are held out.
+
+    Raises:
+        DataError: the folder is missing, empty, too small for the split, or a benchmark set.
+    """
+    if data.photos == "embedded":
+        return embedded()
+    folder = Path(data.photos).expanduser()
+    train, valid = folder / "DIV2K_train_HR", folder / "DIV2K_valid_HR"
+    if train.is_dir() and valid.is_dir():
+        return Split(_trainable(train), find(valid))
+    return _hold_out(_trainable(train if train.is_dir() else folder), data.validation)
+
+
+def _trainable(folder: Path) -> list[Path]:
+    paths = find(folder)
+    for path in paths:
+        if name := benchmarks.is_benchmark(path):
+            raise DataError(
+                f"{path} belongs to the benchmark set {name}, which measures and never trains",
+                "Name a folder of other photographs: --set data.photos=FOLDER",
+            )
+    return paths
+
+
+def _hold_out(paths: list[Path], count: int) -> Split:
+    if len(paths) <= count:
+        raise DataError(
+            f"{len(paths)} images, expected at least {count + 1}: {count} are held out for "
+            "validation",
+            "Add photographs, or hold out fewer: --set data.validation=N",
+        )
+    held_out = {(2 * k + 1) * len(paths) // (2 * count) for k in range(count)}
+    return Split(
+        [path for n, path in enumerate(paths) if n not in held_out],
+        [path for n, path in enumerate(paths) if n in held_out],
+    )

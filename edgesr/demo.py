@@ -1,0 +1,78 @@
+"""The whole chain on the embedded photographs: teacher, student, ONNX, evidence, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from edgesr import console, recipe_io
+from edgesr.deploy import bundle
+from edgesr.errors import EdgesrError
+from edgesr.report import stage as report
+from edgesr.training import stage as training
+from edgesr.verify import stage as verify
+from edgesr.workspace import Workspace
+
+SHIPPED_TEACHER = Path("exports/teacher/weights.safetensors")
+
+
+def run(workspace: Workspace) -> None:
+    """Train, distil, export, verify and report under names that begin with `demo-`.
+
+    Raises:
+        EdgesrError: the recipes are not here, or the exported student falls short of its gates.
+    """
+    overrides = [f"teacher.path={_teacher(workspace)}"]
+    recipe = recipe_io.load(workspace.root / "recipes/demo-edge.toml", overrides=overrides)
+    console.say("Distilling a student that stays at low resolution (about two minutes).")
+    run_folder = training.distill(recipe, workspace, fresh=True)
+    bundles = bundle.export(run_folder, workspace)
+    console.say("Verifying the ONNX files against PyTorch.")
+    evidence = [verify.verify(folder, providers=None, data=None) for folder in bundles]
+    page = report.report(bundles[0], workspace.exports)
+    console.out.print(table(evidence))
+    console.say(f"Report: {page}")
+    failed = [e["bundle"] for e in evidence if not e["passed"]]
+    if failed:
+        raise EdgesrError(f"the demo's gates do not hold for: {', '.join(failed)}")
+
+
+def _teacher(workspace: Workspace) -> Path:
+    shipped = workspace.root / SHIPPED_TEACHER
+    if shipped.is_file():
+        return shipped
+    console.say(
+        "No trained teacher ships with edgesr yet: training a small one for about a minute.\n"
+        "It shows how the chain works, not what distillation is worth."
+    )
+    recipe = recipe_io.load(workspace.root / "recipes/demo-teacher.toml")
+    return training.train(recipe, workspace, fresh=True) / "model.safetensors"
+
+
+def table(evidence: list[dict[str, Any]]) -> Table:
+    """One column per bundle: size, cost, latency, parity and quality."""
+    result = Table(title="The demo's bundles, ONNX Runtime on the CPU")
+    result.add_column("")
+    for one in evidence:
+        result.add_column(f"{one['bundle']}\n{one['architecture']}", justify="right")
+    for name, cells in rows(evidence):
+        result.add_row(name, *cells)
+    return result
+
+
+def rows(evidence: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """The lines of the table: a name, and a figure per bundle."""
+    speed = evidence[0]["speed"][0]
+    where = f"{speed['size']}, {speed['threads']} threads"
+    return [
+        ("file", [f"{e['file']['bytes'] / 1e6:.2f} MB" for e in evidence]),
+        ("parameters", [f"{e['cost']['total']['parameters']:,}" for e in evidence]),
+        ("MACs", [f"{e['cost']['total']['macs'] / 1e9:.2f} G" for e in evidence]),
+        (f"latency p50, {where}", [f"{e['speed'][0]['p50_ms']:.1f} ms" for e in evidence]),
+        ("max |PyTorch - ONNX|", [f"{e['parity'][0]['max_abs_diff']:.1e}" for e in evidence]),
+        ("PSNR, held-out photograph", [f"{e['quality'][0]['psnr_db']:.2f} dB" for e in evidence]),
+        ("bicubic", [f"{e['quality'][0]['bicubic_psnr_db']:.2f} dB" for e in evidence]),
+        ("gates", ["hold" if e["passed"] else "FALL SHORT" for e in evidence]),
+    ]

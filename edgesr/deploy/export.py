@@ -1,0 +1,140 @@
+"""A trained network -> one simplified, self-contained ONNX file with its contract inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import onnxsim
+import torch
+from numpy.typing import NDArray
+from onnx import version_converter
+
+from edgesr import console
+from edgesr.deploy.rewrite import deployable
+from edgesr.errors import ExportError
+from edgesr.models.zoo import Student
+from edgesr.workspace import atomic
+
+# torch's exporter has no implementations below this one; older sets are converted to.
+NATIVE_OPSET = 18
+MIN_SIZE = 1
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What the saved file says of itself, read back from it."""
+
+    opset: int
+    ir_version: int
+    simplified: bool
+
+
+def export_onnx(module: Student, path: Path, *, opset: int, metadata: dict[str, str]) -> Exported:
+    """Write `module` as ONNX: input `lr` (batch, 3, height, width), output `sr`, four times larger.
+
+    The graph is rewritten (`deploy.rewrite`), simplified by onnxsim where that changes nothing,
+    checked by onnx.checker, and free of stack traces and local paths.
+
+    Args:
+        opset: version of the default operator set that the file must have.
+        metadata: written into the file beside `edgesr.opset` and `edgesr.ir_version`.
+
+    Raises:
+        ExportError: the file would not have that opset, fails the checker, or computes
+            something else than `module`.
+    """
+    original = _to_onnx(deployable(module), opset)
+    _strip(original)
+    simplified = _simplify(original)
+    model = simplified or original
+    found = model.opset_import[0].version
+    facts = {"edgesr.opset": str(found), "edgesr.ir_version": str(model.ir_version)}
+    onnx.helper.set_model_props(model, metadata | facts)
+    onnx.checker.check_model(model, full_check=True)
+    with atomic(path) as temporary:
+        onnx.save_model(model, temporary)
+        read = onnx.load(temporary)
+        _check(read, opset)
+    return Exported(read.opset_import[0].version, read.ir_version, simplified is not None)
+
+
+def _to_onnx(module: Student, opset: int) -> onnx.ModelProto:
+    dim = torch.export.Dim
+    program = torch.onnx.export(
+        module,
+        (torch.zeros(1, 3, 24, 32),),
+        dynamo=True,
+        input_names=["lr"],
+        output_names=["sr"],
+        dynamic_shapes=({0: dim("batch"), 2: dim("height"), 3: dim("width")},),
+        opset_version=max(opset, NATIVE_OPSET),
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    if opset < NATIVE_OPSET:
+        model = version_converter.convert_version(model, opset)
+    return model
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out what the exporter notes about the source code, local paths among it."""
+    graph = model.graph
+    for part in [graph, *graph.node, *graph.value_info, *graph.input, *graph.output]:
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    for tensor in graph.initializer:
+        tensor.ClearField("doc_string")
+        tensor.ClearField("metadata_props")
+    model.ClearField("metadata_props")
+    model.ClearField("doc_string")
+
+
+def _simplify(model: onnx.ModelProto) -> onnx.ModelProto | None:
+    """onnxsim's version of `model`, or None where it fails or computes something else."""
+    try:
+        candidate, checked = onnxsim.simplify(model)
+    except Exception as error:  # whatever its C++ side throws, the export goes on without it
+        console.warn(f"onnxsim failed, the graph is exported as it was: {error}")
+        return None
+    difference = max_difference(model, candidate)
+    if not checked or difference > 1e-6:
+        console.warn(f"onnxsim's graph differs by {difference:g}; the graph is exported as it was")
+        return None
+    result: onnx.ModelProto = candidate
+    return result
+
+
+def max_difference(one: onnx.ModelProto, other: onnx.ModelProto) -> float:
+    """Largest |one - other| of the outputs, on noise of two sizes and batches."""
+    sessions = [
+        onnxruntime.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"])
+        for m in (one, other)
+    ]
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for shape in ((1, 3, 24, 32), (2, 3, 17, 9)):
+        lr: NDArray[np.float32] = rng.random(shape, dtype=np.float32)
+        first, second = (session.run(None, {"lr": lr})[0] for session in sessions)
+        worst = max(worst, float(np.abs(first - second).max()))
+    return worst
+
+
+def _check(model: onnx.ModelProto, opset: int) -> None:
+    found = model.opset_import[0].version
+    if found != opset or len(model.opset_import) != 1:
+        domains = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+        raise ExportError(
+            f"the exported file uses operator sets {domains}, the recipe asks for {opset}",
+            f"Set export.opset = {found}.",
+        )
+    names = [
+        d.dim_param or str(d.dim_value) for d in model.graph.output[0].type.tensor_type.shape.dim
+    ]
+    if names != ["batch", "3", "4*height", "4*width"]:
+        raise ExportError(f"the exported file's output has the shape {names}")

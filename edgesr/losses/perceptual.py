@@ -1,0 +1,189 @@
+"""Losses that compare features of a frozen network: VGG (eq. 4) and LPIPS (eq. 8).
+
+Both look at ImageNet-normalised pictures. LPIPS's own scaling of 2x - 1, shift (-.030, -.088,
+-.188) and scale (.458, .448, .450), is ImageNet's mean (.485, .456, .406) and deviation
+(.229, .224, .225) of x in other words, so a VGG16 that serves both runs once per picture.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import lpips
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgesr import weights
+from edgesr.recipe import Losses
+
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+LPIPS_NAME = {"vgg16": "vgg", "alexnet": "alex"}
+# Index of the last convolution in torchvision's features: conv5_4 and conv5_3.
+LAST_CONV: dict[weights.Network, int] = {"vgg19": 34, "vgg16": 28}
+
+
+class VggFeatures(nn.Module):
+    """VGG up to its last convolution, before the activation: conv5_4 of VGG19, conv5_3 of VGG16.
+
+    Takes (B, 3, H, W), RGB 0..1, sides from 16 on; returns (B, 512, H // 16, W // 16). Frozen;
+    its weights come from `build_vgg_features`.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, network: Literal["vgg19", "vgg16"]) -> None:
+        super().__init__()
+        self.features = weights.skeleton(network)[: LAST_CONV[network] + 1]
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer(
+            "deviation", torch.tensor(DEVIATION).view(1, 3, 1, 1), persistent=False
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.features((images - self.mean) / self.deviation)
+        return features
+
+
+def build_vgg_features(network: Literal["vgg19", "vgg16"], folder: str = "") -> VggFeatures:
+    """VGG with ImageNet weights, frozen.
+
+    Raises:
+        WeightsError: the weights are missing or damaged.
+    """
+    vgg = VggFeatures(network)
+    vgg.load_state_dict(weights.load(network, folder), strict=True, assign=True)
+    return vgg.eval().requires_grad_(False)
+
+
+def build_lpips(network: Literal["vgg16", "alexnet"], folder: str = "") -> lpips.LPIPS:
+    """LPIPS v0.1 of the lpips package: its heads, our backbone, frozen.
+
+    It takes two (B, 3, H, W) in -1..1 (0..1 with `normalize=True`) and returns (B, 1, 1, 1).
+    It has no dropout, so training mode changes nothing.
+
+    Raises:
+        WeightsError: the backbone's weights are missing or damaged.
+    """
+    backbone, name = weights.load(network, folder), LPIPS_NAME[network]
+    with torch.device("meta"), warnings.catch_warnings():
+        # lpips builds its backbone with arguments that torchvision has deprecated.
+        warnings.filterwarnings("ignore", "The parameter 'pretrained'", UserWarning)
+        warnings.filterwarnings("ignore", "Arguments other than a weight enum", UserWarning)
+        module = lpips.LPIPS(
+            pretrained=False, pnet_rand=True, net=name, use_dropout=False, verbose=False
+        )
+    module.scaling_layer = lpips.ScalingLayer()
+    path = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{name}.pth"
+    heads = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(_lpips_state(module, backbone, heads), strict=True, assign=True)
+    return module.eval().requires_grad_(False)
+
+
+def _lpips_state(
+    module: nn.Module, backbone: dict[str, Tensor], heads: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """What fills `module`: net.sliceK.N is features.N; a head is at .1 behind its dropout."""
+    state = {}
+    for key, value in module.state_dict().items():
+        if key.startswith("net."):
+            state[key] = backbone["features." + key.split(".", 2)[2]]
+        elif key.startswith("lin"):
+            # "lins.0.model.0.weight" is another name for "lin0.model.0.weight".
+            state[key] = heads[key.replace("lins.", "lin").replace("model.0", "model.1")]
+        else:
+            state[key] = value
+    return state
+
+
+class Features(NamedTuple):
+    """What a network sees in (B, 3, H, W) pictures.
+
+    Attributes:
+        layers: the five feature maps that LPIPS compares; none where it is not asked.
+        vgg: the map of eq. 4; None where it is not asked.
+    """
+
+    layers: list[Tensor]
+    vgg: Tensor | None
+
+
+class Perceptual(nn.Module):
+    """The perceptual terms of `losses` that have a non-zero weight.
+
+    Raises:
+        WeightsError: the weights of a network that is needed are missing or damaged.
+    """
+
+    def __init__(self, losses: Losses, folder: str = "") -> None:
+        super().__init__()
+        self.against = losses.lpips_against
+        self.lpips = build_lpips(losses.lpips_network, folder) if losses.lpips else None
+        both = bool(losses.vgg and losses.lpips)
+        self.shared = both and losses.vgg_network == losses.lpips_network == "vgg16"
+        own = bool(losses.vgg) and not self.shared
+        self.vgg = build_vgg_features(losses.vgg_network, folder) if own else None
+
+    def terms(self, sr: Tensor, hr: Tensor, teacher_sr: Tensor | None = None) -> dict[str, Tensor]:
+        """The unweighted terms "vgg" and "lpips", each a scalar, where they are asked for.
+
+        Args:
+            sr, hr, teacher_sr: (B, 3, H, W), RGB 0..1, sides from 16 on (AlexNet: 32). No
+                gradient flows to `hr` and `teacher_sr`; the latter may be None where LPIPS does
+                not compare with it.
+        """
+        seen = self.features(sr)
+        with torch.no_grad():
+            seen_hr = self.features(hr, for_lpips=self.against != "teacher")
+            targets = [] if self.against == "teacher" else [seen_hr]
+            if self.lpips is not None and self.against != "hr":
+                assert teacher_sr is not None, "the recipe's check asks for a teacher"
+                targets.append(self.features(teacher_sr, for_vgg=False))
+        terms = {}
+        if seen.vgg is not None and seen_hr.vgg is not None:
+            terms["vgg"] = F.mse_loss(seen.vgg, seen_hr.vgg)  # eq. 4
+        if self.lpips is not None:
+            distances = [self.distance(seen.layers, target.layers) for target in targets]
+            terms["lpips"] = torch.stack(distances).mean()  # eq. 8
+        return terms
+
+    def features(self, images: Tensor, *, for_vgg: bool = True, for_lpips: bool = True) -> Features:
+        """What the networks see in `images`, for the terms that are asked for."""
+        own = self.vgg(images).float() if for_vgg and self.vgg is not None else None
+        if self.lpips is None or not (for_lpips or (for_vgg and self.shared)):
+            return Features([], own)
+        scaled = self.lpips.scaling_layer(2 * images - 1)
+        if not self.shared:
+            return Features([layer.float() for layer in self.lpips.net(scaled)], own)
+        return self._shared_features(scaled)
+
+    def _shared_features(self, scaled: Tensor) -> Features:
+        """One pass of LPIPS's VGG16 that keeps conv5_3 from before its activation."""
+        assert self.lpips is not None
+        net, layers, x = self.lpips.net, [], scaled
+        for part in (net.slice1, net.slice2, net.slice3, net.slice4):
+            x = part(x)
+            layers.append(x.float())
+        conv5_3: Tensor = net.slice5[:-1](x)
+        # The last activation works in place, which would spoil conv5_3.
+        return Features([*layers, F.relu(conv5_3).float()], conv5_3.float())
+
+    def distance(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Eq. 8 from the feature maps of two sets of pictures, mean over the batch; a scalar."""
+        assert self.lpips is not None
+        total = torch.zeros((), device=a[0].device)
+        for head, x, y in zip(self.lpips.lins, a, b, strict=True):
+            total = total + head((_unit(x) - _unit(y)) ** 2).float().mean()
+        return total
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Each position of (B, C, H, W) scaled to length 1, as LPIPS does."""
+    # lpips.normalize_tensor takes a square root whose gradient at a position of zeros is NaN.
+    norm = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    unit: Tensor = features / (norm + 1e-10)
+    return unit

@@ -1,0 +1,274 @@
+"""A model over a set of pictures: PSNR, SSIM and LPIPS per picture, bicubic as the control."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+
+from edgesr import console, weights
+from edgesr.data import photos
+from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, quantise
+from edgesr.errors import DataError, ModelError
+from edgesr.losses.perceptual import build_lpips
+from edgesr.models import zoo
+from edgesr.quality.metrics import Image, psnr, ssim
+
+Upscale = Callable[[Image], Image]
+"""(H, W, 3) -> (4H, 4W, 3), 8-bit RGB."""
+
+MIN_SIDE = 32
+"""Smallest side of an HR picture: AlexNet sees nothing below, SSIM needs 19."""
+PROTOCOL = (
+    "HR cropped to a multiple of 4; LR by MATLAB-style bicubic, rounded to 8 bits. PSNR and SSIM "
+    "(11x11 Gaussian, sigma 1.5) on Y of BT.601 (16-235) of 8-bit pictures, 4 pixels shaved off "
+    "each border. LPIPS v0.1 with AlexNet on RGB, lower is better. Means are over pictures."
+)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is measured on one enlarged picture, or its mean over several.
+
+    Attributes:
+        psnr_db: infinite where the pictures are identical.
+        lpips: None where AlexNet's weights are missing.
+    """
+
+    psnr_db: float
+    ssim: float
+    lpips: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture, `width` x `height` HR pixels after cropping."""
+
+    image: str
+    width: int
+    height: int
+    model: Scores
+    bicubic: Scores
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flat, with `bicubic_` before the control's scores."""
+        size = {"image": self.image, "width": self.width, "height": self.height}
+        return size | flat(self.model, self.bicubic)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's scores over a set of pictures, one row each."""
+
+    rows: list[Row]
+
+    @property
+    def mean(self) -> Scores:
+        """Of the model, over the pictures."""
+        return mean([row.model for row in self.rows])
+
+    @property
+    def bicubic(self) -> Scores:
+        """The mean of the control."""
+        return mean([row.bicubic for row in self.rows])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; an infinite PSNR (identical pictures) is null, and so is a missing LPIPS."""
+        rows = [row.as_dict() for row in self.rows]
+        result = {"images": rows, "mean": flat(self.mean, self.bicubic)}
+        return {"protocol": PROTOCOL, **_without_infinity(result)}
+
+    def csv(self) -> str:
+        """A line per picture and one of means, under a line of names."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.rows[0].as_dict().keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row.as_dict() for row in self.rows)
+        writer.writerow({"image": "mean", **flat(self.mean, self.bicubic)})
+        return text.getvalue()
+
+
+def mean(scores: list[Scores]) -> Scores:
+    """The mean of each score; of LPIPS only where every picture has one."""
+    seen = [score.lpips for score in scores if score.lpips is not None]
+    return Scores(
+        float(np.mean([score.psnr_db for score in scores])),
+        float(np.mean([score.ssim for score in scores])),
+        float(np.mean(seen)) if len(seen) == len(scores) else None,
+    )
+
+
+def flat(model: Scores, bicubic: Scores) -> dict[str, Any]:
+    """Both scores in one table: `psnr_db`, ... and `bicubic_psnr_db`, ..."""
+    return asdict(model) | {f"bicubic_{key}": value for key, value in asdict(bicubic).items()}
+
+
+def _without_infinity(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_infinity(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_infinity(inner) for inner in value]
+    return None if isinstance(value, float) and math.isinf(value) else value
+
+
+def table(evaluation: Evaluation) -> Table:
+    """For an 80-column terminal; `PROTOCOL` belongs below it."""
+    view = Table(width=78)
+    view.add_column("image", overflow="ellipsis", no_wrap=True, ratio=1)
+    for title in ("PSNR dB", "gain dB", "SSIM", "LPIPS"):
+        view.add_column(title, justify="right", no_wrap=True)
+    for row in evaluation.rows:
+        view.add_row(*_cells(row.image, row.model, row.bicubic))
+    view.add_section()
+    view.add_row(*_cells("mean", evaluation.mean, evaluation.bicubic), style="bold")
+    view.add_row(*_cells("mean, bicubic", evaluation.bicubic, evaluation.bicubic))
+    return view
+
+
+def _cells(name: str, scores: Scores, control: Scores) -> list[str]:
+    """The gain is PSNR less bicubic's."""
+    gain = scores.psnr_db - control.psnr_db if math.isfinite(scores.psnr_db) else math.inf
+    lpips = "-" if scores.lpips is None else f"{scores.lpips:.3f}"
+    return [name, f"{scores.psnr_db:.2f}", f"{gain:+.2f}", f"{scores.ssim:.4f}", lpips]
+
+
+def evaluate_model(model: Path, data: Path, weights_folder: str = "") -> Evaluation:
+    """`evaluate` for what a user names: a model of any kind and a folder of HR pictures.
+
+    Raises:
+        ModelError, DataError, WeightsError: see `upscaler_for`, `load_images`, `find_lpips`.
+    """
+    upscale = upscaler_for(model)
+    return evaluate(upscale, load_images(data), lpips=find_lpips(weights_folder))
+
+
+def evaluate(
+    upscale: Upscale, images: Iterable[tuple[str, Image]], *, lpips: nn.Module | None
+) -> Evaluation:
+    """Reduce each HR picture by bicubic, enlarge it again by `upscale`, and compare.
+
+    Args:
+        images: names and (H, W, 3) HR pictures, sides of at least `MIN_SIDE`.
+        lpips: of `find_lpips`; None leaves LPIPS out.
+
+    Raises:
+        DataError: no picture, or one that is too small.
+        ModelError: `upscale` returns another size than four times its input's.
+    """
+    rows = [_row(name, image, upscale, lpips) for name, image in images]
+    if not rows:
+        raise DataError("there is no usable picture to evaluate on", "Name another folder.")
+    return Evaluation(rows)
+
+
+def _row(name: str, image: Image, upscale: Upscale, lpips: nn.Module | None) -> Row:
+    if min(image.shape[:2]) < MIN_SIDE:
+        raise DataError(
+            f"{name} is {image.shape[1]} x {image.shape[0]} pixels, too small to measure",
+            f"Give pictures of at least {MIN_SIDE} pixels a side.",
+        )
+    hr = crop_to_multiple(image)
+    height, width = hr.shape[:2]
+    lr = to_image(bicubic_down(to_tensor(hr)))
+    sr = upscale(lr)
+    if sr.shape != hr.shape:
+        raise ModelError(f"the model makes {sr.shape} of {lr.shape}, expected {hr.shape}")
+    control = to_image(bicubic_up(to_tensor(lr)))
+    return Row(name, width, height, _scores(sr, hr, lpips), _scores(control, hr, lpips))
+
+
+def _scores(sr: Image, hr: Image, lpips: nn.Module | None) -> Scores:
+    distance = None
+    if lpips is not None:
+        with torch.inference_mode():
+            distance = float(lpips(to_tensor(sr), to_tensor(hr), normalize=True))
+    return Scores(psnr(sr, hr), ssim(sr, hr), distance)
+
+
+def to_tensor(image: Image) -> Tensor:
+    """(H, W, 3) 8 bits -> (1, 3, H, W) float32 0..1."""
+    channels_first = np.ascontiguousarray(image.transpose(2, 0, 1))
+    return torch.from_numpy(channels_first)[None].float() / 255
+
+
+def to_image(picture: Tensor) -> Image:
+    """(1, 3, H, W), nominally 0..1 -> (H, W, 3) 8 bits, clipped and rounded."""
+    eight_bits = (quantise(picture[0]) * 255).round().to(torch.uint8)
+    image: Image = eight_bits.permute(1, 2, 0).cpu().numpy()
+    return image
+
+
+def find_lpips(folder: str = "") -> nn.Module | None:
+    """LPIPS with AlexNet; without its weights None, with a warning.
+
+    Raises:
+        WeightsError: the weights are there but damaged.
+    """
+    if weights.find("alexnet", folder) is None:
+        console.warn("LPIPS is left out: AlexNet's weights are missing (edgesr weights --fetch)")
+        return None
+    module: nn.Module = build_lpips("alexnet", folder)
+    return module
+
+
+def load_images(folder: Path) -> Iterator[tuple[str, Image]]:
+    """The pictures of a folder one by one, under a progress bar.
+
+    Files that cannot be used are left out with a warning that says why.
+
+    Raises:
+        DataError: no such folder, no picture in it, or none that can be used.
+    """
+    files = photos.find(folder)
+    tracked = console.track(files, "evaluate", len(files))
+    for photo in photos.decode_all(tracked, smallest=MIN_SIDE):
+        yield photo.name, photo.pixels
+
+
+def upscaler_for(path: Path, device: str = "cpu") -> Upscale:
+    """What enlarges 8-bit pictures with the model at `path`.
+
+    Args:
+        path: an ONNX file or a bundle folder, run by ONNX Runtime; or a torch checkpoint, any
+            model file that spandrel opens, or a run folder, run by torch on whole pictures.
+        device: of torch.
+
+    Raises:
+        ModelError: nothing of the kind is there.
+    """
+    if path.is_dir():
+        if (path / "model.onnx").is_file():
+            return _onnx_upscaler(path)
+        if (path / "model.safetensors").is_file():
+            return _torch_upscaler(path / "model.safetensors", device)
+        raise ModelError(
+            f"{path} is neither a bundle (no model.onnx) nor a finished run (no model.safetensors)",
+            "Name one of exports/ or runs/, an ONNX file or a model file.",
+        )
+    return _onnx_upscaler(path) if path.suffix == ".onnx" else _torch_upscaler(path, device)
+
+
+def _onnx_upscaler(path: Path) -> Upscale:
+    from edgesr.upscale import Upscaler
+
+    upscale: Upscale = Upscaler(path)
+    return upscale
+
+
+def _torch_upscaler(path: Path, device: str) -> Upscale:
+    module = zoo.load(path).module.to(device)
+
+    def upscale(lr: Image) -> Image:
+        with torch.inference_mode():
+            return to_image(module(to_tensor(lr).to(device)))
+
+    return upscale

@@ -1,0 +1,88 @@
+"""The report: what a bundle's folder holds, as one HTML file that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+
+from edgesr.errors import EdgesrError
+from edgesr.quality.evaluate import PROTOCOL
+from edgesr.report import bundles, curves, tables
+from edgesr.report.bundles import Bundle
+from edgesr.report.pictures import Pictures, pictures
+from edgesr.report.text import FILTERS
+from edgesr.verify.cost import REMARK
+from edgesr.workspace import write_text
+
+
+def report(folder: Path, exports: Path) -> Path:
+    """Write `report.html` into a bundle's folder: tables, curves, pictures, all in one file.
+
+    Args:
+        folder: the bundle. Only its card.json has to be there; of all else that is missing the
+            page says so.
+        exports: where its teacher's bundle is looked for.
+
+    Raises:
+        EdgesrError: no card.json, a file that is damaged, or a model that cannot be run.
+    """
+    bundle = bundles.read(folder)
+    teacher = bundles.teacher_of(bundle, exports)
+    try:
+        page = render(bundle, teacher, _pictures(bundle, teacher))
+    except (KeyError, UndefinedError) as error:
+        raise EdgesrError(
+            f"the files in {folder} lack something that the report shows: {error}",
+            "Make them again with this version: edgesr export --onnx, edgesr verify",
+        ) from None
+    path = folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def render(bundle: Bundle, teacher: Bundle | None, shown: Pictures) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    template = environment.get_template("report.html.j2")
+    return template.render(bundle=bundle, teacher=teacher, shown=shown, **_views(bundle, teacher))
+
+
+def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
+    """What the template shows that is not in the files as it stands."""
+    verify, log = bundle.verify, bundle.log
+    return {
+        "verdict": tables.verdict(verify),
+        "figures": tables.figures(verify) if verify else [],
+        "rows": tables.comparison(verify, teacher) if verify else [],
+        "parts": tables.parts(verify["cost"]) if verify else [],
+        "other_machine": _other_machine(bundle, teacher),
+        "paper": tables.beside_paper(verify["cost"]) if verify else [],
+        "remark": REMARK,
+        "terms": curves.terms(log),
+        "charts": [
+            (stage, curves.losses(log, stage), curves.validation(log, stage, bundle.card["role"]))
+            for stage in curves.stages(log)
+        ],
+        "protocol": PROTOCOL,
+    }
+
+
+def _other_machine(bundle: Bundle, teacher: Bundle | None) -> bool:
+    """Whether the teacher was timed elsewhere, so that its latency is left out."""
+    if bundle.verify is None or teacher is None or teacher.verify is None:
+        return False
+    return not tables.same_machine(bundle.verify, teacher.verify)
+
+
+def _pictures(bundle: Bundle, teacher: Bundle | None) -> Pictures:
+    models = {"teacher": teacher, bundle.card["role"]: bundle}
+    return pictures({role: b.folder for role, b in models.items() if b and b.has_model})

@@ -1,0 +1,206 @@
+"""The evidence of a bundle and of its teacher's as the rows that the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgesr.report.bundles import Bundle, Json
+from edgesr.report.text import (
+    UNKNOWN,
+    count,
+    decibels,
+    giga,
+    megabytes,
+    milliseconds,
+    signed,
+    size,
+    three,
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the bundle may ship: True, False, or None where nobody has looked."""
+
+    holds: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of the headline, what it is, and what it stands beside."""
+
+    value: str
+    what: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the comparison; `UNKNOWN` where something was not measured."""
+
+    label: str
+    teacher: str
+    own: str
+    ratio: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the networks; None where a network has no such part.
+
+    Attributes:
+        teacher, own: counts as in verify.json.
+        teacher_share, own_share: its MACs in percent of the largest part of either network.
+    """
+
+    name: str
+    teacher: Json | None
+    own: Json | None
+    teacher_share: float
+    own_share: float
+
+
+def verdict(verify: Json | None) -> Verdict:
+    """What the gates of the recipe say, in one sentence."""
+    if verify is None:
+        return Verdict(None, "Not verified yet.")
+    gates = verify["gates"]
+    failed = [gate["gate"] for gate in gates if not gate["passed"]]
+    if failed:
+        share = f"{len(failed)} of {len(gates)} gates" if len(gates) > 1 else "The gate"
+        verb = "does" if len(failed) == 1 else "do"
+        return Verdict(False, f"{share} {verb} not hold: {', '.join(failed)}.")
+    unproved = [p["provider"] for p in verify["providers"] if p["asked"] and not p["proved"]]
+    if unproved:
+        return Verdict(False, f"Not proved to run the model: {', '.join(unproved)}.")
+    if not verify["passed"]:
+        return Verdict(False, "Verification failed.")
+    if not gates:
+        return Verdict(True, "The recipe asks for no gate.")
+    return Verdict(True, f"All {len(gates)} gates hold." if len(gates) > 1 else "The gate holds.")
+
+
+def figures(verify: Json) -> list[Figure]:
+    """The headline: size, parameters, latency, PSNR."""
+    cost, quality, speed = verify["cost"], verify["quality"], timing(verify)
+    reduction = cost["reduction_percent"]
+    fewer = "" if reduction is None else f"{reduction:.1f} % fewer than the teacher"
+    shown = [
+        Figure(megabytes(verify["file"]["bytes"]), "model.onnx"),
+        Figure(count(cost["total"]["parameters"]), "parameters", fewer),
+    ]
+    if speed is not None:
+        shown.append(Figure(milliseconds(speed["p50_ms"]), "latency p50", conditions(speed)))
+    if quality and quality[0]["psnr_db"] is not None:
+        gain = signed(quality[0]["psnr_db"] - quality[0]["bicubic_psnr_db"])
+        note = f"{gain} against bicubic, {quality[0]['data']}"
+        shown.append(Figure(decibels(quality[0]["psnr_db"]), "PSNR on Y", note))
+    return shown
+
+
+def timing(verify: Json, like: Json | None = None) -> Json | None:
+    """The first timing of one image; with `like`, the one under the same conditions."""
+    keys = ("provider", "threads", "size", "batch")
+    for speed in verify["speed"]:
+        if speed["batch"] == 1 if like is None else all(speed[k] == like[k] for k in keys):
+            found: Json = speed
+            return found
+    return None
+
+
+def conditions(speed: Json) -> str:
+    """`CPU, 2 threads, 128×128 LR`."""
+    provider = speed["provider"].removesuffix("ExecutionProvider")
+    return f"{provider}, {speed['threads']} threads, {size(speed['size'])} LR"
+
+
+def comparison(own: Json, teacher: Bundle | None) -> list[Row]:
+    """Size, cost, latency and PSNR of a bundle beside its teacher's.
+
+    Args:
+        own: the bundle's verify.json; it holds the teacher's cost, too.
+        teacher: the teacher's bundle, where its file, latency and PSNR come from.
+    """
+    other = (teacher.verify if teacher else None) or {}
+    cost, theirs = own["cost"]["total"], (own["cost"]["teacher"] or {}).get("total", {})
+    at = f"at {size(own['cost']['size'])} LR"
+    rows = [
+        _ratio("Parameters", count, theirs.get("parameters"), cost["parameters"]),
+        _ratio("Weights", megabytes, theirs.get("bytes"), cost["bytes"]),
+        _ratio("model.onnx", megabytes, other.get("file", {}).get("bytes"), own["file"]["bytes"]),
+        _ratio(f"MACs {at}", giga, theirs.get("macs"), cost["macs"]),
+        _ratio(f"FLOPs {at}", giga, theirs.get("flops"), cost["flops"]),
+    ]
+    if (speed := timing(own)) is not None:
+        slow = (timing(other, like=speed) if same_machine(own, other) else None) or {}
+        for key in ("p50", "p95"):
+            label = f"Latency {key}, {conditions(speed)}"
+            rows.append(
+                _ratio(label, milliseconds, slow.get(f"{key}_ms"), speed[f"{key}_ms"])
+            )
+    known = {quality["data"]: quality for quality in other.get("quality", [])}
+    for quality in own["quality"]:
+        best = known.get(quality["data"], {}).get("psnr_db")
+        rows.append(_difference(f"PSNR on Y, {quality['data']}", best, quality["psnr_db"]))
+    return rows
+
+
+def same_machine(own: Json, other: Json) -> bool:
+    """Whether two verify.json were measured on machines that call themselves the same."""
+    return own["machine"] == other.get("machine")
+
+
+def _ratio(label: str, show: Callable[[float], str], teacher: float | None, own: float) -> Row:
+    if teacher is None:
+        return Row(label, UNKNOWN, show(own), UNKNOWN)
+    return Row(label, show(teacher), show(own), f"{three(teacher / own)} ×")
+
+
+def _difference(label: str, teacher: float | None, own: float | None) -> Row:
+    if teacher is None or own is None:
+        return Row(label, UNKNOWN if teacher is None else decibels(teacher), decibels(own), UNKNOWN)
+    return Row(label, decibels(teacher), decibels(own), signed(own - teacher))
+
+
+def parts(cost: Json) -> list[Part]:
+    """Every part of either network, in the order that data takes."""
+    own, theirs = cost["parts"], (cost["teacher"] or {}).get("parts", {})
+    # The teacher's order first: it has the up-sampler that a low-resolution student lacks.
+    names = dict.fromkeys([*theirs, *own])
+    most = max(part["macs"] for part in [*own.values(), *theirs.values()]) or 1
+
+    def share(part: Json | None) -> float:
+        return 100 * part["macs"] / most if part else 0.0
+
+    return [
+        Part(n, theirs.get(n), own.get(n), share(theirs.get(n)), share(own.get(n))) for n in names
+    ]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One line of the paper's table 1: teacher, student and their ratio, the paper's and ours."""
+
+    label: str
+    paper: list[str]
+    ours: list[str]
+
+
+def beside_paper(verify: Json, teacher: Json | None) -> list[Printed]:
+    """The paper's size and cost beside ours, which are counted.
+
+    Args:
+        verify: the bundle's verify.json.
+        teacher: the network that it was distilled from as verify.json has it; None where the
+            bundle is a teacher itself.
+    """
+    own = verify["cost"]
+    sides = [teacher, verify | own] if own["teacher"] else [verify | own, None]
+    totals = [side and side["total"] for side in sides]
+    at = f"{size(own['size'])} LR"
+    return [
+        Printed("network", [*PAPER_NETWORKS, ""], [s["architecture"] if s else UNKNOWN for s in sides] + [""]),
+        Printed("GFLOPs", _three(giga_of, PAPER), []),
+    ]

@@ -1,0 +1,89 @@
+"""Numbers as the report prints them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+UNKNOWN = "–"
+
+UNITS = {"_mb": " MB", "_ms": " ms", "_db": " dB", "_percent": " %"}
+
+
+def count(n: float) -> str:
+    """`1549462` as `1,549,462`."""
+    return f"{n:,.0f}"
+
+
+def megabytes(n: float) -> str:
+    """Bytes as `2.66 MB`, 10^6 bytes each."""
+    return f"{n / 1e6:.2f} MB"
+
+
+def giga(n: float) -> str:
+    """`21848000000` as `21.8 G`."""
+    return f"{three(n / 1e9)} G"
+
+
+def three(value: float) -> str:
+    """About three significant digits; a power of ten only below 0.001."""
+    if value and abs(value) < 1e-3:
+        return f"{value:.1e}".replace("e-0", "e-")
+    digits = next((d for d, least in ((0, 100), (1, 10), (2, 1)) if abs(value) >= least), 3)
+    return f"{value:,.{digits}f}"
+
+
+def milliseconds(value: float) -> str:
+    return f"{three(value)} ms"
+
+
+def decibels(value: float | None) -> str:
+    """PSNR; that of identical pictures is infinite, and None in JSON."""
+    return "identical" if value is None or math.isinf(value) else f"{value:.2f} dB"
+
+
+def signed(value: float) -> str:
+    """A difference in dB with its sign."""
+    return f"{value:+.2f} dB".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share of one in percent."""
+    return f"{three(100 * share)} %" if share else "0 %"
+
+
+def size(text: str) -> str:
+    """`128x128` with a multiplication sign."""
+    return text.replace("x", "×")
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def gate_value(value: float | None, gate: str) -> str:
+    """A gate's limit or measurement in the unit that the gate's name ends in."""
+    if value is None:
+        return UNKNOWN
+    if gate == "max_pixels_changed":
+        return percent(value)
+    return three(value) + next((unit for end, unit in UNITS.items() if gate.endswith(end)), "")
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "count": count,
+    "megabytes": megabytes,
+    "giga": giga,
+    "three": three,
+    "milliseconds": milliseconds,
+    "decibels": decibels,
+    "signed": signed,
+    "percent": percent,
+    "duration": duration,
+    "gate_value": gate_value,
+    "size": size,
+}
+"""For the template, under the functions' names."""

@@ -1,0 +1,89 @@
+"""Where a student starts: at random, from its teacher's layers, or from another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edgesr.errors import ModelError
+from edgesr.models.srgan import Generator
+from edgesr.models.zoo import SRModel, Student, load
+
+
+def initialise(student: Student, init: str, teacher: SRModel | None) -> None:
+    """Fill `student` as the recipe's `training.init` says.
+
+    Raises:
+        ModelError: the teacher or the named file has other layers.
+    """
+    if init == "random":
+        return
+    if init == "teacher":
+        assert teacher is not None, "the recipe was checked for it"
+        from_teacher(student, teacher)
+        return
+    source = load(Path(init))
+    if source.spec != student.spec:
+        raise ModelError(
+            f'training.init = "{init}": that is {source.spec}, the recipe asks for {student.spec}',
+            "Give a model of the same table, or start at random.",
+        )
+    student.load_state_dict(source.module.state_dict())
+
+
+@torch.no_grad()
+def from_teacher(student: Student, teacher: SRModel) -> None:
+    """Copy the teacher's head, tail, up-sampling and evenly spaced residual blocks.
+
+    A student with 4 blocks takes blocks 0, 4, 8 and 12 of 16. Where the teacher has a slope per
+    channel and the student one per layer, that one is the mean. Where the teacher ends in
+    (tanh(x) + 1) / 2 and the student does not, the tail is its first-order expansion (x + 1) / 2.
+
+    Raises:
+        ModelError: one of the two is no SRGAN generator, or their widths differ.
+    """
+    source = teacher.module
+    if not isinstance(source, Generator) or not isinstance(student, Generator):
+        kind = type(source if not isinstance(source, Generator) else student).__name__
+        raise ModelError(
+            f'training.init = "teacher" copies blocks between SRGAN generators, not {kind}',
+            'Use training.init = "random".',
+        )
+    if source.spec.channels != student.spec.channels:
+        raise ModelError(
+            f"the teacher has {source.spec.channels} channels, the student {student.spec.channels}"
+            ': training.init = "teacher" needs the same width',
+            'Use training.init = "random".',
+        )
+    copy_layers(source.head, student.head)
+    for i, block in enumerate(student.body):
+        copy_layers(source.body[i * source.spec.blocks // student.spec.blocks], block)
+    copy_layers(source.fusion, student.fusion)
+    copy_layers(source.upsample, student.upsample)
+    copy_layers(source.tail, student.tail)
+    if source.spec.output == "tanh" and student.spec.output == "linear":
+        conv = student.tail.conv
+        assert conv.bias is not None
+        conv.weight.mul_(0.5)
+        conv.bias.mul_(0.5).add_(0.5)
+
+
+def copy_layers(source: nn.Module, target: nn.Module) -> None:
+    """Copy weights between modules of the same layers, up to slopes and the BN's epsilon."""
+    theirs = source.state_dict()
+    ours: dict[str, Tensor] = {
+        key: theirs[key].mean().expand(value.shape)
+        if key.endswith("act.weight") and value.shape != theirs[key].shape
+        else theirs[key].expand(value.shape)
+        for key, value in target.state_dict().items()
+    }
+    target.load_state_dict(ours)
+    for bn, source_bn in zip(_bns(target), _bns(source), strict=True):
+        assert bn.running_var is not None
+        bn.running_var.add_(source_bn.eps - bn.eps)  # the same sum under the root
+
+
+def _bns(module: nn.Module) -> list[nn.BatchNorm2d]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]

@@ -1,0 +1,60 @@
+"""The run's log: one JSON object a line, and TensorBoard where the recipe asks for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edgesr.errors import TrainingError
+from edgesr.workspace import write_text
+
+STAGES = ["pixel", "gan"]
+
+
+class Log:
+    """Appends to `path`; lines after the point of resuming are dropped first."""
+
+    def __init__(self, path: Path, *, tensorboard: bool) -> None:
+        self.path = path
+        self.board = _tensorboard(path.parent / "tensorboard") if tensorboard else None
+
+    def rewind(self, stage: str, step: int) -> None:
+        """Keep only what was logged up to `step` of `stage`."""
+        kept = [
+            line
+            for line in read(self.path)
+            if (STAGES.index(line["stage"]), line["step"]) <= (STAGES.index(stage), step)
+        ]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def write(self, stage: str, step: int, **values: Any) -> None:
+        """Append one line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
+        if self.board is not None:
+            flat = values.pop("validation", {}) | values
+            for name, value in flat.items():
+                self.board.add_scalar(f"{stage}/{name}", value, step)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; none where there is no file. A line cut short by a crash is left out."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise TrainingError(
+            "training.tensorboard = true, but the package tensorboard is missing",
+            "Install it: pip install 'edgesr[tensorboard]'.",
+        ) from None
+    return SummaryWriter(str(folder))

@@ -1,0 +1,249 @@
+"""train() and distill(): a recipe in, a finished run on disk out.
+
+setup -> pixel stage -> GAN stage, warm-started -> runs/<name>/model.safetensors, run.json
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+
+import edgesr
+from edgesr import console, recipe_io
+from edgesr.data import photos
+from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.errors import TrainingError
+from edgesr.losses.total import GeneratorLoss
+from edgesr.models import zoo
+from edgesr.models.srgan import Discriminator
+from edgesr.models.zoo import SRModel, Student
+from edgesr.recipe import Losses, Optimisation, Recipe, teacher_terms
+from edgesr.training.ema import Ema
+from edgesr.training.initialise import initialise
+from edgesr.training.log import Log
+from edgesr.training.loop import Run, fit
+from edgesr.training.state import State, read_checkpoint
+from edgesr.training.steps import Player, Step
+from edgesr.training.validation import Score, Validation
+from edgesr.workspace import Workspace, sha256, write_json, write_text
+
+Command = Literal["train", "distill"]
+
+
+def train(
+    recipe: Recipe, workspace: Workspace, *, resume: bool = False, fresh: bool = False
+) -> Path:
+    """Train the recipe's model without a teacher; see `distill` for the rest."""
+    if recipe.teacher is not None:
+        raise TrainingError(
+            f"recipe '{recipe.name}' names a teacher", "Use edgesr distill, or drop [teacher]."
+        )
+    return _run(recipe, workspace, "train", resume=resume, fresh=fresh)
+
+
+def distill(
+    recipe: Recipe, workspace: Workspace, *, resume: bool = False, fresh: bool = False
+) -> Path:
+    """Train the recipe's model as a student of its teacher.
+
+    Args:
+        resume: go on from the run's last checkpoint; the result is that of an uninterrupted run.
+        fresh: throw an earlier run of this name away.
+
+    Returns:
+        `runs/<name>`, with model.safetensors, run.json, recipe.toml, log.jsonl and samples/.
+
+    Raises:
+        EdgesrError: the recipe, its teacher, photographs or weights do not do, a loss term
+            trains nothing, or training went wrong.
+    """
+    if recipe.teacher is None:
+        raise TrainingError(
+            f"recipe '{recipe.name}' names no teacher",
+            "Add [teacher] path = ..., give --teacher FILE, or use edgesr train.",
+        )
+    return _run(recipe, workspace, "distill", resume=resume, fresh=fresh)
+
+
+@dataclass
+class Setup:
+    """What the stages of one run work with."""
+
+    fabric: Fabric
+    recipe: Recipe
+    teacher: SRModel | None
+    cache: PatchCache
+    run: Run
+
+
+def _run(
+    recipe: Recipe, workspace: Workspace, command: Command, *, resume: bool, fresh: bool
+) -> Path:
+    folder = workspace.run(recipe.name)
+    checkpoint = _claim(folder, recipe, resume=resume, fresh=fresh)
+    setup = _setup(recipe, folder)
+    torch.manual_seed(recipe.seed)
+    student = zoo.build(recipe.model)
+    initialise(student, recipe.training.init, setup.teacher)
+    seconds, score = 0.0, None
+    for stage, optimisation, losses in stages(recipe):
+        if checkpoint is not None and checkpoint["stage"] != stage:
+            continue  # done before the interruption; the checkpoint holds its weights
+        state, step = _stage(setup, student, stage, losses, optimisation)
+        state.seconds = seconds
+        if checkpoint is not None:
+            state.restore(checkpoint)
+            setup.run.log.rewind(stage, state.step)
+            checkpoint = None
+        else:
+            step.prove(*state.sampler.next())
+        score = fit(setup.run, optimisation, step, state)
+        student.load_state_dict(state.ema.module.state_dict())
+        seconds = state.seconds
+    if setup.run.leads:
+        _finish(setup, student, command, seconds, score)
+        workspace.mark_latest(recipe.name)
+    return folder
+
+
+def stages(recipe: Recipe) -> list[tuple[str, Optimisation, Losses]]:
+    """The stages in order: name, optimisation, loss weights."""
+    pixel: list[tuple[str, Optimisation, Losses]] = [("pixel", recipe.training, recipe.losses)]
+    return pixel + ([("gan", recipe.gan, recipe.gan.losses)] if recipe.gan else [])
+
+
+def _claim(folder: Path, recipe: Recipe, *, resume: bool, fresh: bool) -> dict[str, Any] | None:
+    """Make the run's folder ours; returns the checkpoint to resume from."""
+    last = folder / "checkpoints" / "last.pt"
+    if resume:
+        return read_checkpoint(last, recipe)
+    if last.exists() and not fresh:
+        raise TrainingError(
+            f"{folder} holds an earlier run",
+            "Go on with --resume, begin anew with --fresh (the old run is deleted), "
+            "or give another name: --set name=...",
+        )
+    if folder.exists():
+        shutil.rmtree(folder)
+    write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
+    return None
+
+
+def _setup(recipe: Recipe, folder: Path) -> Setup:
+    fabric = _fabric(recipe)
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = zoo.load(Path(recipe.teacher.path))
+        teacher.module.requires_grad_(False).to(fabric.device)
+        _check_teacher(recipe, teacher)
+    split = photos.split(recipe.data)
+    cache = PatchCache.open(split.train, patch=recipe.training.patch)
+    log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
+    validation = Validation(split.validation, fabric.device)
+    run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
+    return Setup(fabric, recipe, teacher, cache, run)
+
+
+def _fabric(recipe: Recipe) -> Fabric:
+    training = recipe.training
+    if training.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            'training.device = "cuda", but no CUDA device works here', "See edgesr doctor."
+        )
+    many = training.devices > 1
+    fabric = Fabric(
+        accelerator="cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu",
+        devices=training.devices,
+        precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
+        # Two passes through the discriminator before one backward must not rewrite its buffers.
+        strategy=DDPStrategy(broadcast_buffers=False) if many else "auto",
+    )
+    fabric.launch()
+    return fabric
+
+
+def _check_teacher(recipe: Recipe, teacher: SRModel) -> None:
+    for name, _, losses in stages(recipe):
+        if losses.feature_affinity and teacher.spec is None:
+            raise TrainingError(
+                f"the {name} stage asks for feature_affinity, but the teacher {teacher.path} is "
+                f"{teacher.architecture}, whose features edgesr does not know",
+                "Use teacher_l1 or frequency, or an edgesr teacher.",
+            )
+    if recipe.training.init != "teacher" and not any(
+        teacher_terms(losses) for _, _, losses in stages(recipe)
+    ):
+        console.warn(f"recipe '{recipe.name}' loads a teacher that nothing learns from")
+
+
+def _stage(
+    setup: Setup, student: Student, name: str, losses: Losses, optimisation: Optimisation
+) -> tuple[State, Step]:
+    fabric, training = setup.fabric, setup.recipe.training
+    discriminator = None
+    if losses.adversarial:
+        discriminator = _player(fabric, Discriminator(), optimisation)
+    player = _player(fabric, student, optimisation)
+    player.net.mark_forward_method("with_features")
+    sampler = PatchSampler(
+        setup.cache,
+        patch=training.patch,
+        batch=training.batch,
+        seed=setup.recipe.seed,
+        device=fabric.device,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+    )
+    loss = GeneratorLoss(losses, setup.recipe.weights.folder).to(fabric.device)
+    ema = Ema(player.module, training.ema)
+    step = Step(fabric, player, loss, setup.teacher, discriminator, optimisation.grad_clip)
+    return State(name, player, ema, sampler, discriminator), step
+
+
+def _player(fabric: Fabric, net: torch.nn.Module, optimisation: Optimisation) -> Player:
+    betas = (optimisation.beta1, optimisation.beta2)
+    net.train()
+    adam = torch.optim.Adam(net.parameters(), lr=optimisation.lr, betas=betas)
+    wrapped, optimiser = fabric.setup(net, adam)
+    return Player(wrapped, optimiser)
+
+
+def _finish(
+    setup: Setup, student: Student, command: Command, seconds: float, score: Score | None
+) -> None:
+    recipe, folder, teacher = setup.recipe, setup.run.folder, setup.teacher
+    model = folder / "model.safetensors"
+    zoo.save(student, model, licence=recipe.licence)
+    facts: dict[str, Any] = {
+        "name": recipe.name,
+        "command": command,
+        "architecture": zoo.describe(recipe.model),
+        "teacher": None,
+        "sha256": sha256(model),
+        "steps": sum(optimisation.steps for _, optimisation, _ in stages(recipe)),
+        "seconds": round(seconds, 1),
+        "hardware": {
+            "device": str(setup.fabric.device),
+            "cpu": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+        },
+        "validation": score and score.as_dict(),
+        "versions": {"edgesr": edgesr.__version__, "torch": torch.__version__},
+    }
+    if teacher is not None and recipe.teacher is not None:
+        facts["teacher"] = {
+            "name": zoo.label(teacher.path),
+            "path": str(teacher.path),
+            "sha256": teacher.sha256,
+            "architecture": teacher.architecture,
+        }
+    write_json(folder / "run.json", facts)
+    console.say(f"{folder}: {zoo.describe(recipe.model)}, {seconds:.0f} s of training")

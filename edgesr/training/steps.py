@@ -1,0 +1,145 @@
+"""One step of training. The maths of the paper, in one place, with its equation numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from torch import Tensor, nn
+
+from edgesr.errors import TrainingError
+from edgesr.losses.adversarial import discriminator_loss
+from edgesr.losses.total import GeneratorLoss, Outputs, prove_gradients
+from edgesr.models.zoo import SRModel
+from edgesr.recipe import teacher_terms
+
+
+@dataclass
+class Player:
+    """A network and the optimiser that trains it, both set up by Fabric."""
+
+    net: _FabricModule
+    optimiser: _FabricOptimizer
+
+    @property
+    def module(self) -> nn.Module:
+        """The network itself, without Fabric's wrapper."""
+        module: nn.Module = self.net.module
+        return module
+
+    def descend(self, fabric: Fabric, loss: Tensor, clip: float) -> None:
+        """One optimiser step down the gradient of `loss`."""
+        self.optimiser.zero_grad()
+        fabric.backward(loss)
+        if clip:
+            fabric.clip_gradients(self.net, self.optimiser, max_norm=clip)
+        self.optimiser.step()
+
+
+@dataclass
+class Step:
+    """The step of one stage: pixel training, with a discriminator GAN training, and with a
+    teacher distillation. Calling it with a batch trains the networks once.
+
+    Attributes:
+        student: G of the equations.
+        discriminator: D of the equations; None in the pixel stage.
+        teacher: only read; None where no loss term asks for it.
+        clip: largest norm of a gradient, 0 for no limit.
+    """
+
+    fabric: Fabric
+    student: Player
+    loss: GeneratorLoss
+    teacher: SRModel | None = None
+    discriminator: Player | None = None
+    clip: float = 0.0
+    _needs_teacher: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._needs_teacher = bool(teacher_terms(self.loss.losses))
+
+    def __call__(self, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        """Train once on `lr` (B, 3, H, W) and `hr` (B, 3, 4H, 4W), both RGB 0..1.
+
+        Returns:
+            The unweighted terms, their weighted sum as "loss", and the discriminator's loss.
+
+        Raises:
+            TrainingError: the loss is NaN or infinite; the networks are as before the step.
+        """
+        out = self.forward(lr, hr)
+        terms = self.terms(out)
+        loss = self.loss.total(terms)  # eq. 1
+        check_finite(loss, terms)
+        self.student.descend(self.fabric, loss, self.clip)
+        record = {"loss": loss, **terms}
+        if self.discriminator is not None:
+            real, fake = self.discriminator.net(hr), self.discriminator.net(out.sr.detach())
+            d_loss = discriminator_loss(real, fake)  # eq. 2
+            check_finite(d_loss, {"discriminator": d_loss})
+            self.discriminator.descend(self.fabric, d_loss, self.clip)
+            record["discriminator"] = d_loss
+        return {name: value.detach() for name, value in record.items()}
+
+    def forward(self, lr: Tensor, hr: Tensor) -> Outputs:
+        """The student's picture, and the teacher's where a term compares with it."""
+        teacher_sr, teacher_features = self._teach(lr)
+        sr, features = self.student.net.with_features(lr)
+        return Outputs(sr, hr, features, teacher_sr, teacher_features)
+
+    def terms(self, out: Outputs) -> dict[str, Tensor]:
+        """The loss terms; the discriminator judges but does not learn from them."""
+        if self.discriminator is None:
+            return self.loss.terms(out)
+        judge = self.discriminator.module
+        with frozen(judge), self.fabric.autocast():
+            return self.loss.terms(out, judge)
+
+    @torch.no_grad()
+    def _teach(self, lr: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        if self.teacher is None or not self._needs_teacher:
+            return None, None
+        with self.fabric.autocast():
+            if self.loss.losses.feature_affinity:
+                sr, features = self.teacher.module.with_features(lr)  # type: ignore[operator]
+                return sr, features
+            return self.teacher.module(lr), None
+
+    def prove(self, lr: Tensor, hr: Tensor) -> dict[str, float]:
+        """Show on one batch, without training, that every term reaches what it should train.
+
+        Raises:
+            TrainingError: a term with a non-zero weight gives no gradient.
+        """
+        out = self.forward(lr, hr)
+        parameters = self.student.module.parameters()
+        norms = prove_gradients(self.terms(out), parameters, self.loss.losses, "student")
+        if self.discriminator is not None:
+            judge = self.discriminator.module
+            with self.fabric.autocast():
+                d_loss = discriminator_loss(judge(hr), judge(out.sr.detach()))
+            term = {"discriminator": d_loss}
+            norms |= prove_gradients(term, judge.parameters(), self.loss.losses, "discriminator")
+        return norms
+
+
+def check_finite(loss: Tensor, terms: dict[str, Tensor]) -> None:
+    """Raise TrainingError where `loss` is NaN or infinite, naming the terms."""
+    if not torch.isfinite(loss):
+        values = ", ".join(f"{name} = {float(term.detach()):g}" for name, term in terms.items())
+        raise TrainingError(f"the loss is {float(loss.detach()):g} ({values})")
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Leave the parameters of `module` without gradient inside the block."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)

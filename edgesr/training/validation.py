@@ -1,0 +1,77 @@
+"""How good the average of the weights is by now, on photographs that are held out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from edgesr.data import photos
+from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, quantise
+from edgesr.quality.evaluate import to_image, to_tensor
+from edgesr.quality.metrics import psnr
+from edgesr.workspace import atomic
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean PSNR on Y in dB over the held-out photographs, and bicubic's beside it."""
+
+    psnr_db: float
+    bicubic_psnr_db: float
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A held-out photograph: `hr` (4H, 4W, 3) and its reduction `lr` (1, 3, H, W) in 0..1."""
+
+    hr: Pixels
+    lr: Tensor
+    bicubic: Pixels
+    bicubic_psnr_db: float
+
+
+class Validation:
+    """Scores a network on `files`, which are decoded and reduced once."""
+
+    def __init__(self, files: list[Path], device: torch.device) -> None:
+        self.device = device
+        self.examples = [_example(photos.decode(file)) for file in files]
+
+    @torch.no_grad()
+    def __call__(self, module: nn.Module, sample: Path) -> Score:
+        """Score `module`, and write the first picture (bicubic, network, HR) to `sample`."""
+        scores = []
+        for i, example in enumerate(self.examples):
+            sr = to_image(module(example.lr.to(self.device)))
+            scores.append(psnr(sr, example.hr))
+            if i == 0:
+                _write_sample(sample, [example.bicubic, sr, example.hr])
+        bicubic = [example.bicubic_psnr_db for example in self.examples]
+        return Score(float(np.mean(scores)), float(np.mean(bicubic)))
+
+
+def _example(pixels: Pixels) -> Example:
+    hr = np.ascontiguousarray(crop_to_multiple(pixels))
+    lr = quantise(bicubic_down(to_tensor(hr)))
+    bicubic = to_image(bicubic_up(lr))
+    return Example(hr, lr, bicubic, psnr(bicubic, hr))
+
+
+def _write_sample(path: Path, pictures: list[Pixels], side: int = 256) -> None:
+    """Write the middles of `pictures`, at most `side` pixels wide, beside each other."""
+    height, width = (min(n, side) for n in pictures[0].shape[:2])
+    top, left = ((n - m) // 2 for n, m in zip(pictures[0].shape, (height, width), strict=False))
+    middles = [picture[top : top + height, left : left + width] for picture in pictures]
+    with atomic(path) as temporary:
+        Image.fromarray(np.concatenate(middles, axis=1)).save(temporary, "PNG")

@@ -1,0 +1,31 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesr.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of photographs, teachers and weights beside the checkout, where there is one."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared (benchmark sets, teachers, perceptual weights)")
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace."""
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's caches out of the tests and the tests out of the user's caches."""
+    monkeypatch.setenv("EDGESR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("EDGESR_WEIGHTS", raising=False)

@@ -1,0 +1,17 @@
+"""What tests of several models share."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def receptive_radius(module: nn.Module, side: int = 31) -> int:
+    """How far in LR pixels the middle of the output really looks, from its gradient."""
+    module = module.double().eval()
+    lr = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+    middle = 4 * (side // 2)
+    module(lr)[..., middle : middle + 4, middle : middle + 4].sum().backward()
+    assert lr.grad is not None
+    rows = lr.grad.abs().sum(dim=(0, 1, 3)).nonzero()[:, 0]
+    return int((rows - side // 2).abs().max())

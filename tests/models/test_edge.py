@@ -1,0 +1,53 @@
+"""The low-resolution student and the exact collapse of its branches."""
+
+from __future__ import annotations
+
+import torch
+from battery import receptive_radius
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgesr.models.edge import EdgeStudent, RepConv
+from edgesr.recipe import Edge
+
+BRANCHES = st.lists(st.sampled_from(["expand", "point", "identity"]), unique=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n_in=st.integers(1, 9),
+    n_out=st.integers(1, 9),
+    branches=BRANCHES,
+    height=st.integers(1, 7),
+    width=st.integers(1, 7),
+    seed=st.integers(0, 99),
+)
+def test_collapse_is_exact_for_any_branches_widths_and_one_pixel_borders(
+    n_in: int, n_out: int, branches: list[str], height: int, width: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    layer = RepConv(n_in, n_out, branches)
+    x = torch.randn(2, n_in, height, width)
+    assert (layer(x) - layer.collapse()(x)).abs().max() <= 2e-5
+    double = layer.double()
+    assert (double(x.double()) - double.collapse()(x.double())).abs().max() <= 1e-12
+
+
+def test_a_student_of_zeros_is_nearest_neighbour() -> None:
+    student = EdgeStudent(Edge(channels=2, depth=1))
+    for parameter in student.parameters():
+        torch.nn.init.zeros_(parameter)
+    lr = torch.rand(1, 3, 3, 5)
+    expected = lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    assert torch.equal(student(lr), expected)
+
+
+def test_halo_is_what_gradients_reach() -> None:
+    student = EdgeStudent(Edge(channels=6, depth=3))
+    assert receptive_radius(student) == student.halo == 5
+
+
+def test_width_and_depth_come_from_the_recipe() -> None:
+    student = EdgeStudent(Edge(channels=32, depth=8))
+    macs = sum(p.numel() for name, p in student.named_parameters() if name.endswith("weight"))
+    assert macs == 88_416  # multiply-adds per LR pixel: each weight once

@@ -1,0 +1,261 @@
+"""Bundles that were never trained: plausible JSON, and a network that repeats pixels."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgesr import recipe_io
+from edgesr.recipe import Edge, Recipe
+
+MACHINE = {"cpu": "Example CPU @ 2.0 GHz", "cores": 2, "system": "Linux"}
+SHA = "ab" * 32
+CPU = "CPUExecutionProvider"
+
+MakeBundle = Callable[..., Path]
+
+
+def nearest_x4(path: Path) -> None:
+    """An ONNX file that repeats every pixel four times each way, with edgesr's metadata."""
+    picture = [TensorProto.FLOAT, ["batch", 3, "height", "width"]]
+    scales = numpy_helper.from_array(np.array([1, 1, 4, 4], np.float32), "scales")
+    node = helper.make_node(
+        "Resize",
+        ["lr", "", "scales"],
+        ["sr"],
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+    graph = helper.make_graph(
+        [node],
+        "nearest",
+        [helper.make_tensor_value_info("lr", *picture)],
+        [helper.make_tensor_value_info("sr", TensorProto.FLOAT, ["batch", 3, "H", "W"])],
+        [scales],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    facts = {"format": "1", "name": "n", "architecture": "nearest", "scale": "4", "layout": "NCHW"}
+    facts |= {"colour": "RGB", "range": "0..1", "min_size": "1", "halo": "0", "opset": "17"}
+    helper.set_model_props(model, {f"edgesr.{key}": value for key, value in facts.items()})
+    onnx.save(model, path)
+
+
+def card(name: str, role: str) -> dict[str, Any]:
+    teacher = {"name": "teacher", "architecture": "SRGAN N=16", "spec": {"arch": "srgan"}}
+    student = role == "student"
+    return {
+        "format": 1,
+        "name": name,
+        "architecture": "edge 32x8" if student else "SRGAN N=16",
+        "role": role,
+        "spec": {},
+        "scale": 4,
+        "min_size": 1,
+        "halo": 10,
+        "opset": 17,
+        "ir_version": 10,
+        "simplified": True,
+        "licence": "Apache-2.0",
+        "git_revision": "0123456789abcdef",
+        "sha256": {"model.onnx": SHA, "weights.safetensors": SHA, "recipe.toml": SHA},
+        "teacher": teacher if student else None,
+    }
+
+
+def counts(parameters: int, macs: int) -> dict[str, int]:
+    return {"parameters": parameters, "bytes": 4 * parameters, "macs": macs, "flops": 2 * macs}
+
+
+TEACHER_PARTS = {
+    "head": counts(15_617, 254_803_968),
+    "body": counts(1_222_736, 19_931_332_608),
+    "upsampler": counts(295_426, 12_079_595_520),
+    "tail": counts(15_555, 4_076_863_488),
+}
+STUDENT_PARTS = {
+    "head": counts(896, 14_155_776),
+    "body": counts(73_984, 1_207_959_552),
+    "tail": counts(13_872, 226_492_416),
+}
+
+
+def cost(student: bool) -> dict[str, Any]:
+    own = STUDENT_PARTS if student else TEACHER_PARTS
+    reference = {"name": "teacher", "architecture": "SRGAN N=16"}
+    return {
+        "size": "128x128",
+        "parts": own,
+        "total": total(own),
+        "teacher": reference | {"parts": TEACHER_PARTS, "total": total(TEACHER_PARTS)}
+        if student
+        else None,
+        "reduction_percent": 94.27 if student else None,
+        "mac_ratio": 25.08 if student else None,
+    }
+
+
+def total(parts: dict[str, dict[str, int]]) -> dict[str, int]:
+    keys = ("parameters", "bytes", "macs", "flops")
+    return {key: sum(part[key] for part in parts.values()) for key in keys}
+
+
+def cases() -> list[dict[str, Any]]:
+    sizes = [(1, 1), (33, 17), (64, 64), (160, 96)]
+    return [
+        {
+            "case": case,
+            "height": height,
+            "width": width,
+            "batch": batch,
+            "max_abs_diff": 0.0 if case == "black" else 1.2e-6,
+            "psnr_db": None if case == "black" else 131.2,
+            "changed": 0,
+            "values": 48 * height * width * batch,
+        }
+        for case in ("photo", "noise", "black", "white", "checkerboard")
+        for height, width in sizes
+        for batch in (1, 3)
+    ]
+
+
+def evidence(name: str, student: bool) -> dict[str, Any]:
+    p50 = 7.71 if student else 221.4
+    provider = {"asked": False, "session_providers": [], "nodes": {}, "message": ""}
+    timing = {"provider": CPU, "threads": 2, "size": "128x128", "warmup": 3, "runs": 20}
+    speeds = [
+        timing
+        | {
+            "batch": batch,
+            "p50_ms": batch * p50,
+            "p95_ms": batch * p50 * 1.08,
+            "images_per_s": 1e3 / p50,
+            "output_megapixels_per_s": 262.144 / p50,
+            "peak_memory_mb": 143.0,
+        }
+        for batch in (1, 4)
+    ]
+    quality = {"data": "astronaut (embedded, held out)", "images": 1, "ssim": 0.8533}
+    quality |= {"psnr_db": 27.94, "bicubic_psnr_db": 27.05, "bicubic_ssim": 0.8312}
+    return {
+        "format": 1,
+        "bundle": name,
+        "architecture": "edge 32x8" if student else "SRGAN N=16",
+        "role": "student" if student else "teacher",
+        "versions": {"edgesr": "0.1.0", "onnxruntime": "1.31", "torch": "2.15", "python": "3.11"},
+        "machine": MACHINE,
+        "file": {"bytes": 362_114 if student else 6_210_553},
+        "providers": [
+            provider
+            | {
+                "provider": CPU,
+                "available": True,
+                "session_providers": [CPU],
+                "nodes": {CPU: 12},
+                "proved": True,
+            },
+            provider
+            | {
+                "provider": "CUDAExecutionProvider",
+                "available": False,
+                "proved": False,
+                "message": "not available: libcuda.so.1 is not there",
+            },
+        ],
+        "parity": [
+            {"provider": CPU, "max_abs_diff": 1.2e-6, "max_pixels_changed": 0.0, "cases": cases()}
+        ],
+        "speed": speeds,
+        "cost": cost(student),
+        "quality": [quality if student else quality | {"psnr_db": 28.61, "ssim": 0.8702}],
+        "gates": gates() if student else [],
+        "passed": True,
+    }
+
+
+def gates() -> list[dict[str, Any]]:
+    rows = [
+        ("max_mb", 0.5, 0.362, "model.onnx"),
+        ("max_abs_diff", 1e-4, 1.2e-6, "CPUExecutionProvider, noise 33x17"),
+        ("max_pixels_changed", 0.001, 0.0, "CPUExecutionProvider"),
+        ("p95_ms", 20.0, 8.33, "CPUExecutionProvider, 128x128"),
+        ("min_gain_over_bicubic_db", 0.5, 0.89, "astronaut (embedded, held out)"),
+        ("min_reduction_percent", 50.0, 94.27, "parameters"),
+    ]
+    return [
+        {"gate": gate, "limit": limit, "measured": measured, "passed": True, "where": where}
+        for gate, limit, measured, where in rows
+    ]
+
+
+def log_lines() -> list[dict[str, Any]]:
+    """A pixel stage and a GAN stage, 40 logged steps each."""
+    lines: list[dict[str, Any]] = []
+    for stage in ("pixel", "gan"):
+        for i in range(1, 41):
+            wave = 1 + 0.15 * math.sin(2.1 * i) * math.cos(0.7 * i)
+            l1 = (0.05 / i**0.5 + 0.03 if stage == "pixel" else 0.04) * wave
+            values = {"loss": l1 * 1.1, "l1": l1, "teacher_l1": l1 * 0.7, "frequency": l1 * 3}
+            if stage == "gan":
+                values = {
+                    "loss": l1 * 1.3,
+                    "l1": l1,
+                    "vgg": 1.4 * wave / i**0.1,
+                    "adversarial": 0.7 + 0.01 * i * wave,
+                    "lpips": 0.3 * wave / i**0.2,
+                    "discriminator": 1.3 * wave / i**0.1,
+                }
+            step = 50 * i
+            lines.append({"stage": stage, "step": step, "lr": 2e-4, "images_per_s": 61.2} | values)
+            if i % 5 == 0:
+                psnr = 27.9 - 2.5 / i if stage == "pixel" else 27.9 - 0.02 * i
+                scores = {"psnr_db": psnr, "bicubic_psnr_db": 27.05}
+                lines.append({"stage": stage, "step": step, "validation": scores})
+    return lines
+
+
+def run_facts(name: str) -> dict[str, Any]:
+    hardware = {"device": "cpu", "cpu": MACHINE["cpu"], "cores": 2}
+    return {"name": name, "steps": 4000, "seconds": 412.0, "hardware": hardware}
+
+
+@pytest.fixture
+def make_bundle(tmp_path: Path) -> MakeBundle:
+    """Make `tmp_path/exports/<name>`, by default with everything in it."""
+
+    def make(name: str, role: str = "student", **changes: Any) -> Path:
+        return write_bundle(tmp_path / "exports" / name, role, **changes)
+
+    return make
+
+
+def write_bundle(folder: Path, role: str = "student", **changes: Any) -> Path:
+    """Write a bundle; `changes` replace the content of card, verify, run or log, None drops it."""
+    folder.mkdir(parents=True)
+    student = role == "student"
+    files: dict[str, Any] = {
+        "card": card(folder.name, role),
+        "verify": evidence(folder.name, student),
+        "run": run_facts(folder.name),
+        "log": log_lines(),
+        "recipe": recipe_io.dumps(Recipe(name=folder.name, model=Edge())),
+        "model": True,
+    } | changes
+    for key in ("card", "verify", "run"):
+        if files[key] is not None:
+            (folder / f"{key}.json").write_text(json.dumps(files[key]))
+    if files["log"] is not None:
+        (folder / "log.jsonl").write_text("".join(json.dumps(x) + "\n" for x in files["log"]))
+    if files["recipe"] is not None:
+        (folder / "recipe.toml").write_text(files["recipe"])
+    if files["model"]:
+        nearest_x4(folder / "model.onnx")
+    return folder

@@ -1,0 +1,137 @@
+"""Recipes: what a file may say, and what its author is told when it says something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgesr import recipe_io
+from edgesr.errors import RecipeError
+from edgesr.recipe import Edge, GanLosses, Recipe, Srgan, parse_size
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+MINIMAL = 'name = "x"\n[model]\narch = "edge"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_every_recipe_of_the_project_loads_with_and_without_small(path: Path) -> None:
+    assert recipe_io.load(path).name == path.stem
+    if "[small" in path.read_text():
+        assert recipe_io.load(path, small=True).data.photos == "embedded"
+
+
+def test_defaults_of_the_gan_stage_are_the_papers() -> None:
+    losses = GanLosses()
+    assert (losses.l1, losses.vgg, losses.adversarial, losses.lpips) == (1.0, 6e-3, 1e-3, 1e-6)
+
+
+def test_all_faults_are_told_at_once_with_key_value_and_nearest_key(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        'name = "x"\n[model]\narch = "edge"\nchanels = 3\n[training]\nsteps = 0\nlr = "fast"\n',
+    )
+    with pytest.raises(RecipeError) as caught:
+        recipe_io.load(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "3 fault(s)" in message
+    assert "model.chanels = 3: no such key; did you mean channels?" in message
+    assert "training.steps = 0: Input should be greater than or equal to 1" in message
+    assert "training.lr = 'fast'" in message
+
+
+def test_an_unknown_table_without_a_near_name_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="zzz = 1: no such key; known keys: name, seed"):
+        recipe_io.load(write(tmp_path, "zzz = 1\n" + MINIMAL))
+
+
+def test_a_fault_in_the_small_table_is_told_even_when_small_is_not_asked_for(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, MINIMAL + "[small.training]\nstps = 3\n")
+    with pytest.raises(RecipeError, match=r"with \[small\], training.stps = 3"):
+        recipe_io.load(path)
+
+
+def test_small_without_a_small_table_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no \[small\] table"):
+        recipe_io.load(write(tmp_path, MINIMAL), small=True)
+
+
+def test_a_term_against_the_teacher_needs_a_teacher(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + "[losses]\nteacher_l1 = 1.0\n")
+    with pytest.raises(RecipeError, match=r"losses.teacher_l1 needs a \[teacher\]"):
+        recipe_io.load(path)
+
+
+def test_the_pixel_stage_has_no_discriminator_for_an_adversarial_term(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + "[losses]\nadversarial = 1.0\n")
+    with pytest.raises(RecipeError, match="needs a discriminator"):
+        recipe_io.load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="nowhere.toml does not exist"):
+        recipe_io.load(tmp_path / "nowhere.toml")
+
+
+def test_broken_toml_is_told_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="line 1"):
+        recipe_io.load(write(tmp_path, "name = \n"))
+
+
+def test_overrides_win_over_the_small_table(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + "[small.training]\nsteps = 10\n")
+    loaded = recipe_io.load(path, overrides=["training.steps=7", "name=other"], small=True)
+    assert (loaded.training.steps, loaded.name) == (7, "other")
+
+
+@pytest.mark.parametrize("text", ["training.steps", "=3", "a..b=1"])
+def test_an_override_that_is_no_assignment_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match="expected key=value"):
+        recipe_io.parse_override(text)
+
+
+def test_an_integer_is_not_taken_for_text_nor_text_for_a_number(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    with pytest.raises(RecipeError, match="training.steps = '12'"):
+        recipe_io.load(path, overrides=["training.steps='12'"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    model=st.one_of(
+        st.builds(Srgan, blocks=st.integers(1, 32), channels=st.integers(1, 128)),
+        st.builds(Edge, channels=st.integers(1, 128), depth=st.integers(1, 64)),
+    ),
+    steps=st.integers(1, 10**9),
+    lr=st.floats(1e-9, 1.0),
+    licence=st.text(st.characters(exclude_categories=("Cs", "Cc"))),
+)
+def test_a_dumped_recipe_reads_back_as_itself(
+    model: Srgan | Edge, steps: int, lr: float, licence: str
+) -> None:
+    raw = {"name": "x", "model": model.model_dump(), "licence": licence}
+    raw["training"] = {"steps": steps, "lr": lr}
+    recipe = Recipe.model_validate(raw)
+    assert recipe_io.loads(recipe_io.dumps(recipe)) == recipe
+
+
+def test_the_difference_of_two_recipes_names_the_dotted_keys(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    one, other = recipe_io.load(path), recipe_io.load(path, overrides=["training.batch=4"])
+    assert recipe_io.difference(one, other) == ["training.batch"]
+    assert recipe_io.difference(one, one) == []
+
+
+def test_a_size_is_width_by_height() -> None:
+    assert parse_size("320x180") == (320, 180)

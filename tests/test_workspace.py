@@ -1,0 +1,50 @@
+"""Files get there whole or not at all, and the latest run is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesr.errors import EdgesrError
+from edgesr.workspace import Workspace, atomic, sha256, write_json, write_text
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_numbers_that_json_does_not_know_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"psnr": float("inf")})
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_sha256_of_a_known_text(tmp_path: Path) -> None:
+    write_text(tmp_path / "abc", "abc")
+    assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea")
+
+
+def test_without_a_run_the_error_says_how_to_make_one(workspace: Workspace) -> None:
+    with pytest.raises(EdgesrError, match="edgesr distill"):
+        workspace.find_run()
+
+
+def test_an_unknown_run_is_answered_with_the_finished_ones(workspace: Workspace) -> None:
+    write_json(workspace.run("done") / "run.json", {})
+    with pytest.raises(EdgesrError, match="Finished runs: done"):
+        workspace.find_run("other")
+
+
+def test_the_latest_run_is_the_one_marked_last(workspace: Workspace) -> None:
+    for name in ("one", "two"):
+        write_json(workspace.run(name) / "run.json", {})
+        workspace.mark_latest(name)
+    assert workspace.find_run().name == "two"
+    assert workspace.find_run("one").name == "one"

@@ -1,0 +1,82 @@
+"""A student that starts from its teacher's layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgesr.errors import ModelError
+from edgesr.models import zoo
+from edgesr.models.srgan import Generator
+from edgesr.recipe import Edge, Srgan
+from edgesr.training.initialise import from_teacher, initialise
+
+
+def teacher_of(spec: Srgan | Edge, folder: Path) -> zoo.SRModel:
+    torch.manual_seed(1)
+    module = zoo.build(spec)
+    for _ in range(2):  # give batch normalisation statistics of its own
+        module.train()(torch.rand(4, 3, 12, 12))
+    zoo.save(module, folder / "t.safetensors", licence="MIT")
+    return zoo.load(folder / "t.safetensors")
+
+
+def test_evenly_spaced_blocks_are_taken(tmp_path: Path) -> None:
+    teacher = teacher_of(Srgan(blocks=8, channels=4), tmp_path)
+    student = Generator(Srgan(blocks=2, channels=4))
+    from_teacher(student, teacher)
+    assert isinstance(teacher.module, Generator)
+    for mine, theirs in ((0, 0), (1, 4)):
+        ours = student.body[mine].conv1.weight
+        assert torch.equal(ours, teacher.module.body[theirs].conv1.weight)
+
+
+def test_a_student_of_the_same_depth_is_the_same_function(tmp_path: Path) -> None:
+    teacher = teacher_of(Srgan(blocks=2, channels=4, bn_eps=1e-3), tmp_path)
+    student = Generator(Srgan(blocks=2, channels=4)).eval()
+    from_teacher(student, teacher)
+    lr = torch.rand(1, 3, 9, 9)
+    assert torch.allclose(student(lr), teacher.module(lr), atol=1e-6)
+
+
+def test_a_linear_student_of_a_tanh_teacher_agrees_to_first_order(tmp_path: Path) -> None:
+    teacher = teacher_of(Srgan(blocks=1, channels=4, output="tanh"), tmp_path)
+    student = Generator(Srgan(blocks=1, channels=4)).eval()
+    from_teacher(student, teacher)
+    lr = torch.rand(1, 3, 9, 9)
+    before_tanh = torch.atanh(2 * teacher.module(lr) - 1)
+    assert torch.allclose(student(lr), (before_tanh + 1) / 2, atol=1e-5)
+
+
+def test_slopes_per_channel_become_their_mean(tmp_path: Path) -> None:
+    teacher = teacher_of(Srgan(blocks=1, channels=4, prelu="channel"), tmp_path)
+    student = Generator(Srgan(blocks=1, channels=4))
+    assert isinstance(teacher.module, Generator)
+    teacher.module.head.act.weight.data = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    from_teacher(student, teacher)
+    assert student.head.act.weight.item() == pytest.approx(0.25)
+
+
+def test_an_edge_student_cannot_take_blocks(tmp_path: Path) -> None:
+    teacher = teacher_of(Srgan(blocks=1, channels=4), tmp_path)
+    with pytest.raises(ModelError, match="not EdgeStudent"):
+        from_teacher(zoo.build(Edge(channels=4, depth=1)), teacher)
+
+
+def test_another_width_is_refused(tmp_path: Path) -> None:
+    teacher = teacher_of(Srgan(blocks=1, channels=4), tmp_path)
+    with pytest.raises(ModelError, match="teacher has 4 channels, the student 8"):
+        from_teacher(Generator(Srgan(blocks=1, channels=8)), teacher)
+
+
+def test_a_run_of_the_same_table_can_be_continued(tmp_path: Path) -> None:
+    spec = Edge(channels=4, depth=1)
+    source = teacher_of(spec, tmp_path)
+    student = zoo.build(spec)
+    initialise(student, str(source.path), None)
+    lr = torch.rand(1, 3, 5, 5)
+    assert torch.equal(student.eval()(lr), source.module(lr))
+    with pytest.raises(ModelError, match="the recipe asks for"):
+        initialise(zoo.build(Edge(channels=5, depth=1)), str(source.path), None)

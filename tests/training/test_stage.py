@@ -1,0 +1,265 @@
+"""Whole runs, tiny: what they leave on disk, and that nothing of them gets lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from edgesr import recipe_io
+from edgesr.errors import TrainingError
+from edgesr.models import zoo
+from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
+from edgesr.training import loop, stage
+from edgesr.training.loop import Interrupted, learning_rate
+from edgesr.training.steps import Step
+from edgesr.workspace import Workspace
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for i in range(4):
+        small = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((72, 64), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    torch.manual_seed(3)
+    path = tmp_path / "teacher.safetensors"
+    zoo.save(zoo.build(Srgan(blocks=2, channels=4)), path, licence="MIT")
+    return path
+
+
+def recipe(photographs: Path, teacher: Path | None = None, **changes: Any) -> Recipe:
+    raw: dict[str, Any] = {
+        "name": "tiny",
+        "model": {"arch": "srgan", "blocks": 1, "channels": 4},
+        "data": {"photos": str(photographs), "validation": 1},
+        "training": {
+            "steps": 6,
+            "batch": 2,
+            "patch": 32,
+            "log_every": 1,
+            "validate_every": 3,
+            "checkpoint_every": 2,
+            "device": "cpu",
+        },
+    }
+    if teacher is not None:
+        raw["teacher"] = {"path": str(teacher)}
+        raw["losses"] = {"teacher_l1": 0.5, "feature_affinity": 0.1, "frequency": 0.1}
+    return Recipe.model_validate(recipe_io.merge(raw, changes))
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "images_per_s"} for line in lines]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return zoo.load(folder / "model.safetensors").module.state_dict()
+
+
+ADVERSARIAL = {"steps": 4, "losses": {"vgg": 0.0, "lpips": 0.0}}
+
+
+def test_a_distilled_run_leaves_everything_that_the_next_stages_read(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    folder = stage.distill(recipe(photographs, teacher, gan=ADVERSARIAL), workspace)
+    assert workspace.find_run() == folder
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["command"] == "distill"
+    assert facts["steps"] == 10
+    assert facts["teacher"]["architecture"] == "SRGAN N=2"
+    assert facts["validation"]["psnr_db"] > 0
+    assert recipe_io.load(folder / "recipe.toml").gan == Gan.model_validate(ADVERSARIAL)
+    assert zoo.load(folder / "model.safetensors").spec == Srgan(blocks=1, channels=4)
+    samples = sorted(p.name for p in (folder / "samples").iterdir())
+    assert samples == [f"gan-{n:07d}.png" for n in (0, 3, 4)] + [
+        f"pixel-{n:07d}.png" for n in (0, 3, 6)
+    ]
+    trained = [line for line in log(folder) if "loss" in line]
+    assert [line["step"] for line in trained] == [1, 2, 3, 4, 5, 6, 1, 2, 3, 4]
+    assert {"l1", "teacher_l1", "feature_affinity", "frequency"} <= trained[0].keys()
+    assert {"l1", "adversarial", "discriminator"} <= trained[-1].keys()
+
+
+def test_the_checkpoint_does_not_hold_the_teacher(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    folder = stage.distill(recipe(photographs, teacher), workspace)
+    checkpoint = torch.load(folder / "checkpoints/last.pt", weights_only=True)
+    assert set(checkpoint) == {
+        *("recipe", "stage", "step", "seconds", "student", "discriminator"),
+        *("ema", "sampler", "rng", "cuda_rng"),
+    }
+
+
+@pytest.mark.parametrize("stop_after", [("pixel", 3), ("gan", 2)], ids=["pixel", "gan"])
+def test_resumed_equals_uninterrupted_bit_for_bit(
+    workspace: Workspace,
+    photographs: Path,
+    teacher: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_after: tuple[str, int],
+) -> None:
+    whole = stage.distill(recipe(photographs, teacher, gan=ADVERSARIAL, name="a"), workspace)
+    parted = recipe(photographs, teacher, gan=ADVERSARIAL, name="b")
+    interrupt_after(stop_after, monkeypatch)
+    with pytest.raises(Interrupted, match=f"step {stop_after[1]} of the {stop_after[0]} stage"):
+        stage.distill(parted, workspace)
+    torch.manual_seed(99)  # whatever happened in between must not matter
+    folder = stage.distill(parted, workspace, resume=True)
+    ours, theirs = weights(folder), weights(whole)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert log(folder) == log(whole)
+
+
+def interrupt_after(place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send this process a Ctrl-C while it does the step at `place`."""
+    original, done = loop._train, []
+
+    def train(run: Any, step: Step, state: Any) -> Any:
+        record = original(run, step, state)
+        if (state.stage, state.step + 1) == place and not done:
+            done.append(place)
+            signal.raise_signal(signal.SIGINT)
+        return record
+
+    monkeypatch.setattr(loop, "_train", train)
+
+
+def test_an_interruption_says_how_to_go_on(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after(("pixel", 1), monkeypatch)
+    with pytest.raises(Interrupted, match="--resume") as caught:
+        stage.train(recipe(photographs), workspace)
+    assert caught.value.exit_code == 130
+    assert (workspace.run("tiny") / "checkpoints/last.pt").is_file()
+
+
+def test_a_loss_that_is_not_finite_names_step_batch_and_checkpoint_and_spares_the_weights(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = loop._train
+
+    def poisoned(run: Any, step: Step, state: Any) -> Any:
+        if state.step == 3:
+            with torch.no_grad():
+                next(state.student.module.parameters()).fill_(float("nan"))
+        return original(run, step, state)
+
+    monkeypatch.setattr(loop, "_train", poisoned)
+    with pytest.raises(TrainingError) as caught:
+        stage.train(recipe(photographs), workspace)
+    message = str(caught.value)
+    assert "step 3 of the pixel stage: the loss is nan (l1 = nan)" in message
+    assert str(photographs) in message
+    assert "last good checkpoint is" in message
+    saved = torch.load(workspace.run("tiny") / "checkpoints/last.pt", weights_only=True)
+    assert saved["step"] == 2
+    assert all(torch.isfinite(v).all() for v in saved["student"]["net"].values())
+
+
+def test_an_earlier_run_is_not_overwritten_unless_told_to(
+    workspace: Workspace, photographs: Path
+) -> None:
+    stage.train(recipe(photographs), workspace)
+    with pytest.raises(TrainingError, match="holds an earlier run"):
+        stage.train(recipe(photographs), workspace)
+    stage.train(recipe(photographs), workspace, fresh=True)
+
+
+def test_resuming_with_another_recipe_names_what_changed(
+    workspace: Workspace, photographs: Path
+) -> None:
+    stage.train(recipe(photographs), workspace)
+    with pytest.raises(TrainingError, match=r"training\.lr changed"):
+        stage.train(recipe(photographs, training={"lr": 1e-3}), workspace, resume=True)
+
+
+def test_resuming_without_a_checkpoint_says_so(workspace: Workspace, photographs: Path) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        stage.train(recipe(photographs), workspace, resume=True)
+
+
+def test_a_damaged_checkpoint_is_named(workspace: Workspace, photographs: Path) -> None:
+    folder = stage.train(recipe(photographs), workspace)
+    (folder / "checkpoints/last.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match="is damaged"):
+        stage.train(recipe(photographs), workspace, resume=True)
+
+
+def test_resuming_a_finished_run_finishes_it_again(workspace: Workspace, photographs: Path) -> None:
+    folder = stage.train(recipe(photographs), workspace)
+    before, lines = weights(folder), log(folder)
+    stage.train(recipe(photographs), workspace, resume=True)
+    assert all(torch.equal(before[key], value) for key, value in weights(folder).items())
+    assert log(folder) == lines
+    assert json.loads((folder / "run.json").read_text())["validation"] is not None
+
+
+def test_train_and_distill_send_each_other_their_recipes(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    with pytest.raises(TrainingError, match="Use edgesr distill"):
+        stage.train(recipe(photographs, teacher), workspace)
+    with pytest.raises(TrainingError, match="names no teacher"):
+        stage.distill(recipe(photographs), workspace)
+
+
+def test_cuda_that_is_not_there_is_an_error(workspace: Workspace, photographs: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(TrainingError, match="no CUDA device works here"):
+        stage.train(recipe(photographs, training={"device": "cuda"}), workspace)
+
+
+def test_bf16_trains_on_the_cpu_too(workspace: Workspace, photographs: Path) -> None:
+    folder = stage.train(recipe(photographs, training={"precision": "bf16-mixed"}), workspace)
+    assert all(v.dtype in (torch.float32, torch.int64) for v in weights(folder).values())
+
+
+def test_an_edge_student_learns_its_photographs(workspace: Workspace, photographs: Path) -> None:
+    spec = Edge(channels=8, depth=1).model_dump()
+    training = {"steps": 60, "lr": 5e-3, "validate_every": 60, "schedule": "cosine"}
+    raw = recipe(photographs).model_dump(exclude_none=True) | {"model": spec}
+    learning = Recipe.model_validate(recipe_io.merge(raw, {"training": training}))
+    folder = stage.train(learning, workspace)
+    first, *_, last = [line["validation"] for line in log(folder) if "validation" in line]
+    assert last["psnr_db"] > first["psnr_db"] + 1
+
+
+@pytest.mark.parametrize(
+    ("optimisation", "step", "expected"),
+    [
+        (Optimisation(schedule="step", decay_every=10), 9, 2e-4),
+        (Optimisation(schedule="step", decay_every=10), 10, 2e-5),
+        (Optimisation(schedule="step", decay_every=10), 25, 2e-6),
+        (Optimisation(schedule="cosine", steps=100), 0, 2e-4),
+        (Optimisation(schedule="cosine", steps=100), 50, 1e-4),
+        (Optimisation(schedule="constant"), 10**6, 2e-4),
+    ],
+)
+def test_learning_rate_falls_as_the_recipe_says(
+    optimisation: Optimisation, step: int, expected: float
+) -> None:
+    assert learning_rate(optimisation, step, 2e-4) == pytest.approx(expected)
+
+
+def test_the_batch_must_be_shared_evenly() -> None:
+    with pytest.raises(ValueError, match="batch 3 cannot be shared by 2 devices"):
+        Training(batch=3, devices=2)
