@@ -12,6 +12,7 @@ from rich.table import Table
 
 from edgesr import __version__, weights
 from edgesr.deploy.session import cuda_device_present
+from edgesr.machine import cpu_name
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxsim", "lightning-fabric", "spandrel")
 
@@ -29,7 +30,10 @@ def findings() -> list[tuple[str, str]]:
     rows = [
         ("edgesr", __version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
-        ("CPU", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"),
+        (
+            "CPU",
+            f"{cpu_name()}, {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads",
+        ),
         ("GPU for training", _gpu()),
         ("ONNX Runtime", f"{onnxruntime.__version__}, {_providers()}"),
     ]

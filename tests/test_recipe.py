@@ -80,7 +80,7 @@ def test_the_pixel_stage_has_no_discriminator_for_an_adversarial_term(tmp_path: 
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="nowhere.toml does not exist"):
+    with pytest.raises(RecipeError, match=r"nowhere\.toml does not exist"):
         recipe_io.load(tmp_path / "nowhere.toml")
 
 
@@ -103,7 +103,7 @@ def test_an_override_that_is_no_assignment_is_refused(text: str) -> None:
 
 def test_an_integer_is_not_taken_for_text_nor_text_for_a_number(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL)
-    with pytest.raises(RecipeError, match="training.steps = '12'"):
+    with pytest.raises(RecipeError, match=r"training\.steps = '12'"):
         recipe_io.load(path, overrides=["training.steps='12'"])
 
 

@@ -194,14 +194,19 @@ class PatchSampler:
 
     def _cut(self, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor) -> Tensor:
         """Crops of `side` pixels at `corner` (b, 2) of images that begin `at` in the data."""
-        walk = _walk(at, width, corner, side, way).to(self.data.device)
-        start, down, across = walk[..., None, None].unbind(1)  # each (b, 1, 1)
-        n = torch.arange(side, device=walk.device)
-        pixels = start + down * n[:, None] + across * n  # (b, side, side)
-        crops = self.data.index_select(0, pixels.view(-1)).view(*pixels.shape, 3)
-        if self.device != crops.device:
+        upside_down = way & 1
+        first = at + (corner[:, 0] + upside_down * (side - 1)) * width + corner[:, 1]
+        step = width * (1 - 2 * upside_down)
+        lines = first[:, None] + step[:, None] * torch.arange(side)  # (b, side): where each begins
+        # Every run of `side` pixels, wherever it begins, seen as one row to be picked.
+        runs = self.data.as_strided((len(self.data) - side + 1, 3 * side), (3, 1))
+        crops = runs.index_select(0, lines.view(-1).to(runs.device)).view(-1, side, side, 3)
+        if crops.device.type != self.device.type:
             crops = crops.pin_memory().to(self.device, non_blocking=True)
-        return crops.permute(0, 3, 1, 2).contiguous().float().div_(255)
+        patches = torch.empty(len(way), 3, side, side, device=self.device)
+        for patch, crop, turn in zip(patches, crops, way.tolist(), strict=True):
+            patch.copy_(_turned(crop, turn).permute(2, 0, 1))  # (H, W, 3) -> (3, H, W)
+        return patches.div_(255)
 
     @property
     def last_files(self) -> list[str]:
@@ -221,21 +226,13 @@ class PatchSampler:
 
 def _place(data: Tensor, device: torch.device) -> Tensor:
     """`data` on the GPU where half of its free memory holds it; else where it is."""
-    if device.type != "cuda" or data.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
-        return data
-    return data.to(device)
+    fits = device.type == "cuda" and data.nbytes <= torch.cuda.mem_get_info(device)[0] // 2
+    return data.to(device) if fits else data
 
 
-def _walk(at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor) -> Tensor:
-    """(b, 3): where in the data a patch's first pixel is, and the steps to the next row and column.
-
-    A flip starts at the other end and steps backwards; swapping the steps transposes. The three
-    bits of `way` make the eight flips and turns of them.
-    """
-    upside_down, mirrored, transposed = way & 1, way >> 1 & 1, way >> 2
-    down, across = width * (1 - 2 * upside_down), 1 - 2 * mirrored
-    start = at + corner[:, 0] * width + corner[:, 1]
-    start += (side - 1) * (upside_down * width + mirrored)
-    steps = torch.stack([down, across], 1)
-    steps = torch.where(transposed[:, None] == 1, steps.flip(1), steps)
-    return torch.cat([start[:, None], steps], 1)
+def _turned(crop: Tensor, way: int) -> Tensor:
+    """(S, S, 3) mirrored and transposed as bits 1 and 2 of `way` say; bit 0, upside down, was seen
+    to when the lines were picked. Together they make the eight flips and turns."""
+    if way & 2:
+        crop = crop.flip(1)
+    return crop.transpose(0, 1) if way & 4 else crop

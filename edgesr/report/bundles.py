@@ -43,7 +43,9 @@ def read(folder: Path) -> Bundle:
     """
     card = _json(folder / "card.json")
     if card is None:
-        raise EdgesrError(f"{folder} is not a bundle: no card.json", "Make it: edgesr export --onnx")
+        raise EdgesrError(
+            f"{folder} is not a bundle: no card.json", "Make it: edgesr export --onnx"
+        )
     recipe = folder / "recipe.toml"
     return Bundle(
         folder=folder,

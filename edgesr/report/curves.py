@@ -161,12 +161,13 @@ def _chart(
     return Chart(curves, steps, y_ticks, **notes)
 
 
-def _marks(low: float, high: float, wanted: int = 4) -> list[float]:
-    """Round numbers in low..high, about `wanted` of them, 1, 2 or 5 times a power of ten apart."""
-    rough = (high - low) / wanted
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+def _marks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers in low..high, 1, 2 or 5 times a power of ten apart; at most `most`."""
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    for step in (power, 2 * power, 5 * power, 10 * power, 20 * power):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            break
     return [round(i * step, 10) for i in range(first, last + 1)]
 
 

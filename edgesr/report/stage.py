@@ -61,11 +61,12 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
     verify, log = bundle.verify, bundle.log
     return {
         "verdict": tables.verdict(verify),
+        "gates": tables.gates(verify) if verify else [],
         "figures": tables.figures(verify) if verify else [],
         "rows": tables.comparison(verify, teacher) if verify else [],
         "parts": tables.parts(verify["cost"]) if verify else [],
         "other_machine": _other_machine(bundle, teacher),
-        "paper": tables.beside_paper(verify["cost"]) if verify else [],
+        "paper": _beside_paper(bundle),
         "remark": REMARK,
         "terms": curves.terms(log),
         "charts": [
@@ -74,6 +75,13 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
         ],
         "protocol": PROTOCOL,
     }
+
+
+def _beside_paper(bundle: Bundle) -> list[tables.Printed]:
+    if bundle.verify is None:
+        return []
+    card = bundle.card
+    return tables.beside_paper(card["architecture"], card["role"], bundle.verify["cost"])
 
 
 def _other_machine(bundle: Bundle, teacher: Bundle | None) -> bool:

@@ -10,13 +10,17 @@ from edgesr.report.text import (
     UNKNOWN,
     count,
     decibels,
+    gate_value,
     giga,
     megabytes,
     milliseconds,
+    percent,
+    provider,
     signed,
     size,
     three,
 )
+from edgesr.verify.cost import PAPER
 
 
 @dataclass(frozen=True)
@@ -63,23 +67,43 @@ class Part:
 
 
 def verdict(verify: Json | None) -> Verdict:
-    """What the gates of the recipe say, in one sentence."""
+    """What the gates say, in one sentence."""
     if verify is None:
         return Verdict(None, "Not verified yet.")
     gates = verify["gates"]
     failed = [gate["gate"] for gate in gates if not gate["passed"]]
     if failed:
-        share = f"{len(failed)} of {len(gates)} gates" if len(gates) > 1 else "The gate"
         verb = "does" if len(failed) == 1 else "do"
-        return Verdict(False, f"{share} {verb} not hold: {', '.join(failed)}.")
-    unproved = [p["provider"] for p in verify["providers"] if p["asked"] and not p["proved"]]
-    if unproved:
-        return Verdict(False, f"Not proved to run the model: {', '.join(unproved)}.")
-    if not verify["passed"]:
-        return Verdict(False, "Verification failed.")
-    if not gates:
-        return Verdict(True, "The recipe asks for no gate.")
-    return Verdict(True, f"All {len(gates)} gates hold." if len(gates) > 1 else "The gate holds.")
+        named = ", ".join(dict.fromkeys(failed))
+        return Verdict(False, f"{len(failed)} of {len(gates)} gates {verb} not hold: {named}.")
+    return Verdict(True, f"All {len(gates)} gates hold.")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate, its limit and its measurement as text."""
+
+    name: str
+    limit: str
+    measured: str
+    passed: bool
+    where: str
+
+
+def gates(verify: Json) -> list[Gate]:
+    """Every gate and place that was checked."""
+    return [
+        Gate(row["gate"], *_limit(row), row["passed"], row["where"]) for row in verify["gates"]
+    ]
+
+
+def _limit(row: Json) -> tuple[str, str]:
+    """The limit with its direction, and the measurement."""
+    gate, limit, measured = row["gate"], row["limit"], row["measured"]
+    if gate == "provider_proof":  # proved or not: some shape arithmetic may run elsewhere
+        return "proved", f"{percent(measured)} of nodes"
+    sign = "≥" if gate.startswith("min_") else "≤"
+    return f"{sign} {gate_value(limit, gate)}", gate_value(measured, gate)
 
 
 def figures(verify: Json) -> list[Figure]:
@@ -112,8 +136,7 @@ def timing(verify: Json, like: Json | None = None) -> Json | None:
 
 def conditions(speed: Json) -> str:
     """`CPU, 2 threads, 128×128 LR`."""
-    provider = speed["provider"].removesuffix("ExecutionProvider")
-    return f"{provider}, {speed['threads']} threads, {size(speed['size'])} LR"
+    return f"{provider(speed['provider'])}, {speed['threads']} threads, {size(speed['size'])} LR"
 
 
 def comparison(own: Json, teacher: Bundle | None) -> list[Row]:
@@ -137,9 +160,7 @@ def comparison(own: Json, teacher: Bundle | None) -> list[Row]:
         slow = (timing(other, like=speed) if same_machine(own, other) else None) or {}
         for key in ("p50", "p95"):
             label = f"Latency {key}, {conditions(speed)}"
-            rows.append(
-                _ratio(label, milliseconds, slow.get(f"{key}_ms"), speed[f"{key}_ms"])
-            )
+            rows.append(_ratio(label, milliseconds, slow.get(f"{key}_ms"), speed[f"{key}_ms"]))
     known = {quality["data"]: quality for quality in other.get("quality", [])}
     for quality in own["quality"]:
         best = known.get(quality["data"], {}).get("psnr_db")
@@ -188,19 +209,41 @@ class Printed:
     ours: list[str]
 
 
-def beside_paper(verify: Json, teacher: Json | None) -> list[Printed]:
-    """The paper's size and cost beside ours, which are counted.
+def beside_paper(architecture: str, role: str, cost: Json) -> list[Printed]:
+    """The paper's size and cost as printed beside ours, which are counted.
 
     Args:
-        verify: the bundle's verify.json.
-        teacher: the network that it was distilled from as verify.json has it; None where the
-            bundle is a teacher itself.
+        architecture, role: of the bundle whose verify.json holds `cost`.
     """
-    own = verify["cost"]
-    sides = [teacher, verify | own] if own["teacher"] else [verify | own, None]
-    totals = [side and side["total"] for side in sides]
-    at = f"{size(own['size'])} LR"
+    own, theirs = cost["total"], (cost["teacher"] or {}).get("total")
+    networks = [(cost["teacher"] or {}).get("architecture", UNKNOWN), architecture]
+    sides = [theirs, own]
+    if role == "teacher":
+        networks, sides = [architecture, UNKNOWN], [own, None]
+    at = f"at {size(cost['size'])} LR"
+    printed = [PAPER["teacher"], PAPER["student"]]
     return [
-        Printed("network", [*PAPER_NETWORKS, ""], [s["architecture"] if s else UNKNOWN for s in sides] + [""]),
-        Printed("GFLOPs", _three(giga_of, PAPER), []),
+        Printed("network", [f"SRGAN N={row['blocks']}" for row in printed] + [""], [*networks, ""]),
+        Printed(
+            "fp32 weights, MiB",
+            _beside([row["mb"] for row in printed], "{:.2f}"),
+            _beside([side and side["bytes"] / 2**20 for side in sides], "{:.2f}"),
+        ),
+        Printed(
+            f"FLOPs; ours {at}",
+            _beside([row["gflops"] for row in printed], "{:.2f} G"),
+            _beside([side and side["flops"] / 1e9 for side in sides], "{:.2f} G"),
+        ),
+        Printed(
+            f"MACs {at}",
+            [UNKNOWN] * 3,
+            _beside([side and side["macs"] / 1e9 for side in sides], "{:.2f} G"),
+        ),
     ]
+
+
+def _beside(values: list[float | None], form: str) -> list[str]:
+    """Teacher's and student's value as text, and their ratio."""
+    teacher, student = values
+    ratio = f"{three(teacher / student)} ×" if teacher and student else UNKNOWN
+    return [*(UNKNOWN if value is None else form.format(value) for value in values), ratio]

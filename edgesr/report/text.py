@@ -57,6 +57,11 @@ def size(text: str) -> str:
     return text.replace("x", "×")
 
 
+def provider(name: str) -> str:
+    """`CPUExecutionProvider` as `CPU`."""
+    return name.removesuffix("ExecutionProvider")
+
+
 def duration(seconds: float) -> str:
     """Seconds, minutes or hours, whichever reads best."""
     if seconds < 120:
@@ -69,8 +74,9 @@ def gate_value(value: float | None, gate: str) -> str:
     if value is None:
         return UNKNOWN
     if gate == "max_pixels_changed":
-        return percent(value)
-    return three(value) + next((unit for end, unit in UNITS.items() if gate.endswith(end)), "")
+        return f"{100 * value:.4g} %"
+    unit = next((unit for end, unit in UNITS.items() if gate.endswith(end)), "")
+    return f"{value:.4g}{unit}".replace("e-0", "e-")
 
 
 FILTERS: dict[str, Callable[..., str]] = {
@@ -82,8 +88,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "decibels": decibels,
     "signed": signed,
     "percent": percent,
+    "provider": provider,
     "duration": duration,
-    "gate_value": gate_value,
     "size": size,
 }
 """For the template, under the functions' names."""

@@ -5,8 +5,6 @@ setup -> pixel stage -> GAN stage, warm-started -> runs/<name>/model.safetensors
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.losses.total import GeneratorLoss
+from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.models.srgan import Discriminator
 from edgesr.models.zoo import SRModel, Student
@@ -230,11 +229,7 @@ def _finish(
         "sha256": sha256(model),
         "steps": sum(optimisation.steps for _, optimisation, _ in stages(recipe)),
         "seconds": round(seconds, 1),
-        "hardware": {
-            "device": str(setup.fabric.device),
-            "cpu": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-        },
+        "hardware": {"device": str(setup.fabric.device), **machine()},
         "validation": score and score.as_dict(),
         "versions": {"edgesr": edgesr.__version__, "torch": torch.__version__},
     }

@@ -46,7 +46,8 @@ class Validation:
 
     def __init__(self, files: list[Path], device: torch.device) -> None:
         self.device = device
-        self.examples = [_example(photos.decode(file)) for file in files]
+        usable = photos.decode_all(files, smallest=16)
+        self.examples = [_example(photo.pixels) for photo in usable]
 
     @torch.no_grad()
     def __call__(self, module: nn.Module, sample: Path) -> Score:

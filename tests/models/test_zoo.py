@@ -59,7 +59,7 @@ def test_features_come_with_the_same_picture(spec: Srgan | Edge) -> None:
 
 
 def test_a_missing_file_says_how_to_get_a_teacher(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="edgesr train recipes/teacher.toml"):
+    with pytest.raises(ModelError, match=r"edgesr train recipes/teacher\.toml"):
         zoo.load(tmp_path / "none.safetensors")
 
 

@@ -1,0 +1,116 @@
+"""What a network costs: parameters, bytes, MACs and FLOPs, per part, at a stated input size."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgesr.deploy.rewrite import collapse
+from edgesr.models import zoo
+from edgesr.models.edge import EdgeStudent
+from edgesr.recipe import Edge, Srgan, parse_size
+
+PAPER = {
+    "teacher": {"blocks": 16, "gflops": 56.58, "mb": 5.92},
+    "student": {"blocks": 4, "gflops": 5.29, "mb": 2.48},
+}
+"""Table 1 of the paper: GFLOPs "for a 256 x 256 image" and model size."""
+
+REMARK = (
+    "The paper's sizes are float32 weights in MiB. Its 5.29 G fits N=4 counted in multiply-adds "
+    "at 64x64 LR, a 256x256 output (5.46 G by this count); its 56.58 G fits neither network at "
+    "that size (N=16: 9.09 G). Here a multiply-add is two FLOPs."
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Sums over layers.
+
+    Attributes:
+        parameters: trainable ones, batch normalisation included as the paper counts, branches
+            collapsed.
+        macs: multiply-adds of the convolutions.
+    """
+
+    parameters: int
+    macs: int
+
+    @property
+    def bytes(self) -> int:
+        """Of the parameters in float32."""
+        return 4 * self.parameters
+
+    @property
+    def flops(self) -> int:
+        """Two per multiply-add."""
+        return 2 * self.macs
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self) | {"bytes": self.bytes, "flops": self.flops}
+
+
+def cost(spec: Srgan | Edge, size: str) -> dict[str, Cost]:
+    """Cost of each part of the network, in its order.
+
+    Args:
+        size: the LR input, "WIDTHxHEIGHT" in pixels, batch 1.
+    """
+    module = zoo.build(spec)
+    if isinstance(module, EdgeStudent):
+        collapse(module)
+    macs = _count_macs(module.to("meta"), size)
+    return {
+        name: Cost(
+            sum(parameter.numel() for parameter in part.parameters()),
+            sum(macs.get(layer, 0) for layer in part.modules()),
+        )
+        for name, part in module.parts.items()
+    }
+
+
+def _count_macs(module: zoo.Student, size: str) -> dict[nn.Module, int]:
+    """Multiply-adds of every convolution in one forward pass, which needs no memory on `meta`."""
+    counts: dict[nn.Module, int] = {}
+
+    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d)
+        counts[layer] = layer.weight.numel() * output.shape[2] * output.shape[3]
+
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(count)
+    width, height = parse_size(size)
+    module.eval()(torch.empty(1, 3, height, width, device="meta"))
+    return counts
+
+
+def total(parts: dict[str, Cost]) -> Cost:
+    """The sum of the parts."""
+    return Cost(sum(c.parameters for c in parts.values()), sum(c.macs for c in parts.values()))
+
+
+def compare(card: dict[str, Any], size: str) -> dict[str, Any]:
+    """The evidence on cost: the card's network, and its teacher's where that is known."""
+    own = cost(zoo.SPEC.validate_python(card["spec"]), size)
+    evidence = {"size": size, **_as_dict(own), "teacher": None}
+    evidence |= {"reduction_percent": None, "mac_ratio": None}
+    teacher = card["teacher"]
+    if teacher and teacher["spec"]:
+        theirs = cost(zoo.SPEC.validate_python(teacher["spec"]), size)
+        named = {"name": teacher["name"], "architecture": teacher["architecture"]}
+        ours, whole = total(own), total(theirs)
+        evidence["teacher"] = named | _as_dict(theirs)
+        evidence["reduction_percent"] = 100 * (1 - ours.parameters / whole.parameters)
+        evidence["mac_ratio"] = whole.macs / ours.macs
+    return evidence
+
+
+def _as_dict(parts: dict[str, Cost]) -> dict[str, Any]:
+    return {
+        "parts": {name: part.as_dict() for name, part in parts.items()},
+        "total": total(parts).as_dict(),
+    }

@@ -1,0 +1,131 @@
+"""The evidence as tables for an 80-column terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+from edgesr import console
+from edgesr.verify.cost import PAPER, REMARK
+
+Evidence = dict[str, Any]
+
+
+def print_evidence(evidence: Evidence) -> None:
+    """Print what `verify` found, the gates last."""
+    for part in tables(evidence):
+        console.out.print(part)
+    console.say("PASSED: all gates hold" if evidence["passed"] else "FAILED: a gate does not hold")
+
+
+def tables(evidence: Evidence) -> Iterator[Table | str]:
+    """Cost, runtimes, quality, gates."""
+    title = f"{evidence['bundle']}: {evidence['architecture']}, {evidence['role']}"
+    yield _cost(evidence["cost"], title)
+    if evidence["architecture"].startswith("SRGAN"):
+        yield _paper()
+        yield REMARK
+    yield _runtimes(evidence)
+    yield _quality(evidence["quality"])
+    yield _gates(evidence["gates"])
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", width=78)
+    table.add_column(columns[0])
+    for column in columns[1:]:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _cost(cost: dict[str, Any], title: str) -> Table:
+    teacher = cost["teacher"]
+    columns = ["part", "parameters", "MACs", "FLOPs"]
+    if teacher:
+        columns += ["teacher's par.", "teacher's MACs"]
+    table = _table(f"{title}, cost at {cost['size']} LR", *columns)
+    names = list(cost["parts"]) + [
+        n for n in (teacher or {}).get("parts", {}) if n not in cost["parts"]
+    ]
+    for name in names:
+        table.add_row(name, *_cells(cost["parts"].get(name), teacher, name))
+    table.add_section()
+    table.add_row("total", *_cells(cost["total"], teacher, "total"))
+    if cost["reduction_percent"] is not None:
+        table.caption = (
+            f"{cost['reduction_percent']:.1f} % fewer parameters and "
+            f"{cost['mac_ratio']:.2f} x fewer MACs than {teacher['name']}"
+        )
+    return table
+
+
+def _cells(own: dict[str, int] | None, teacher: dict[str, Any] | None, name: str) -> list[str]:
+    cells = (
+        [f"{own['parameters']:,}", _giga(own["macs"]), _giga(own["flops"])] if own else ["-"] * 3
+    )
+    if teacher:
+        theirs = teacher["total"] if name == "total" else teacher["parts"].get(name)
+        cells += [f"{theirs['parameters']:,}", _giga(theirs["macs"])] if theirs else ["-"] * 2
+    return cells
+
+
+def _giga(count: int) -> str:
+    return f"{count / 1e9:.3f} G"
+
+
+def _paper() -> Table:
+    table = _table("The paper's table 1", "network", "blocks", "GFLOPs", "model size")
+    for name, row in PAPER.items():
+        table.add_row(name, str(row["blocks"]), f"{row['gflops']} G", f"{row['mb']} MB")
+    return table
+
+
+def _runtimes(evidence: Evidence) -> Table:
+    timings = {speed["provider"]: speed for speed in evidence["speed"]}
+    grids = {parity["provider"]: parity for parity in evidence["parity"]}
+    first = evidence["speed"][0]
+    title = f"Runtimes at {first['size']} LR, batch 1, {first['threads']} CPU threads"
+    table = _table(title, "provider", "max diff", "8-bit diff", "p50", "p95", "MP/s out", "peak")
+    for placement in evidence["providers"]:
+        provider = placement["provider"]
+        name = provider.removesuffix("ExecutionProvider")
+        if provider not in timings:
+            table.add_row(name, "not available", *["-"] * 5)
+            continue
+        speed, grid = timings[provider], grids[provider]
+        peak = speed["peak_memory_mb"]
+        table.add_row(
+            name,
+            f"{grid['max_abs_diff']:.1e}",
+            f"{100 * grid['max_pixels_changed']:.3f} %",
+            f"{speed['p50_ms']:.1f} ms",
+            f"{speed['p95_ms']:.1f} ms",
+            f"{speed['output_megapixels_per_s']:.1f}",
+            "-" if peak is None else f"{peak:.0f} MB",
+        )
+    return table
+
+
+def _quality(rows: list[dict[str, Any]]) -> Table:
+    table = _table("Quality on Y, 4 pixels shaved", "data", "PSNR", "SSIM", "bicubic", "gain")
+    for row in rows:
+        gain = row["psnr_db"] - row["bicubic_psnr_db"]
+        table.add_row(
+            row["data"],
+            f"{row['psnr_db']:.2f} dB",
+            f"{row['ssim']:.4f}",
+            f"{row['bicubic_psnr_db']:.2f} dB",
+            f"{gain:+.2f} dB",
+        )
+    return table
+
+
+def _gates(rows: list[dict[str, Any]]) -> Table:
+    table = _table("Gates", "gate", "where", "measured", "limit", "")
+    for row in rows:
+        measured = "missing" if row["measured"] is None else f"{row['measured']:.4g}"
+        verdict = "holds" if row["passed"] else "[bold red]FAILS[/]"
+        table.add_row(row["gate"], row["where"], measured, f"{row['limit']:g}", verdict)
+    return table

@@ -1,0 +1,56 @@
+"""A tiny real bundle with its teacher's, exported once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgesr import recipe_io
+from edgesr.deploy import bundle
+from edgesr.models import zoo
+from edgesr.recipe import Edge, Recipe, Srgan
+from edgesr.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`exports/` with a student "small" of the teacher "big", never to be written to."""
+    workspace = Workspace(tmp_path_factory.mktemp("verify"))
+    torch.manual_seed(0)
+    models = {}
+    for name, spec in (("big", Srgan(blocks=2, channels=4)), ("small", Edge(channels=4, depth=1))):
+        path = workspace.root / f"{name}.safetensors"
+        zoo.save(zoo.build(spec), path, licence="MIT")
+        models[name] = zoo.load(path)
+    quick = {"size": "16x12", "threads": 1, "runs": 5}
+    for name, teacher in (("big", None), ("small", models["big"])):
+        model = models[name]
+        assert model.spec is not None
+        raw = {"name": name, "model": model.spec.model_dump(), "verify": quick}
+        recipe = Recipe.model_validate(raw)
+        role = "student" if teacher else "teacher"
+        bundle.write_bundle(model, recipe, workspace, role=role, teacher=teacher, extras=[])
+    return workspace.exports
+
+
+@pytest.fixture
+def exports(exported: Path, tmp_path: Path) -> Path:
+    """A copy of `exported` that a test may change."""
+    return Path(shutil.copytree(exported, tmp_path / "exports"))
+
+
+def set_gates(folder: Path, **gates: float) -> None:
+    """Rewrite the bundle's recipe with other gates, and its sum in the card."""
+    import json
+
+    from edgesr.workspace import sha256, write_json, write_text
+
+    recipe = recipe_io.load(folder / "recipe.toml")
+    raw = recipe.model_dump(exclude_none=True) | {"gates": gates}
+    write_text(folder / "recipe.toml", recipe_io.dumps(Recipe.model_validate(raw)))
+    card = json.loads((folder / "card.json").read_text())
+    card["sha256"]["recipe.toml"] = sha256(folder / "recipe.toml")
+    write_json(folder / "card.json", card)

@@ -1,0 +1,77 @@
+"""The parity grid: what it covers, and that it finds what differs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgesr.errors import VerifyError
+from edgesr.models import zoo
+from edgesr.recipe import Edge
+from edgesr.verify.parity import Batch, grid, parity
+
+
+@pytest.fixture
+def module() -> nn.Module:
+    torch.manual_seed(0)
+    return zoo.build(Edge(channels=4, depth=1)).eval()
+
+
+def exact(module: nn.Module, lr: Batch) -> Batch:
+    with torch.no_grad():
+        sr: Batch = module(torch.from_numpy(lr)).numpy()
+    return sr
+
+
+def test_the_grid_covers_what_breaks_exports() -> None:
+    cases = list(grid())
+    shapes = {case.lr.shape for case in cases}
+    assert {case.name for case in cases} == {
+        *("photograph", "noise", "black", "white", "checkerboard")
+    }
+    assert (1, 3, 1, 1) in shapes  # the smallest
+    assert any(h % 2 and w % 2 and h != w for _, _, h, w in shapes)  # odd, not square
+    assert any(h > 24 and w > 32 for _, _, h, w in shapes)  # larger than traced
+    assert {shape[0] for shape in shapes} == {1, 3}
+    for case in cases:
+        assert case.lr.dtype == np.float32
+        assert case.lr.min() >= 0
+        assert case.lr.max() <= 1
+
+
+def test_a_batch_of_photographs_holds_different_ones() -> None:
+    batch = next(c.lr for c in grid() if c.name == "photograph" and c.lr.shape[0] == 3)
+    assert not np.array_equal(batch[0], batch[1])
+
+
+def test_the_same_function_has_no_difference_and_no_finite_psnr(module: nn.Module) -> None:
+    found = parity(module, lambda lr: exact(module, lr))
+    assert found["max_abs_diff"] == 0
+    assert found["max_pixels_changed"] == 0
+    assert all(case["psnr_db"] is None for case in found["cases"])
+
+
+def test_a_shift_of_one_grey_level_is_seen_in_every_measure(module: nn.Module) -> None:
+    found = parity(module, lambda lr: exact(module, lr) + np.float32(1 / 255))
+    assert found["max_abs_diff"] == pytest.approx(1 / 255, rel=1e-3)
+    assert found["max_pixels_changed"] > 0.5
+    assert found["cases"][0]["psnr_db"] == pytest.approx(48.13, abs=0.01)
+
+
+def test_a_difference_in_one_case_only_is_the_worst_case(module: nn.Module) -> None:
+    def odd(lr: Batch) -> Batch:
+        return exact(module, lr) + np.float32(0.1 * (lr.shape[2] == 33))
+
+    assert parity(module, odd)["max_abs_diff"] == pytest.approx(0.1, rel=1e-3)
+
+
+def test_an_output_that_is_not_finite_is_an_error(module: nn.Module) -> None:
+    with pytest.raises(VerifyError, match="photograph, 1x1, batch 1: the file gives values"):
+        parity(module, lambda lr: exact(module, lr) * np.float32(np.nan))
+
+
+def test_an_output_of_another_shape_is_an_error(module: nn.Module) -> None:
+    with pytest.raises(VerifyError, match=r"PyTorch gives \(1, 3, 4, 4\), the file"):
+        parity(module, lambda lr: exact(module, lr)[..., :-1])

@@ -1,0 +1,67 @@
+"""verify() as a whole, on a tiny real bundle."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+import pytest
+from conftest import set_gates
+from rich.console import Console
+
+from edgesr.errors import VerifyError
+from edgesr.verify import present, stage
+
+
+def test_the_evidence_is_written_and_all_gates_of_a_good_bundle_hold(exports: Path) -> None:
+    folder = exports / "small"
+    evidence = stage.verify(folder)
+    assert evidence["passed"]
+    assert json.loads((folder / "verify.json").read_text()) == evidence
+    assert xml.fromstring((folder / "junit.xml").read_text()).get("failures") == "0"
+    assert evidence["parity"][0]["max_abs_diff"] < 1e-5
+    assert evidence["cost"]["reduction_percent"] > 0
+    assert evidence["quality"][0]["images"] == 1
+    assert_fits_80_columns(evidence)
+
+
+def assert_fits_80_columns(evidence: stage.Evidence) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    for part in present.tables(evidence):
+        console.print(part)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in out.getvalue()
+    assert all(gate["gate"] in out.getvalue() for gate in evidence["gates"])
+
+
+def test_a_gate_that_fails_fails_the_bundle(exports: Path) -> None:
+    set_gates(exports / "big", max_mb=1e-6)
+    evidence = stage.verify(exports / "big", providers=["cpu"])
+    assert not evidence["passed"]
+    assert [g["gate"] for g in evidence["gates"] if not g["passed"]] == ["max_mb"]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors", "recipe.toml"])
+def test_a_file_that_is_not_the_cards_is_refused(exports: Path, name: str) -> None:
+    path = exports / "small" / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(VerifyError, match=f"{name} is not the file that card.json was written"):
+        stage.verify(exports / "small")
+
+
+def test_a_folder_without_a_card_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(VerifyError, match="is no bundle"):
+        stage.verify(tmp_path)
+
+
+def test_an_empty_exports_folder_says_how_to_fill_it(tmp_path: Path) -> None:
+    with pytest.raises(VerifyError, match="edgesr export --onnx"):
+        stage.bundles(tmp_path)
+
+
+def test_bundles_are_found_by_their_cards(exported: Path) -> None:
+    assert [folder.name for folder in stage.bundles(exported)] == ["big", "small"]
