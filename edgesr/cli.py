@@ -239,7 +239,9 @@ def weights(
     from edgesr import weights as perceptual
 
     if fetch:
-        perceptual.fetch_missing(folder)
+        from edgesr.weights_fetch import fetch_missing
+
+        fetch_missing(folder)
     console.out.print(perceptual.table(perceptual.status(folder)))
 
 

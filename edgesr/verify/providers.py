@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edgesr.deploy.session import cuda_device_present, open_session
+from edgesr.deploy.session import CPU, CUDA, Provider, cuda_device_present, open_session
 from edgesr.errors import VerifyError
 
-NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+NAMES: dict[str, Provider] = {CPU: "cpu", CUDA: "cuda"}
 # ONNX Runtime keeps the arithmetic of shapes on the CPU by design; copies follow from it.
 BESIDE = {"Shape", "Gather", "Concat", "Slice", "Unsqueeze", "Squeeze", "Cast", "Size"}
 BESIDE |= {"MemcpyToHost", "MemcpyFromHost"}
@@ -52,10 +52,11 @@ def placements(model: Path, asked: list[str] | None, threads: int) -> list[Place
         VerifyError: an unknown provider, or one that was asked for and is not really used.
     """
     for name in asked or []:
-        if name not in NAMES:
-            raise VerifyError(f"--provider {name}: expected one of {', '.join(NAMES)}")
+        if name not in NAMES.values():
+            raise VerifyError(f"--provider {name}: expected one of {', '.join(NAMES.values())}")
     if asked:
-        found = [place(model, name, threads, asked=True) for name in dict.fromkeys(asked)]
+        meant = [provider for provider, name in NAMES.items() if name in asked]
+        found = [place(model, provider, threads, asked=True) for provider in meant]
         for placement in found:
             if not placement.proved:
                 raise VerifyError(
@@ -63,20 +64,19 @@ def placements(model: Path, asked: list[str] | None, threads: int) -> list[Place
                     "Nothing was measured; see edgesr doctor.",
                 )
         return found
-    found = [place(model, "cpu", threads, asked=False)]
+    found = [place(model, CPU, threads, asked=False)]
     if cuda_device_present():
-        return [*found, place(model, "cuda", threads, asked=False)]
+        return [*found, place(model, CUDA, threads, asked=False)]
     missing = "not available: no CUDA device on this machine"
-    return [*found, Placement(NAMES["cuda"], asked=False, available=False, message=missing)]
+    return [*found, Placement(CUDA, asked=False, available=False, message=missing)]
 
 
-def place(model: Path, name: str, threads: int, *, asked: bool) -> Placement:
-    """Open `model` on the provider `name`, run it once under the profiler, read the placement."""
-    provider = NAMES[name]
+def place(model: Path, provider: str, threads: int, *, asked: bool) -> Placement:
+    """Open `model` on `provider`, run it once under the profiler, read the placement."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             session = open_session(
-                model, provider=name, threads=threads, profile=Path(folder) / "profile"
+                model, provider=NAMES[provider], threads=threads, profile=Path(folder) / "profile"
             )
             session.run(None, {"lr": np.zeros((1, 3, 24, 32), np.float32)})
         except VerifyError as error:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesr.deploy.session import open_session
+from edgesr.deploy.session import Provider, open_session
 from edgesr.errors import VerifyError
 from edgesr.recipe import Verify, parse_size
 
@@ -25,7 +25,7 @@ WARMUP = 3
 SCALE = 4
 
 
-def speed(model: Path, provider: str, settings: Verify) -> dict[str, Any]:
+def speed(model: Path, provider: Provider, settings: Verify) -> dict[str, Any]:
     """Time `model` at batch 1 on noise of the recipe's size.
 
     Returns:

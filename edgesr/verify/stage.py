@@ -111,18 +111,17 @@ def _measure(
         "file": {"bytes": model.stat().st_size},
         "providers": [p.as_dict() for p in placed],
         "parity": [_parity(folder, provider, settings.threads) for provider in running],
-        "speed": [speed.speed(model, SHORT[provider], settings) for provider in running],
+        "speed": [speed.speed(model, providers.NAMES[provider], settings) for provider in running],
         "cost": cost.compare(card, settings.size),
         "quality": [_quality(folder, data)],
     }
 
 
-SHORT = {long: short for short, long in providers.NAMES.items()}
-
-
 def _parity(folder: Path, provider: str, threads: int) -> dict[str, Any]:
     reference = zoo.load(folder / "weights.safetensors").module
-    session = open_session(folder / "model.onnx", provider=SHORT[provider], threads=threads)
+    session = open_session(
+        folder / "model.onnx", provider=providers.NAMES[provider], threads=threads
+    )
 
     def run(lr: NDArray[np.float32]) -> NDArray[np.float32]:
         sr: NDArray[np.float32] = session.run(["sr"], {"lr": lr})[0]

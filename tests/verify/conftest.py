@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgesr import recipe_io
 from edgesr.deploy import bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
@@ -40,17 +39,3 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exports(exported: Path, tmp_path: Path) -> Path:
     """A copy of `exported` that a test may change."""
     return Path(shutil.copytree(exported, tmp_path / "exports"))
-
-
-def set_gates(folder: Path, **gates: float) -> None:
-    """Rewrite the bundle's recipe with other gates, and its sum in the card."""
-    import json
-
-    from edgesr.workspace import sha256, write_json, write_text
-
-    recipe = recipe_io.load(folder / "recipe.toml")
-    raw = recipe.model_dump(exclude_none=True) | {"gates": gates}
-    write_text(folder / "recipe.toml", recipe_io.dumps(Recipe.model_validate(raw)))
-    card = json.loads((folder / "card.json").read_text())
-    card["sha256"]["recipe.toml"] = sha256(folder / "recipe.toml")
-    write_json(folder / "card.json", card)

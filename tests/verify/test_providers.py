@@ -6,12 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from edgesr.deploy.session import cuda_device_present
 
+from edgesr.deploy.session import CPU, CUDA, cuda_device_present
 from edgesr.errors import VerifyError
 from edgesr.verify import providers
-
-CPU, CUDA = providers.NAMES["cpu"], providers.NAMES["cuda"]
 
 
 def test_on_the_cpu_every_node_is_proved(exported: Path) -> None:
@@ -81,7 +79,7 @@ def test_one_computing_node_elsewhere_is_no_proof(
             return str(profile(tmp_path, *nodes))
 
     monkeypatch.setattr(providers, "open_session", lambda *_, **__: Session())
-    placement = providers.place(tmp_path, "cuda", 1, asked=False)
+    placement = providers.place(tmp_path, CUDA, 1, asked=False)
     assert placement.proved is proved
     if nodes and not proved:
         assert placement.message == "these nodes ran elsewhere: PRelu"

@@ -8,11 +8,23 @@ from pathlib import Path
 from xml.etree import ElementTree as xml
 
 import pytest
-from conftest import set_gates
 from rich.console import Console
 
+from edgesr import recipe_io
 from edgesr.errors import VerifyError
+from edgesr.recipe import Recipe
 from edgesr.verify import present, stage
+from edgesr.workspace import sha256, write_json, write_text
+
+
+def set_gates(folder: Path, **gates: float) -> None:
+    """Rewrite the bundle's recipe with other gates, and its sum in the card."""
+    recipe = recipe_io.load(folder / "recipe.toml")
+    raw = recipe.model_dump(exclude_none=True) | {"gates": gates}
+    write_text(folder / "recipe.toml", recipe_io.dumps(Recipe.model_validate(raw)))
+    card = json.loads((folder / "card.json").read_text())
+    card["sha256"]["recipe.toml"] = sha256(folder / "recipe.toml")
+    write_json(folder / "card.json", card)
 
 
 def test_the_evidence_is_written_and_all_gates_of_a_good_bundle_hold(exports: Path) -> None:

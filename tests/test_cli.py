@@ -1,0 +1,181 @@
+"""The command line as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+RECIPE = """
+name = "tiny"
+[model]
+arch = "edge"
+channels = 4
+depth = 1
+[teacher]
+path = "runs/big/model.safetensors"
+[data]
+photos = "photographs"
+validation = 1
+[losses]
+teacher_l1 = 0.5
+[training]
+steps = 4
+batch = 2
+patch = 32
+device = "cpu"
+[verify]
+size = "16x12"
+threads = 1
+runs = 5
+"""
+
+
+def edgesr(folder: Path, *arguments: str, code: int = 0) -> str:
+    """What `edgesr ...` prints in `folder`; the exit code must be `code`."""
+    command = [sys.executable, "-W", "error", "-m", "edgesr", *arguments]
+    environment = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == code, output
+    assert "Traceback" not in output
+    return output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photographs, a recipe, a trained teacher and a distilled student's bundle."""
+    folder = tmp_path_factory.mktemp("cli")
+    os.environ["EDGESR_CACHE"] = str(folder / "cache")
+    (folder / "photographs").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        small = rng.integers(0, 256, (8, 10, 3), dtype=np.uint8)
+        picture = Image.fromarray(small).resize((80, 64), Image.Resampling.BICUBIC)
+        picture.save(folder / f"photographs/{i}.png")
+    (folder / "recipe.toml").write_text(RECIPE)
+    teacher = RECIPE.replace('name = "tiny"', 'name = "big"').replace("teacher_l1 = 0.5", "")
+    teacher = teacher.replace("[teacher]\n", "").replace('path = "runs/big/model.safetensors"', "")
+    (folder / "teacher.toml").write_text(teacher)
+    edgesr(folder, "train", "teacher.toml", "--set", "model.channels=6")
+    edgesr(folder, "distill", "recipe.toml", "--quiet")
+    edgesr(folder, "export", "--onnx")
+    return folder
+
+
+def test_the_chain_leaves_two_verified_bundles_and_a_report(folder: Path) -> None:
+    output = edgesr(folder, "verify")
+    assert output.count("PASSED") == 2
+    assert (folder / "exports/tiny/junit.xml").is_file()
+    assert "exports/tiny/report.html" in edgesr(folder, "report")
+
+
+def test_every_line_fits_80_columns(folder: Path) -> None:
+    for line in edgesr(folder, "verify", "exports/tiny").splitlines():
+        assert len(line) <= 80 or "multiply-adds" in line
+
+
+def test_verify_exits_1_when_a_gate_does_not_hold(folder: Path) -> None:
+    edgesr(folder, "distill", "recipe.toml", "--set", "name=fat", "--set", "gates.max_mb=1e-6")
+    edgesr(folder, "export", "--onnx", "fat")
+    output = edgesr(folder, "verify", "exports/fat", code=1)
+    assert "falls short: fat" in output
+
+
+def test_asking_for_cuda_without_it_fails_loudly(folder: Path) -> None:
+    from edgesr.deploy.session import cuda_device_present
+
+    if cuda_device_present():
+        pytest.skip("this machine has CUDA")
+    output = edgesr(folder, "verify", "exports/tiny", "--provider", "cuda", code=2)
+    assert "error: execution provider CUDAExecutionProvider was asked for" in output
+
+
+def test_evaluate_prints_bicubic_beside_and_writes_json_and_csv(folder: Path) -> None:
+    arguments = ("evaluate", "exports/tiny", "--data", "photographs")
+    output = edgesr(folder, *arguments, "-o", "scores.json")
+    assert "bicubic" in output
+    assert len(json.loads((folder / "scores.json").read_text())["images"]) == 3
+    edgesr(folder, *arguments, "-o", "scores.csv")
+    assert len((folder / "scores.csv").read_text().splitlines()) == 5
+
+
+def test_upscale_takes_a_file_or_a_folder(folder: Path) -> None:
+    edgesr(folder, "upscale", "exports/tiny", "photographs/0.png", "-o", "big.png")
+    with Image.open(folder / "big.png") as result:
+        assert result.size == (320, 256)
+    edgesr(folder, "upscale", "exports/tiny", "photographs", "-o", "all")
+    assert len(list((folder / "all").iterdir())) == 3
+
+
+def test_a_bad_file_does_not_stop_the_rest_and_is_named(folder: Path) -> None:
+    mixed = folder / "mixed"
+    mixed.mkdir()
+    (mixed / "good.png").write_bytes((folder / "photographs/0.png").read_bytes())
+    (mixed / "bad.png").write_bytes(b"no picture")
+    output = edgesr(folder, "upscale", "exports/tiny", "mixed", "-o", "mixed-out", code=1)
+    assert "bad.png" in output
+    assert (folder / "mixed-out/good.png").is_file()
+
+
+def test_faults_of_a_recipe_are_told_without_a_traceback(folder: Path) -> None:
+    output = edgesr(folder, "distill", "recipe.toml", "--set", "training.stps=3", code=2)
+    assert "training.stps = 3: no such key; did you mean steps?" in output
+
+
+def test_a_missing_teacher_says_how_to_get_one(folder: Path) -> None:
+    output = edgesr(
+        folder, "distill", "recipe.toml", "--teacher", "none.safetensors", "--fresh", code=2
+    )
+    assert "model none.safetensors does not exist" in output
+    assert "edgesr train recipes/teacher.toml" in output
+
+
+def test_an_earlier_run_is_kept_unless_told_otherwise(folder: Path) -> None:
+    assert "--resume" in edgesr(folder, "distill", "recipe.toml", code=2)
+
+
+def test_a_finished_run_resumes_to_the_same_end(folder: Path) -> None:
+    before = (folder / "runs/tiny/model.safetensors").read_bytes()
+    edgesr(folder, "distill", "recipe.toml", "--resume")
+    assert (folder / "runs/tiny/model.safetensors").read_bytes() == before
+
+
+def test_export_without_a_format_names_them(folder: Path) -> None:
+    assert "edgesr export --onnx" in edgesr(folder, "export", code=2)
+
+
+def test_recipe_show_prints_what_loads_again(folder: Path) -> None:
+    shown = edgesr(folder, "recipe", "show", "recipe.toml", "--set", "seed=5")
+    (folder / "shown.toml").write_text(shown)
+    assert edgesr(folder, "recipe", "show", "shown.toml") == shown
+    assert "seed = 5" in shown
+
+
+def test_recipe_schema_is_json(folder: Path) -> None:
+    schema = json.loads(edgesr(folder, "recipe", "schema"))
+    assert "training" in schema["properties"]
+
+
+def test_doctor_and_weights_say_what_is_missing(folder: Path) -> None:
+    assert "ONNX Runtime" in edgesr(folder, "doctor")
+    assert "vgg19" in edgesr(folder, "weights")
+
+
+def test_version_and_help(folder: Path) -> None:
+    from edgesr import __version__
+
+    assert edgesr(folder, "--version") == f"edgesr {__version__}\n"
+    for command in ("train", "distill", "export", "verify", "evaluate", "upscale", "report"):
+        assert command in edgesr(folder, "--help")
+        edgesr(folder, command, "--help")
