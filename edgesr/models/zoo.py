@@ -62,9 +62,11 @@ def label(path: Path) -> str:
     return path.resolve().parent.name if path.stem in ("model", "weights") else path.stem
 
 
-def save(module: Student, path: Path, *, licence: str, **facts: str) -> None:
+def save(module: Student, path: Path, *, licence: str) -> None:
     """Write weights and spec as safetensors, atomically; `load` reads them back."""
-    metadata = {"edgesr": module.spec.model_dump_json(), "licence": licence, **facts}
+    # One entry only: safetensors writes several in random order, and equal models should be
+    # equal files.
+    metadata = {"edgesr": json.dumps({"model": module.spec.model_dump(), "licence": licence})}
     weights = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     with atomic(path) as temporary:
         save_file(weights, temporary, metadata)
@@ -96,16 +98,18 @@ def load(path: Path) -> SRModel:
         module.load_state_dict(counters | weights, strict=True)
     except RuntimeError as error:
         raise ModelError(f"model {path} does not fit {describe(spec)}: {error}") from None
-    licence = metadata.get("licence", "unknown")
+    licence = str(metadata.get("licence", "unknown"))
     return SRModel(module.eval(), spec, describe(spec), path, sha256(path), licence)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file or a torch checkpoint."""
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a safetensors file or a torch checkpoint; ours are unpacked."""
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                metadata: dict[str, Any] = file.metadata() or {}
+                return weights, json.loads(metadata["edgesr"]) if "edgesr" in metadata else metadata
         return torch.load(path, map_location="cpu", weights_only=True), {}
     except (SafetensorError, OSError) as error:
         raise ModelError(f"model {path} is damaged: {error}") from None
@@ -117,11 +121,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
 
 
-def _spec(path: Path, metadata: dict[str, str]) -> Srgan | Edge | None:
+def _spec(path: Path, metadata: dict[str, Any]) -> Srgan | Edge | None:
     """The spec that the metadata states, if any."""
     try:
-        if "edgesr" in metadata:
-            return SPEC.validate_json(metadata["edgesr"])
+        if "model" in metadata:
+            return SPEC.validate_python(metadata["model"])
         if metadata.get("architecture") == "SRGAN generator, x4":
             return Srgan(
                 blocks=int(metadata["blocks"]),

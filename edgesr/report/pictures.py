@@ -76,7 +76,7 @@ def pictures(models: dict[str, Path]) -> Pictures:
     lr = to_image(bicubic_down(to_tensor(hr)))
     rebuilt = {"bicubic": to_image(bicubic_up(to_tensor(lr)))}
     for name, folder in console.track(models.items(), "pictures", len(models)):
-        rebuilt[name] = Upscaler(folder)(lr)
+        rebuilt[name] = Upscaler(folder, provider="cpu")(lr)
     rebuilt[TRUTH] = hr
     judged = list(models)[-1] if models else "bicubic"
     side = min(CROP, *hr.shape[:2])

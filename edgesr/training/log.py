@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,19 @@ class Log:
 
     def __init__(self, path: Path, *, tensorboard: bool) -> None:
         self.path = path
-        self.board = _tensorboard(path.parent / "tensorboard") if tensorboard else None
+        self.wants_board = tensorboard
+        if tensorboard and find_spec("tensorboard") is None:
+            raise TrainingError(
+                "training.tensorboard = true, but the package tensorboard is missing",
+                "Install it: pip install 'edgesr[tensorboard]'.",
+            )
+
+    @cached_property
+    def board(self) -> Any:
+        """TensorBoard's writer, opened with the first line."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(self.path.parent / "tensorboard"))
 
     def rewind(self, stage: str, step: int) -> None:
         """Keep only what was logged up to `step` of `stage`."""
@@ -32,7 +46,7 @@ class Log:
         """Append one line."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
-        if self.board is not None:
+        if self.wants_board:
             flat = values.pop("validation", {}) | values
             for name, value in flat.items():
                 self.board.add_scalar(f"{stage}/{name}", value, step)
@@ -47,14 +61,3 @@ def read(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
     return lines
-
-
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise TrainingError(
-            "training.tensorboard = true, but the package tensorboard is missing",
-            "Install it: pip install 'edgesr[tensorboard]'.",
-        ) from None
-    return SummaryWriter(str(folder))

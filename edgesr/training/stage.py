@@ -87,8 +87,10 @@ def _run(
     recipe: Recipe, workspace: Workspace, command: Command, *, resume: bool, fresh: bool
 ) -> Path:
     folder = workspace.run(recipe.name)
-    checkpoint = _claim(folder, recipe, resume=resume, fresh=fresh)
+    checkpoint = _checkpoint(folder, recipe, resume=resume, fresh=fresh)
     setup = _setup(recipe, folder)
+    if checkpoint is None and setup.run.leads:
+        _begin(folder, recipe)
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
     initialise(student, recipe.training.init, setup.teacher)
@@ -119,8 +121,10 @@ def stages(recipe: Recipe) -> list[tuple[str, Optimisation, Losses]]:
     return pixel + ([("gan", recipe.gan, recipe.gan.losses)] if recipe.gan else [])
 
 
-def _claim(folder: Path, recipe: Recipe, *, resume: bool, fresh: bool) -> dict[str, Any] | None:
-    """Make the run's folder ours; returns the checkpoint to resume from."""
+def _checkpoint(
+    folder: Path, recipe: Recipe, *, resume: bool, fresh: bool
+) -> dict[str, Any] | None:
+    """The checkpoint to resume from; an earlier run is not begun anew unless `fresh`."""
     last = folder / "checkpoints" / "last.pt"
     if resume:
         return read_checkpoint(last, recipe)
@@ -130,10 +134,14 @@ def _claim(folder: Path, recipe: Recipe, *, resume: bool, fresh: bool) -> dict[s
             "Go on with --resume, begin anew with --fresh (the old run is deleted), "
             "or give another name: --set name=...",
         )
+    return None
+
+
+def _begin(folder: Path, recipe: Recipe) -> None:
+    """Make an empty folder of the run, now that everything it needs was found."""
     if folder.exists():
         shutil.rmtree(folder)
     write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
-    return None
 
 
 def _setup(recipe: Recipe, folder: Path) -> Setup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def test_saved_model_reads_back_as_the_same_function(spec: Srgan | Edge, tmp_pat
     lr = torch.rand(1, 3, 6, 6)
     assert torch.equal(model.module(lr), module(lr))
     assert (model.spec, model.licence, model.scale) == (spec, "MIT", 4)
+
+
+def test_equal_models_are_equal_files(tmp_path: Path) -> None:
+    module = zoo.build(SPECS[0])
+    for name in ("one", "two"):
+        zoo.save(module, tmp_path / name, licence="MIT")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 @specs
@@ -84,8 +92,8 @@ def test_a_truncated_file_is_named_as_damaged(tmp_path: Path) -> None:
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    spec = Edge(channels=4, depth=1).model_dump_json()
-    save_file(zoo.build(Edge(channels=5, depth=1)).state_dict(), path, {"edgesr": spec})
+    facts = json.dumps({"model": Edge(channels=4, depth=1).model_dump(), "licence": "MIT"})
+    save_file(zoo.build(Edge(channels=5, depth=1)).state_dict(), path, {"edgesr": facts})
     with pytest.raises(ModelError, match="does not fit edge 4x1"):
         zoo.load(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 from edgesr import recipe_io
-from edgesr.errors import TrainingError
+from edgesr.errors import ModelError, TrainingError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
 from edgesr.training import loop, stage
@@ -181,6 +182,25 @@ def test_an_earlier_run_is_not_overwritten_unless_told_to(
     with pytest.raises(TrainingError, match="holds an earlier run"):
         stage.train(recipe(photographs), workspace)
     stage.train(recipe(photographs), workspace, fresh=True)
+
+
+def test_a_fresh_start_that_cannot_begin_leaves_the_old_run_alone(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    folder = stage.distill(recipe(photographs, teacher), workspace)
+    teacher.unlink()
+    with pytest.raises(ModelError, match="does not exist"):
+        stage.distill(recipe(photographs, teacher), workspace, fresh=True)
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_tensorboard_is_asked_for_before_anything_is_deleted(
+    workspace: Workspace, photographs: Path
+) -> None:
+    if find_spec("tensorboard") is not None:
+        pytest.skip("tensorboard is installed")
+    with pytest.raises(TrainingError, match=r"edgesr\[tensorboard\]"):
+        stage.train(recipe(photographs, training={"tensorboard": True}), workspace)
 
 
 def test_resuming_with_another_recipe_names_what_changed(
