@@ -75,7 +75,7 @@ class Bar:
         now = time.monotonic()
         if now - self.printed >= self.every or (self.done == self.total and now - self.started > 2):
             self.printed = now
-            left = (now - self.started) / self.done * (self.total - self.done)
+            left = (now - self.started) / max(self.done, 1) * (self.total - self.done)
             parts = (self.title, f"{self.done}/{self.total}", text, f"{left:.0f} s left")
             say(" ".join(part for part in parts if part))
 

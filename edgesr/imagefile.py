@@ -1,4 +1,7 @@
-"""Image files for upscaling: read with alpha and ICC profile, written whole or not at all."""
+"""Image files for upscaling: read with alpha and ICC profile, written whole or not at all.
+
+Training reads photographs its own way (`data.photos`): it has no use for either.
+"""
 
 from __future__ import annotations
 
@@ -6,64 +9,111 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from edgesr import console
+from edgesr.data import photos
+from edgesr.data.photos import PhotoError
 from edgesr.errors import DataError
 from edgesr.workspace import atomic
 
-READ = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+LONGEST = {"JPEG": 65500, "WEBP": 16383}
+"""The longest side that a format, or the library that writes it, can hold."""
 
 
 def read(path: Path) -> Image.Image:
-    """Open and decode an image file.
+    """Decode an image file; see `prepare` for what becomes of it.
 
     Raises:
-        DataError: it is missing, damaged, animated, or so large that it may be a trap.
+        PhotoError: it is missing, damaged, animated, so large that it may be a trap, or of pixels
+            whose range is unknown.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                frames = getattr(image, "n_frames", 1)
-                if frames > 1 and image.format != "MPO":  # a phone's JPEG with a second picture
-                    raise DataError(f"{path} is animated: {frames} frames")
-                image.load()
-                return image
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path} is refused: {error}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} is no image that can be read: {error}") from None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            image = _decode(path)
+        except PhotoError:
+            raise
+        except FileNotFoundError:
+            raise PhotoError(path, "does not exist") from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise PhotoError(path, f"refused: {error}") from None
+        except Exception as error:  # damage makes Pillow raise nearly anything
+            raise PhotoError(path, f"cannot be read: {error or type(error).__name__}") from None
+    for warning in caught:
+        console.warn(f"{path}: {warning.message}")
+    return image
 
 
-def to_eight_bit(image: Image.Image) -> Image.Image:
-    """As L, RGB or RGBA; where that loses something, a warning says so."""
+def _decode(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        frames = getattr(image, "n_frames", 1)
+        # A phone's JPEG may carry further pictures (MPO); its first is the photograph.
+        if frames > 1 and image.format != "MPO":
+            raise PhotoError(path, f"{frames} frames or pages, expected a single picture")
+        # Pillow halves 16-bit colour while it decodes; only the raw mode still tells.
+        halved = image.mode in ("RGB", "RGBA") and any(";16" in str(t.args) for t in image.tile)
+        image.load()
+        plain = prepare(image, path)
+    if halved:
+        console.warn(f"{path}: 16 bits are reduced to 8")
+    return plain
+
+
+def prepare(image: Image.Image, path: Path) -> Image.Image:
+    """Turn an image upright as its EXIF says and make it L, RGB or RGBA of 8 bits.
+
+    Of its metadata the ICC profile is kept, where it still describes the colours. What is lost is
+    said in a warning.
+
+    Args:
+        path: names the image in messages.
+
+    Raises:
+        PhotoError: floating-point pixels, or 32-bit ones beyond 65535.
+    """
+    upright = ImageOps.exif_transpose(image)
+    plain = _eight_bit(upright, path)
+    profile = _fitting_profile(upright.info.get("icc_profile"), plain.mode, path)
+    plain.info = {"icc_profile": profile} if profile else {}
+    return plain
+
+
+def _eight_bit(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode == "F":
+        raise PhotoError(path, "floating-point pixels, whose range is unknown")
+    if image.mode.startswith("I"):
+        return _from_integers(image, path)
+    if image.mode != "RGBA" and image.has_transparency_data:
+        return image.convert("RGBA")
     if image.mode in ("L", "RGB", "RGBA"):
         return image
-    if image.mode.startswith(("I", "F")):
-        console.warn(f"{_name(image)}: {image.mode} pixels are reduced to 8 bits")
-        return _scaled_to_eight_bit(image)
-    if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
-        console.warn(f"{_name(image)}: {image.mode} is converted to RGB")
-        image.info.pop("icc_profile", None)  # it describes the old colours
-        return image.convert("RGB")
-    if image.mode in ("LA", "PA", "La") or "transparency" in image.info:
-        return image.convert("RGBA")
+    if image.mode not in ("1", "P", "RGBX"):
+        console.warn(f"{path}: {image.mode} is converted to RGB")
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _scaled_to_eight_bit(image: Image.Image) -> Image.Image:
-    """16 bits by their upper byte's value, floats from 0..1."""
-    values = np.asarray(image, np.float64)
-    full = 1.0 if image.mode == "F" else 65535.0
-    return Image.fromarray(np.floor(np.clip(values / full, 0, 1) * 255 + 0.5).astype(np.uint8))
+def _from_integers(image: Image.Image, path: Path) -> Image.Image:
+    """Grey of 0..65535 as 0..255, rounded."""
+    wide = np.asarray(image).astype(np.int64)
+    if wide.min() < 0 or wide.max() > 65535:
+        raise PhotoError(path, f"32-bit pixels, {wide.min()}..{wide.max()}, expected 0..65535")
+    console.warn(f"{path}: 16 bits are reduced to 8")
+    return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
 
 
-def _name(image: Image.Image) -> str:
-    return str(getattr(image, "filename", "") or "image")
+def _fitting_profile(profile: bytes | None, mode: str, path: Path) -> bytes | None:
+    """`profile` where it is one for pixels of `mode`; otherwise None, with a warning."""
+    if not profile:
+        return None
+    space = profile[16:20]  # ICC.1, 7.2.6: the data colour space
+    if space == b"RGB " or (space == b"GRAY" and mode == "L"):
+        return profile
+    name = space.decode("ascii", "replace").strip() or "unknown"
+    console.warn(f"{path}: the ICC profile is left out: it is of {name} colours, not of {mode}")
+    return None
 
 
 def check_target(source: Path, target: Path) -> None:
@@ -73,39 +123,75 @@ def check_target(source: Path, target: Path) -> None:
         DataError: it is the source itself, a folder, or of a format that is not written.
     """
     if target.suffix.lower() not in WRITTEN:
-        raise DataError(f"{target}: expected one of {', '.join(WRITTEN)}")
-    if target.is_dir() or target.resolve() == source.resolve():
-        raise DataError(f"{target} would overwrite what is there", "Give another name.")
+        raise DataError(
+            f"{target}: '{target.suffix}' is not written, expected one of {', '.join(WRITTEN)}",
+            f"Name it {target.with_suffix('.png')}.",
+        )
+    if target.is_dir():
+        raise DataError(f"{target} is a folder, expected a file", f"Name it {target / source.name}")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise DataError(f"{target} would overwrite its source", "Give another name.")
+
+
+def check_size(width: int, height: int, target: Path) -> None:
+    """Refuse, before any work is done, what the format of `target` cannot hold.
+
+    Raises:
+        DataError: a side of the result is too long.
+    """
+    kind = WRITTEN[target.suffix.lower()]
+    longest = LONGEST.get(kind)
+    if longest is not None and max(width, height) > longest:
+        raise DataError(
+            f"{target} would be {width} x {height} pixels, {kind} holds at most {longest} a side",
+            "Write a PNG.",
+        )
+
+
+def check_quality(quality: int) -> None:
+    """Refuse a quality outside 1..100.
+
+    Raises:
+        DataError: it is.
+    """
+    if not 1 <= quality <= 100:
+        raise DataError(f"quality = {quality}: expected 1..100")
 
 
 def write(image: Image.Image, path: Path, *, quality: int) -> None:
     """Write `image` atomically in the format that the suffix of `path` names.
 
     Args:
+        image: L, RGB or RGBA. JPEG shows transparency on white, with a warning.
         quality: of JPEG and WebP, 1..100.
+
+    Raises:
+        DataError: the file cannot be written.
     """
     kind = WRITTEN[path.suffix.lower()]
     profile = image.info.get("icc_profile")
     if kind == "JPEG" and image.mode == "RGBA":
         console.warn(f"{path}: JPEG has no transparency, the image is laid on white")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    if kind == "WEBP" and image.mode == "L":  # WebP has no grey
+        image = image.convert("RGB")
+    profile = _fitting_profile(profile, image.mode, path)
     options = {} if kind == "PNG" else {"quality": quality}
-    with atomic(path) as temporary:
-        image.save(temporary, kind, icc_profile=profile, **options)
+    try:
+        with atomic(path) as temporary:
+            image.save(temporary, kind, icc_profile=profile, **options)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error}") from None
 
 
 def plan(source: Path, target: Path) -> dict[Path, Path]:
     """For every image under `source` the file under `target` that it becomes.
 
     Raises:
-        DataError: there is no image in `source`.
+        DataError: no such folder, or no image in it.
     """
-    found = sorted(p for p in source.rglob("*") if p.suffix.lower() in READ and p.is_file())
-    if not found:
-        raise DataError(f"no image in {source}", f"Looked for {', '.join(sorted(READ))}.")
     jobs = {}
-    for path in found:
+    for path in photos.find(source):
         written = target / path.relative_to(source)
         known = written.suffix.lower() in WRITTEN
         jobs[path] = written if known else written.with_suffix(".png")

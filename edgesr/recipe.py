@@ -39,7 +39,7 @@ class Srgan(Table):
     channels: Count = 64
     """Feature channels of every layer but the last."""
     prelu: Literal["layer", "channel"] = "layer"
-    """One PReLU slope per layer (the paper's size follows from this) or one per channel."""
+    """One PReLU slope per layer or one per channel; their sizes differ by 0.3 %."""
     output: Literal["linear", "tanh"] = "linear"
     """`linear`: the last convolution is the image; `tanh`: (tanh(x) + 1) / 2."""
     bn_eps: Annotated[float, Field(gt=0)] = 1e-5
@@ -93,6 +93,8 @@ class Optimisation(Table):
     """Factor of the step schedule (paper: 0.1)."""
     decay_every: Count = 200_000
     """Steps between two decays of the step schedule (paper: every 2000 epochs)."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the learning rate rises from zero; 0 starts at `lr` (the paper)."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Adam's beta1 (paper: 0.9)."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999

@@ -28,4 +28,5 @@ def workspace(tmp_path: Path) -> Workspace:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's caches out of the tests and the tests out of the user's caches."""
     monkeypatch.setenv("EDGESR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
     monkeypatch.delenv("EDGESR_WEIGHTS", raising=False)

@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageCms
 
 import edgesr
 from edgesr import imagefile
-from edgesr.deploy.export import export_onnx
+from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import DataError, EdgesrError, ModelError, VerifyError
-from edgesr.models import zoo
 from edgesr.recipe import Edge, Srgan
 from edgesr.upscale import Upscaler, upscale_file, upscale_folder
 
 Pixels = NDArray[np.uint8]
+FACTS = {"scale": "4", "halo": "1", "min_size": "1", "range": "0..1"}
 
 
-def exported(spec: Srgan | Edge, folder: Path) -> Path:
-    torch.manual_seed(0)
-    module = zoo.build(spec).eval()
-    facts = {"edgesr.scale": "4", "edgesr.halo": str(module.halo)}
-    export_onnx(module, folder / "model.onnx", opset=17, metadata=facts)
-    return folder
+def save_model(path: Path, facts: dict[str, str] = FACTS) -> None:
+    """A 3x3 convolution with zero padding and a fourfold DepthToSpace, without torch."""
+    weights = np.random.default_rng(1).normal(0, 0.2, (48, 3, 3, 3)).astype(np.float32)
+    weights[:, :, 1, 1] += 0.3
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["lr", "w"], ["x"], pads=[1, 1, 1, 1]),
+            helper.make_node("DepthToSpace", ["x"], ["sr"], blocksize=4, mode="CRD"),
+        ],
+        "g",
+        [helper.make_tensor_value_info("lr", TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("sr", TensorProto.FLOAT, ["n", 3, "4*h", "4*w"])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+    helper.set_model_props(model, {f"edgesr.{key}": value for key, value in facts.items()})
+    onnx.save(model, path)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(Edge(channels=4, depth=1), tmp_path_factory.mktemp("bundle"))
+    folder = tmp_path_factory.mktemp("bundle")
+    save_model(folder / "model.onnx")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +63,58 @@ def noise(*shape: int) -> Pixels:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
+@pytest.mark.parametrize("shape", [(37, 50, 3), (37, 50, 4), (37, 50)])
+def test_tiles_make_the_same_bytes_as_the_whole(bundle: Path, shape: tuple[int, ...]) -> None:
+    lr = noise(*shape)
+    whole = Upscaler(bundle, threads=1, tile=999)(lr)
+    assert np.array_equal(Upscaler(bundle, threads=1, tile=11)(lr), whole)
+
+
 @pytest.mark.parametrize(
-    "spec", [Edge(channels=4, depth=2), Srgan(blocks=1, channels=4)], ids=["edge", "srgan"]
+    "spec", [Edge(channels=4, depth=1), Srgan(blocks=1, channels=4)], ids=["edge", "srgan"]
 )
-def test_tiles_make_the_same_bytes_as_the_whole(spec: Srgan | Edge, tmp_path: Path) -> None:
-    folder = exported(spec, tmp_path)
-    lr = noise(37, 50, 3)
-    tiled = Upscaler(folder, threads=1, tile=11)(lr)
-    assert np.array_equal(tiled, Upscaler(folder, threads=1, tile=999)(lr))
+def test_tiles_of_an_exported_network_make_the_same_bytes_as_the_whole(
+    spec: Srgan | Edge, tmp_path: Path
+) -> None:
+    import torch
+
+    from edgesr.deploy.export import export_onnx
+    from edgesr.models import zoo
+
+    torch.manual_seed(0)
+    module = zoo.build(spec).eval()
+    facts = {f"edgesr.{key}": value for key, value in FACTS.items()}
+    facts["edgesr.halo"] = str(module.halo)
+    export_onnx(module, tmp_path / "model.onnx", opset=17, metadata=facts)
+    lr = noise(45, 71, 3)
+    whole = Upscaler(tmp_path, threads=1, tile=999)(lr)
+    assert np.array_equal(Upscaler(tmp_path, threads=1, tile=11)(lr), whole)
+
+
+def test_the_result_is_what_the_model_computes(bundle: Path, upscaler: Upscaler) -> None:
+    import onnxruntime
+
+    lr = noise(9, 7, 3)
+    session = onnxruntime.InferenceSession(
+        str(bundle / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    values = lr.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+    expected = to_bytes(session.run(None, {"lr": values})[0][0]).transpose(1, 2, 0)
+    assert np.array_equal(upscaler(lr), expected)
+    assert np.array_equal(upscaler(np.asfortranarray(lr)), expected)
+
+
+def test_grey_is_the_luma_of_the_enlarged_picture(upscaler: Upscaler) -> None:
+    grey = noise(9, 7)
+    colour = upscaler(np.repeat(grey[..., None], 3, axis=2))
+    luma = np.asarray(Image.fromarray(colour).convert("L")).astype(int)
+    assert np.abs(upscaler(grey) - luma).max() <= 1
 
 
 def test_an_import_and_a_call_leave_torch_out(bundle: Path) -> None:
     code = (
-        "import sys, numpy, edgesr;"
-        f"edgesr.Upscaler({str(bundle)!r})(numpy.zeros((5, 5, 3), 'uint8'));"
+        "import sys, numpy, edgesr; edgesr.Upscaler;"
+        f"edgesr.Upscaler({str(bundle)!r}, threads=1)(numpy.zeros((5, 5, 3), 'uint8'));"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -95,19 +150,57 @@ def test_a_picture_is_turned_as_its_exif_says(upscaler: Upscaler) -> None:
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 2), np.uint8)], ids=str
+    "image",
+    [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8), "x"],
+    ids=["float", "channels", "axes", "text"],
 )
-def test_an_array_of_another_kind_is_refused(upscaler: Upscaler, image: Pixels) -> None:
+def test_what_is_no_8_bit_image_is_refused(upscaler: Upscaler, image: Pixels) -> None:
     with pytest.raises(DataError, match=r"expected uint8 \(H, W\)"):
         upscaler(image)
 
 
-def test_a_model_without_a_contract_is_refused(bundle: Path, tmp_path: Path) -> None:
-    model = onnx.load(bundle / "model.onnx")
-    del model.metadata_props[:]
-    onnx.save(model, tmp_path / "bare.onnx")
-    with pytest.raises(ModelError, match="no edgesr model"):
+def test_an_image_smaller_than_the_model_takes_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path / "model.onnx", FACTS | {"min_size": "8"})
+    upscaler = Upscaler(tmp_path, threads=1, tile=2)
+    assert upscaler(noise(8, 30, 3)).shape == (32, 120, 3)
+    with pytest.raises(DataError, match="20 x 7: expected at least 8"):
+        upscaler(noise(7, 20, 3))
+
+
+def test_an_empty_image_is_refused(upscaler: Upscaler) -> None:
+    with pytest.raises(DataError, match="5 x 0: expected at least 1"):
+        upscaler(np.zeros((0, 5, 3), np.uint8))
+
+
+def test_a_model_without_a_contract_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path / "bare.onnx", {})
+    with pytest.raises(ModelError, match="not an edgesr model"):
         Upscaler(tmp_path / "bare.onnx")
+    save_model(tmp_path / "range.onnx", FACTS | {"range": "0..255"})
+    with pytest.raises(ModelError, match=r"expected 0\.\.1"):
+        Upscaler(tmp_path / "range.onnx")
+
+
+def test_settings_that_make_no_sense_are_refused(bundle: Path) -> None:
+    with pytest.raises(DataError, match="tile = 0"):
+        Upscaler(bundle, tile=0)
+    with pytest.raises(DataError, match="threads = 0"):
+        Upscaler(bundle, threads=0)
+    with pytest.raises(VerifyError, match="expected cpu or cuda"):
+        Upscaler(bundle, provider="npu")
+
+
+def test_a_model_that_fails_while_it_runs_is_an_error_with_a_remedy(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Session:
+        def run(self, _names: list[str], _inputs: dict[str, object]) -> None:
+            raise RuntimeError("out of memory")
+
+    upscaler = Upscaler(bundle, threads=1)
+    monkeypatch.setattr(upscaler, "_session", Session())
+    with pytest.raises(ModelError, match="tile of 6 x 5 pixels: out of memory"):
+        upscaler(noise(5, 6, 3))
 
 
 def test_a_missing_or_broken_model_is_named(tmp_path: Path) -> None:
@@ -125,8 +218,6 @@ def test_cuda_asked_for_and_not_there_is_an_error(bundle: Path) -> None:
         pytest.skip("this machine has CUDA")
     with pytest.raises(VerifyError, match="CUDAExecutionProvider was asked for"):
         Upscaler(bundle, provider="cuda")
-    with pytest.raises(ModelError, match="expected cpu or cuda"):
-        Upscaler(bundle, provider="npu")
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
@@ -154,14 +245,99 @@ def test_transparency_is_kept_in_png_and_laid_on_white_in_jpeg(
     assert "laid on white" in capsys.readouterr().err
 
 
+def profile(space: bytes) -> bytes:
+    """The head of an ICC profile for a colour space; Pillow carries the bytes as they are."""
+    return b"\0" * 16 + space + b"\0" * 108
+
+
+def test_a_profile_that_no_longer_fits_is_left_out_and_that_is_said(
+    upscaler: Upscaler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cmyk = Image.fromarray(noise(6, 6, 3)).convert("CMYK")
+    cmyk.save(tmp_path / "print.jpg", icc_profile=profile(b"CMYK"))
+    upscale_file(upscaler, tmp_path / "print.jpg", tmp_path / "print.png")
+    grey = Image.fromarray(noise(6, 6))
+    grey.save(tmp_path / "grey.png", icc_profile=profile(b"GRAY"))
+    upscale_file(upscaler, tmp_path / "grey.png", tmp_path / "grey.webp")  # WebP has no grey
+    upscale_file(upscaler, tmp_path / "grey.png", tmp_path / "grey.jpg")
+    for name, kept in (("print.png", False), ("grey.webp", False), ("grey.jpg", True)):
+        with Image.open(tmp_path / name) as result:
+            assert ("icc_profile" in result.info) == kept, name
+    said = capsys.readouterr().err
+    assert "print.jpg: CMYK is converted to RGB" in said
+    assert "it is of CMYK colours" in said
+    assert "it is of GRAY colours" in said
+
+
+def test_a_pictures_own_profile_stays_with_the_result(upscaler: Upscaler) -> None:
+    image = Image.fromarray(noise(4, 4, 3))
+    image.info["icc_profile"] = profile(b"RGB ")
+    assert upscaler(image).info["icc_profile"] == profile(b"RGB ")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_transparent_colour_becomes_alpha(upscaler: Upscaler, tmp_path: Path, mode: str) -> None:
+    image = Image.new(mode, (4, 4))
+    image.save(tmp_path / "key.png", transparency=0 if mode == "L" else (0, 0, 0))
+    upscale_file(upscaler, tmp_path / "key.png", tmp_path / "big.png")
+    with Image.open(tmp_path / "big.png") as result:
+        assert result.mode == "RGBA"
+        assert result.getchannel("A").getextrema() == (0, 0)
+
+
+def deep_png(colour_type: int, channels: int) -> bytes:
+    """A 16-bit PNG of 4 x 4 pixels; Pillow writes none in colour."""
+    row = b"\0" + np.full(4 * channels, 40000, ">u2").tobytes()
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0),
+        b"IDAT": zlib.compress(4 * row),
+        b"IEND": b"",
+    }
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts.items()
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "channels", "mode"),
+    [(0, 1, "L"), (2, 3, "RGB"), (4, 2, "RGBA"), (6, 4, "RGBA")],
+)
 def test_sixteen_bits_are_scaled_and_that_is_said(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    colour_type: int,
+    channels: int,
+    mode: str,
+) -> None:
+    path = tmp_path / "deep.png"
+    path.write_bytes(deep_png(colour_type, channels))
+    image = imagefile.read(path)
+    assert image.mode == mode
+    assert (np.asarray(image) == 156).all()
+    assert "16 bits are reduced to 8" in capsys.readouterr().err
+
+
+def test_pixels_of_unknown_range_are_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="floating-point"):
+        upscaler(Image.new("F", (4, 4)))
+    Image.fromarray(np.full((4, 4), 70000, np.int32)).save(tmp_path / "wide.tif")
+    with pytest.raises(DataError, match=r"expected 0\.\.65535"):
+        imagefile.read(tmp_path / "wide.tif")
+
+
+def test_pillows_warnings_about_a_file_name_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values = np.full((6, 6), 32768, np.uint16)
-    Image.fromarray(values).save(tmp_path / "deep.png")
-    grey = imagefile.to_eight_bit(imagefile.read(tmp_path / "deep.png"))
-    assert np.asarray(grey).tolist() == [[128] * 6] * 6
-    assert "reduced to 8 bits" in capsys.readouterr().err
+    data = io.BytesIO()
+    Image.fromarray(noise(4, 4, 3)).save(data, "TIFF", tiffinfo={305: "x" * 40})
+    damaged = data.getvalue().replace(
+        struct.pack("<HHI", 305, 2, 41), struct.pack("<HHI", 305, 2, 9999)
+    )
+    (tmp_path / "odd.tif").write_bytes(damaged)
+    assert imagefile.read(tmp_path / "odd.tif").size == (4, 4)
+    assert "odd.tif: " in capsys.readouterr().err
 
 
 def test_files_that_are_no_plain_image_are_refused(
@@ -175,15 +351,15 @@ def test_files_that_are_no_plain_image_are_refused(
     Image.fromarray(noise(64, 64, 3)).save(whole)
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:2000])
     for name, reason in (
-        ("moving.gif", "animated"),
-        ("text.png", "no image"),
-        ("cut.png", "no image"),
+        ("moving.gif", "2 frames"),
+        ("text.png", "cannot be read"),
+        ("cut.png", "cannot be read"),
         ("none.png", "does not exist"),
     ):
         with pytest.raises(DataError, match=reason):
             imagefile.read(tmp_path / name)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(DataError, match="is refused"):
+    with pytest.raises(DataError, match="refused"):
         imagefile.read(whole)
 
 
@@ -192,8 +368,25 @@ def test_a_source_is_never_overwritten(upscaler: Upscaler, tmp_path: Path) -> No
     Image.fromarray(noise(4, 4, 3)).save(path)
     with pytest.raises(DataError, match="would overwrite"):
         upscale_file(upscaler, path, path)
+    (tmp_path / "link.png").symlink_to(path)
+    with pytest.raises(DataError, match="would overwrite"):
+        upscale_file(upscaler, path, tmp_path / "link.png")
+
+
+def test_a_target_that_cannot_be_written_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(noise(1, 4096, 3)).save(path)
     with pytest.raises(DataError, match="expected one of"):
         upscale_file(upscaler, path, tmp_path / "b.bmp")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(DataError, match="is a folder"):
+        upscale_file(upscaler, path, tmp_path / "folder.png")
+    with pytest.raises(DataError, match="16384 x 4 pixels, WEBP holds at most 16383"):
+        upscale_file(upscaler, path, tmp_path / "b.webp")
+    with pytest.raises(DataError, match="quality = 101"):
+        upscale_file(upscaler, path, tmp_path / "b.jpg", quality=101)
+    with pytest.raises(DataError, match="cannot be written"):
+        upscale_file(upscaler, path, path / "b.png")
 
 
 def test_a_folder_keeps_its_tree_and_one_bad_file_does_not_stop_it(
@@ -207,7 +400,8 @@ def test_a_folder_keeps_its_tree_and_one_bad_file_does_not_stop_it(
     (source / "bad.png").write_bytes(b"no picture")
     summary = upscale_folder(upscaler, source, tmp_path / "out")
     assert summary.done == 3
-    assert [path.name for path in summary.failed] == ["bad.png"]
+    assert summary.failed.keys() == {source / "bad.png"}
+    assert summary.failed[source / "bad.png"].startswith("cannot be read")
     written = sorted(
         str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()
     )
@@ -223,7 +417,18 @@ def test_two_images_of_one_name_do_not_overwrite_each_other(
         Image.fromarray(noise(5, 5, 3)).save(source / name)
     summary = upscale_folder(upscaler, source, tmp_path / "out")
     assert summary.done == 1
-    assert "another image of that name" in next(iter(summary.failed.values()))
+    assert "belongs to another image" in summary.failed[source / "a.png"]
+
+
+def test_a_result_never_falls_on_an_image_of_the_source(upscaler: Upscaler, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    (source / "in").mkdir(parents=True)
+    for name in ("a.png", "in/a.png"):
+        Image.fromarray(noise(5, 5, 3)).save(source / name)
+    summary = upscale_folder(upscaler, source, tmp_path)
+    assert summary.failed.keys() == {source / "in/a.png"}
+    with Image.open(source / "a.png") as untouched:
+        assert untouched.size == (5, 5)
 
 
 def test_an_empty_folder_or_one_inside_its_source_is_an_error(

@@ -5,19 +5,26 @@ Imports no torch, so that an app, and the process that measures speed, stay smal
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import io
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import onnxruntime
 
+from edgesr import console
 from edgesr.errors import ModelError, VerifyError
 
 Provider = Literal["cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-ERRORS_ONLY = 3
+# ONNX Runtime's scale of severity.
+WARNINGS, ERRORS_ONLY, FATAL_ONLY = 2, 3, 4
+# With TF32, its default, products keep 10 bits of mantissa: visible in 8-bit pixels.
+CUDA_OPTIONS = {"use_tf32": "0"}
 
 
 def open_session(
@@ -42,7 +49,29 @@ def open_session(
     """
     if not path.is_file():
         raise ModelError(f"model {path} does not exist", "Export one: edgesr export --onnx")
-    wanted = _wanted(provider)
+    options = _options(threads, profile, spinning)
+    if provider == "cpu":
+        return _open(path, options, [CPU])
+    reason = _why_no_cuda()
+    if reason is None:
+        session = _open_on_cuda(path, options)
+        if CUDA in session.get_providers():
+            return session
+        reason = "its libraries do not load or the device does not start"
+        if provider is None:
+            console.warn(f"{CUDA} is not available: {reason}; the CPU is used")
+            return session
+    if provider is None:
+        return _open(path, options, [CPU])
+    raise VerifyError(
+        f"execution provider {CUDA} was asked for, but {reason}",
+        f"{_requirement()} Without one: --provider cpu. See edgesr doctor.",
+    )
+
+
+def _options(
+    threads: int | None, profile: Path | None, spinning: bool
+) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     if threads is not None:
@@ -52,32 +81,51 @@ def open_session(
         options.profile_file_prefix = str(profile)
     if not spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _open(
+    path: Path,
+    options: onnxruntime.SessionOptions,
+    providers: list[str | tuple[str, dict[str, str]]],
+) -> onnxruntime.InferenceSession:
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
-    except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
-        raise ModelError(f"ONNX Runtime cannot open {path}: {error}") from None
-    found = session.get_providers()
-    if provider == "cuda" and CUDA not in found:
-        raise VerifyError(
-            f"execution provider {CUDA} was asked for, but the session runs on {', '.join(found)}",
-            "CUDA and cuDNN of the version that onnxruntime-gpu asks for must be installed.",
+        # Its fallback would move a model to the CPU whenever a run fails, and only print so.
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=providers, enable_fallback=0
         )
-    return session
+    except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
+        raise ModelError(
+            f"ONNX Runtime cannot open {path}: {error}", "Export it again: edgesr export --onnx"
+        ) from None
 
 
-def _wanted(provider: Provider | None) -> list[str]:
-    """The providers to ask ONNX Runtime for, best first."""
-    if provider == "cpu":
-        return [CPU]
-    reason = _why_no_cuda()
-    if reason is None:
-        return [CUDA, CPU]
-    if provider is None:
-        return [CPU]
-    raise VerifyError(
-        f"execution provider {CUDA} was asked for, but {reason}",
-        "Ask for --provider cpu, or see edgesr doctor.",
-    )
+def _open_on_cuda(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """A session on CUDA, or on the CPU where CUDA does not start."""
+    with _hushed():
+        # Finds the CUDA and cuDNN that pip installed beside torch, without importing torch.
+        onnxruntime.preload_dlls()
+        try:
+            return _open(path, options, [(CUDA, CUDA_OPTIONS), CPU])
+        except ModelError:
+            return _open(path, options, [CPU])  # raises if the model is at fault, not CUDA
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what ONNX Runtime prints about CUDA off the terminal; callers say what matters."""
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        onnxruntime.set_default_logger_severity(WARNINGS)
+
+
+def _requirement() -> str:
+    version = getattr(onnxruntime, "cuda_version", "")
+    needed = f"CUDA {version.split('.')[0]}" if version else "the onnxruntime-gpu package, CUDA"
+    return f"Needed: an NVIDIA GPU with its driver, {needed} and cuDNN 9."
 
 
 def _why_no_cuda() -> str | None:

@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+OnTile = Callable[[int, int], None]
+
+
+def ignore(_done: int, _total: int) -> None:
+    """What is called after each tile where nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,9 @@ def windows(height: int, width: int, *, tile: int, halo: int) -> list[Window]:
     """The windows of a height x width image, row by row, all of one shape.
 
     Args:
-        tile: side of what a window contributes; the last one of a row may contribute less.
-        halo: radius of the receptive field.
+        tile: side of what a window in the middle contributes, in LR pixels, at least 1. One at
+            the border contributes its halo as well, the last of a row what is left.
+        halo: radius of the receptive field in LR pixels, at least 0.
     """
     return [
         Window(rows, columns, keep_rows, keep_columns)
@@ -53,10 +59,13 @@ def spans(length: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
     plans its memory anew for each new shape.
     """
     side = min(length, tile + 2 * halo)
-    for start in range(0, length, tile):
-        end = min(start + tile, length)
-        first = min(max(start - halo, 0), length - side)
-        yield slice(first, first + side), slice(start, end)
+    kept = 0
+    while kept < length:
+        first = min(max(kept - halo, 0), length - side)
+        last = first + side
+        end = length if last == length else last - halo
+        yield slice(first, last), slice(kept, end)
+        kept = end
 
 
 def upscale_tiled(
@@ -66,17 +75,19 @@ def upscale_tiled(
     scale: int,
     tile: int,
     halo: int,
-    on_tile: Callable[[int, int], None] = lambda _done, _total: None,
+    on_tile: OnTile = ignore,
+    into: Pixels | None = None,
 ) -> Pixels:
-    """Enlarge `lr` (H, W, 3) tile by tile into (scale * H, scale * W, 3).
+    """Enlarge `lr` (H, W, C) tile by tile into (scale * H, scale * W, C).
 
     Args:
-        run: the model, (1, 3, h, w) float32 RGB 0..1 -> (1, 3, scale * h, scale * w); need not
-            clip.
+        run: the model, (1, C, h, w) float32 0..1 -> (1, C, scale * h, scale * w); need not clip.
+        tile, halo: see `windows`.
         on_tile: called after each tile with how many are done, of how many.
+        into: the array to fill; a new one unless given.
     """
-    height, width = lr.shape[:2]
-    sr = np.empty((scale * height, scale * width, 3), np.uint8)
+    height, width, channels = lr.shape
+    sr = np.empty((scale * height, scale * width, channels), np.uint8) if into is None else into
     parts = windows(height, width, tile=tile, halo=halo)
     for i, part in enumerate(parts):
         window = lr[part.rows, part.columns].transpose(2, 0, 1)[None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,18 +151,24 @@ class Foreign(nn.Module):
         self._descriptor = descriptor
 
     def forward(self, lr: Tensor) -> Tensor:
-        # spandrel pads to the size that the architecture asks for, one image at a time.
-        return torch.cat([self._descriptor(image) for image in torch.split(lr, 1)])
+        with warnings.catch_warnings():
+            # CRAFT builds its windows with a call that torch has deprecated.
+            warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+            # spandrel pads to the size that the architecture asks for, one image at a time.
+            return torch.cat([self._descriptor(image) for image in torch.split(lr, 1)])
 
 
 def _foreign(path: Path, weights: dict[str, Tensor]) -> SRModel:
     import spandrel
 
     try:
-        descriptor = spandrel.ModelLoader().load_from_state_dict(weights)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+            descriptor = spandrel.ModelLoader().load_from_state_dict(weights)
     except Exception as error:  # an unknown architecture fails in as many ways as there are
         raise ModelError(
-            f"model {path}: neither edgesr's nor any architecture that spandrel knows ({error})",
+            f"model {path}: neither edgesr's nor any architecture that spandrel knows "
+            f"({error or type(error).__name__})",
             "Give a model that edgesr trained, or one that spandrel opens.",
         ) from None
     name = descriptor.architecture.name

@@ -51,6 +51,8 @@ class Run:
 
 def learning_rate(optimisation: Optimisation, step: int, start: float) -> float:
     """The learning rate of `step`, counted from 0, on the recipe's schedule from `start`."""
+    if step < optimisation.warmup:
+        start *= (step + 1) / optimisation.warmup
     if optimisation.schedule == "step":
         return start * optimisation.decay ** (step // optimisation.decay_every)
     if optimisation.schedule == "cosine":

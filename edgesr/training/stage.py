@@ -79,6 +79,7 @@ class Setup:
     fabric: Fabric
     recipe: Recipe
     teacher: SRModel | None
+    losses: dict[str, GeneratorLoss]
     cache: PatchCache
     run: Run
 
@@ -95,10 +96,10 @@ def _run(
     student = zoo.build(recipe.model)
     initialise(student, recipe.training.init, setup.teacher)
     seconds, score = 0.0, None
-    for stage, optimisation, losses in stages(recipe):
+    for stage, optimisation, _ in stages(recipe):
         if checkpoint is not None and checkpoint["stage"] != stage:
             continue  # done before the interruption; the checkpoint holds its weights
-        state, step = _stage(setup, student, stage, losses, optimisation)
+        state, step = _stage(setup, student, stage, optimisation)
         state.seconds = seconds
         if checkpoint is not None:
             state.restore(checkpoint)
@@ -151,12 +152,19 @@ def _setup(recipe: Recipe, folder: Path) -> Setup:
         teacher = zoo.load(Path(recipe.teacher.path))
         teacher.module.requires_grad_(False).to(fabric.device)
         _check_teacher(recipe, teacher)
+    # All stages' losses now: missing weights should not show after hours of the first stage.
+    folder_of_weights = recipe.weights.folder
+    losses = {
+        name: GeneratorLoss(weights, folder_of_weights).to(fabric.device)
+        for name, _, weights in stages(recipe)
+    }
     split = photos.split(recipe.data)
-    cache = PatchCache.open(split.train, patch=recipe.training.patch)
+    with fabric.rank_zero_first():
+        cache = PatchCache.open(split.train, patch=recipe.training.patch)
     log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
     validation = Validation(split.validation, fabric.device)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
-    return Setup(fabric, recipe, teacher, cache, run)
+    return Setup(fabric, recipe, teacher, losses, cache, run)
 
 
 def _fabric(recipe: Recipe) -> Fabric:
@@ -192,11 +200,12 @@ def _check_teacher(recipe: Recipe, teacher: SRModel) -> None:
 
 
 def _stage(
-    setup: Setup, student: Student, name: str, losses: Losses, optimisation: Optimisation
+    setup: Setup, student: Student, name: str, optimisation: Optimisation
 ) -> tuple[State, Step]:
     fabric, training = setup.fabric, setup.recipe.training
+    loss = setup.losses[name]
     discriminator = None
-    if losses.adversarial:
+    if loss.losses.adversarial:
         discriminator = _player(fabric, Discriminator(), optimisation)
     player = _player(fabric, student, optimisation)
     player.net.mark_forward_method("with_features")
@@ -209,7 +218,6 @@ def _stage(
         rank=fabric.global_rank,
         world=fabric.world_size,
     )
-    loss = GeneratorLoss(losses, setup.recipe.weights.folder).to(fabric.device)
     ema = Ema(player.module, training.ema)
     step = Step(fabric, player, loss, setup.teacher, discriminator, optimisation.grad_clip)
     return State(name, player, ema, sampler, discriminator), step

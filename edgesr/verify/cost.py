@@ -20,7 +20,7 @@ PAPER = {
 """Table 1 of the paper: GFLOPs "for a 256 x 256 image" and model size."""
 
 REMARK = (
-    "The paper's sizes are float32 weights in MiB. Its 5.29 G fits N=4 counted in multiply-adds "
+    "The paper's sizes are close to float32 weights in MiB. Its 5.29 G fits N=4 in multiply-adds "
     "at 64x64 LR, a 256x256 output (5.46 G by this count); its 56.58 G fits neither network at "
     "that size (N=16: 9.09 G). Here a multiply-add is two FLOPs."
 )

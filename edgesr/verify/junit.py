@@ -1,26 +1,63 @@
-"""The evidence for a CI server: a JUnit file with a test case per gate."""
+"""The evidence for a CI server: a JUnit file with a test case per gate, input and provider."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as xml
 
+Evidence = dict[str, Any]
 
-def junit(evidence: dict[str, Any]) -> str:
-    """The gates of `evidence` as JUnit XML."""
-    gates = evidence["gates"]
-    failures = [gate for gate in gates if not gate["passed"]]
-    suite = xml.Element(
-        "testsuite",
-        name=f"edgesr.{evidence['bundle']}",
-        tests=str(len(gates)),
-        failures=str(len(failures)),
-    )
-    for gate in gates:
-        name = f"{gate['gate']} ({gate['where']})"
+
+def junit(evidence: Evidence) -> str:
+    """`evidence` as JUnit XML.
+
+    A case for each gate, for each input of the parity grid (it fails where it exceeds the gates'
+    limits), and a skipped one for each provider that is not available.
+    """
+    suite = xml.Element("testsuite", name=f"edgesr.{evidence['bundle']}")
+    cases = [*_gates(evidence), *_parity(evidence)]
+    for name, failure in cases:
         case = xml.SubElement(suite, "testcase", classname=evidence["bundle"], name=name)
-        if not gate["passed"]:
-            message = f"measured {gate['measured']}, limit {gate['limit']}"
-            xml.SubElement(case, "failure", message=message)
+        if failure:
+            xml.SubElement(case, "failure", message=failure)
+    missing = [p for p in evidence["providers"] if not p["available"]]
+    for placement in missing:
+        name = f"provider {placement['provider']}"
+        case = xml.SubElement(suite, "testcase", classname=evidence["bundle"], name=name)
+        xml.SubElement(case, "skipped", message=placement["message"])
+    suite.set("tests", str(len(cases) + len(missing)))
+    suite.set("failures", str(sum(bool(failure) for _, failure in cases)))
+    suite.set("skipped", str(len(missing)))
     xml.indent(suite)
     return xml.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _gates(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Name and failure of each gate; the failure is empty where it holds."""
+    reasons = {p["provider"]: p["message"] for p in evidence["providers"]}
+    for row in evidence["gates"]:
+        failure = ""
+        if not row["passed"]:
+            failure = f"measured {row['measured']}, limit {row['limit']}"
+            if row["gate"] == "provider_proof":
+                failure = reasons[row["where"]]
+        yield f"{row['gate']} ({row['where']})", failure
+
+
+def _parity(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Name and failure of each input of the grid, on each provider."""
+    limits = {row["gate"]: row["limit"] for row in evidence["gates"]}
+    for grid in evidence["parity"]:
+        for case in grid["cases"]:
+            found = {
+                "max_abs_diff": case["max_abs_diff"],
+                "max_pixels_changed": case["changed"] / case["values"],
+            }
+            faults = [
+                f"{gate}: measured {value}, limit {limits[gate]}"
+                for gate, value in found.items()
+                if gate in limits and value > limits[gate]
+            ]
+            size = f"{case['width']}x{case['height']}, batch {case['batch']}"
+            yield f"parity {case['case']} {size} ({grid['provider']})", "; ".join(faults)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgesr import console
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down
 from edgesr.deploy.tiling import to_bytes
@@ -59,7 +60,8 @@ def parity(module: nn.Module, run: Callable[[Batch], Batch]) -> dict[str, Any]:
     Raises:
         VerifyError: the outputs differ in shape, or one of them is not finite.
     """
-    cases = [compare(case, module, run) for case in grid()]
+    inputs = list(grid())
+    cases = [compare(case, module, run) for case in console.track(inputs, "parity", len(inputs))]
     return {
         "max_abs_diff": max(case["max_abs_diff"] for case in cases),
         "max_pixels_changed": max(case["changed"] / case["values"] for case in cases),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from edgesr import console
-from edgesr.verify.cost import PAPER, REMARK
+from edgesr.recipe import Srgan
+from edgesr.verify.cost import PAPER, REMARK, cost, total
 
 Evidence = dict[str, Any]
+PAPER_SIZE = "64x64"
 
 
 def print_evidence(evidence: Evidence) -> None:
@@ -53,12 +56,17 @@ def _cost(cost: dict[str, Any], title: str) -> Table:
         table.add_row(name, *_cells(cost["parts"].get(name), teacher, name))
     table.add_section()
     table.add_row("total", *_cells(cost["total"], teacher, "total"))
+    table.caption = f"float32 weights: {_mib(cost['total'])}"
     if cost["reduction_percent"] is not None:
-        table.caption = (
-            f"{cost['reduction_percent']:.1f} % fewer parameters and "
-            f"{cost['mac_ratio']:.2f} x fewer MACs than {teacher['name']}"
+        table.caption += (
+            f", the teacher's {_mib(teacher['total'])}\n{cost['reduction_percent']:.1f} % fewer "
+            f"parameters and {cost['mac_ratio']:.2f} x fewer MACs than {escape(teacher['name'])}"
         )
     return table
+
+
+def _mib(counts: dict[str, int]) -> str:
+    return f"{counts['bytes'] / 2**20:.2f} MiB"
 
 
 def _cells(own: dict[str, int] | None, teacher: dict[str, Any] | None, name: str) -> list[str]:
@@ -76,9 +84,20 @@ def _giga(count: int) -> str:
 
 
 def _paper() -> Table:
-    table = _table("The paper's table 1", "network", "blocks", "GFLOPs", "model size")
+    """The paper's figures beside ours, at the LR size that its student's follow from."""
+    columns = ("network", "GFLOPs", "size", "our MACs", "our FLOPs", "our float32")
+    table = _table(f"The paper's table 1, ours counted at {PAPER_SIZE} LR", *columns)
     for name, row in PAPER.items():
-        table.add_row(name, str(row["blocks"]), f"{row['gflops']} G", f"{row['mb']} MB")
+        blocks = int(row["blocks"])
+        ours = total(cost(Srgan(blocks=blocks), PAPER_SIZE))
+        table.add_row(
+            f"{name}, N={blocks}",
+            f"{row['gflops']} G",
+            f"{row['mb']} MB",
+            f"{ours.macs / 1e9:.2f} G",
+            f"{ours.flops / 1e9:.2f} G",
+            _mib(ours.as_dict()),
+        )
     return table
 
 
@@ -86,13 +105,14 @@ def _runtimes(evidence: Evidence) -> Table:
     timings = {speed["provider"]: speed for speed in evidence["speed"]}
     grids = {parity["provider"]: parity for parity in evidence["parity"]}
     first = evidence["speed"][0]
-    title = f"Runtimes at {first['size']} LR, batch 1, {first['threads']} CPU threads"
+    title = f"Runtimes at {first['size']} LR, batch 1, CPU threads: {first['threads']}"
     table = _table(title, "provider", "max diff", "8-bit diff", "p50", "p95", "MP/s out", "peak")
+    reasons = []
     for placement in evidence["providers"]:
         provider = placement["provider"]
-        name = provider.removesuffix("ExecutionProvider")
+        name = _short(provider)
         if provider not in timings:
-            table.add_row(name, "not available", *["-"] * 5)
+            reasons.append(f"{name}: {placement['message']}")
             continue
         speed, grid = timings[provider], grids[provider]
         peak = speed["peak_memory_mb"]
@@ -105,6 +125,7 @@ def _runtimes(evidence: Evidence) -> Table:
             f"{speed['output_megapixels_per_s']:.1f}",
             "-" if peak is None else f"{peak:.0f} MB",
         )
+    table.caption = escape("\n".join(reasons)) or None
     return table
 
 
@@ -113,7 +134,7 @@ def _quality(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         gain = row["psnr_db"] - row["bicubic_psnr_db"]
         table.add_row(
-            row["data"],
+            escape(row["data"]),
             f"{row['psnr_db']:.2f} dB",
             f"{row['ssim']:.4f}",
             f"{row['bicubic_psnr_db']:.2f} dB",
@@ -124,8 +145,17 @@ def _quality(rows: list[dict[str, Any]]) -> Table:
 
 def _gates(rows: list[dict[str, Any]]) -> Table:
     table = _table("Gates", "gate", "where", "measured", "limit", "")
+    table.columns[0].no_wrap = True
     for row in rows:
         measured = "missing" if row["measured"] is None else f"{row['measured']:.4g}"
+        limit = f"{row['limit']:g}"
+        if row["gate"] == "provider_proof":  # some arithmetic of shapes may rightly run elsewhere
+            measured, limit = f"{100 * row['measured']:.0f} %", "proved"
         verdict = "holds" if row["passed"] else "[bold red]FAILS[/]"
-        table.add_row(row["gate"], row["where"], measured, f"{row['limit']:g}", verdict)
+        table.add_row(row["gate"], escape(_short(row["where"])), measured, limit, verdict)
     return table
+
+
+def _short(provider: str) -> str:
+    """CPUExecutionProvider as CPU; also where a size follows."""
+    return provider.replace("ExecutionProvider", "")

@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,25 @@ from edgesr.errors import VerifyError
 
 NAMES: dict[str, Provider] = {CPU: "cpu", CUDA: "cuda"}
 # ONNX Runtime keeps the arithmetic of shapes on the CPU by design; copies follow from it.
-BESIDE = {"Shape", "Gather", "Concat", "Slice", "Unsqueeze", "Squeeze", "Cast", "Size"}
-BESIDE |= {"MemcpyToHost", "MemcpyFromHost"}
+SHAPES = {"Shape", "Gather", "Concat", "Slice", "Unsqueeze", "Squeeze", "Cast", "Size"}
+COPIES = {"MemcpyToHost", "MemcpyFromHost"}
+
+
+class Node(NamedTuple):
+    """A node that ran.
+
+    Attributes:
+        integers: it makes nothing but integers and booleans, as the arithmetic of shapes does.
+    """
+
+    operator: str
+    provider: str
+    integers: bool
+
+    @property
+    def computes(self) -> bool:
+        """Whether it works on pictures, so that where it runs matters."""
+        return self.operator not in COPIES and not (self.operator in SHAPES and self.integers)
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Placement:
         session_providers: what the session says.
         nodes: how many nodes each provider ran, from ONNX Runtime's profile.
         proved: every computing node ran on `provider`.
-        message: why it is not available or not proved.
+        message: why it is not available or not proved; else which nodes ran elsewhere rightly.
     """
 
     provider: str
@@ -73,36 +90,65 @@ def placements(model: Path, asked: list[str] | None, threads: int) -> list[Place
 
 def place(model: Path, provider: str, threads: int, *, asked: bool) -> Placement:
     """Open `model` on `provider`, run it once under the profiler, read the placement."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            session = open_session(
-                model, provider=NAMES[provider], threads=threads, profile=Path(folder) / "profile"
-            )
-            session.run(None, {"lr": np.zeros((1, 3, 24, 32), np.float32)})
-        except VerifyError as error:
-            if asked:
-                raise
-            return Placement(provider, asked, available=False, message=error.message)
-        nodes = read_profile(Path(session.end_profiling()))
-    counts = dict(Counter(where for _, where in nodes))
-    strays = sorted({kind for kind, where in nodes if where != provider and kind not in BESIDE})
+    try:
+        opened, nodes = _profiled_run(model, provider, threads)
+    except VerifyError as error:
+        if asked or provider == CPU:
+            raise
+        return Placement(provider, asked, available=False, message=error.message)
+    fault = _fault(provider, opened, nodes)
+    beside = sorted({node.operator for node in nodes if node.provider != provider})
     return Placement(
         provider,
         asked,
         available=True,
-        session_providers=session.get_providers(),
-        nodes=counts,
-        proved=bool(nodes) and not strays and provider in session.get_providers(),
-        message=f"these nodes ran elsewhere: {', '.join(strays)}" if strays else "",
+        session_providers=opened,
+        nodes=dict(Counter(node.provider for node in nodes)),
+        proved=not fault,
+        message=fault or (beside and f"shapes and copies elsewhere: {', '.join(beside)}") or "",
     )
 
 
-def read_profile(path: Path) -> list[tuple[str, str]]:
-    """Operator and provider of every node that ran, from ONNX Runtime's profile."""
-    events = json.loads(path.read_text(encoding="utf-8"))
-    nodes = {
-        event["name"]: (event["args"]["op_name"], event["args"]["provider"])
-        for event in events
-        if event.get("cat") == "Node" and "provider" in event.get("args", {})
-    }
+def _profiled_run(model: Path, provider: str, threads: int) -> tuple[list[str], list[Node]]:
+    """The session's providers and the nodes of one run.
+
+    Raises:
+        VerifyError: `provider` cannot be opened, or opens and cannot run the model.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session = open_session(
+            model, provider=NAMES[provider], threads=threads, profile=Path(folder) / "profile"
+        )
+        try:
+            session.run(None, {"lr": np.zeros((1, 3, 24, 32), np.float32)})
+        except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
+            reason = str(error).partition("\n")[0]
+            raise VerifyError(
+                f"{provider} opens {model} and cannot run it: {reason}", "See edgesr doctor."
+            ) from None
+        finally:
+            profile = Path(session.end_profiling())
+        return session.get_providers(), read_profile(profile)
+
+
+def _fault(provider: str, opened: list[str], nodes: list[Node]) -> str:
+    """Why the run does not prove `provider`; empty where it does."""
+    if provider not in opened:
+        return f"the session runs on {', '.join(opened)}"
+    computing = [node for node in nodes if node.computes]
+    if not computing:
+        return "ONNX Runtime's profile shows no node that computes"
+    strays = sorted({node.operator for node in computing if node.provider != provider})
+    return f"these nodes ran elsewhere: {', '.join(strays)}" if strays else ""
+
+
+def read_profile(path: Path) -> list[Node]:
+    """Every node that ran, from ONNX Runtime's profile."""
+    nodes = {}
+    for event in json.loads(path.read_text(encoding="utf-8")):
+        facts = event.get("args", {})
+        if event.get("cat") == "Node" and "provider" in facts:
+            kinds = [kind for output in facts.get("output_type_shape", []) for kind in output]
+            integers = all(kind.startswith(("int", "uint", "bool")) for kind in kinds)
+            nodes[event["name"]] = Node(facts["op_name"], facts["provider"], integers)
     return list(nodes.values())

@@ -18,18 +18,22 @@ from numpy.typing import NDArray
 
 from edgesr import __version__, console, recipe_io
 from edgesr.data import photos
+from edgesr.deploy.bundle import FORMAT as CARD_FORMAT
 from edgesr.deploy.session import open_session
 from edgesr.errors import VerifyError
 from edgesr.machine import machine
 from edgesr.models import zoo
-from edgesr.quality.evaluate import evaluate, load_images, upscaler_for
+from edgesr.quality.evaluate import evaluate, load_images
 from edgesr.recipe import Recipe
+from edgesr.upscale import Upscaler
 from edgesr.verify import cost, gates, parity, providers, speed
 from edgesr.verify.junit import junit
 from edgesr.workspace import sha256, write_json, write_text
 
 Evidence = dict[str, Any]
 FORMAT = 1
+FACTS = ("name", "architecture", "role", "spec", "teacher")
+FILES = ("model.onnx", "weights.safetensors", "recipe.toml")
 
 
 def bundles(exports: Path) -> list[Path]:
@@ -77,22 +81,35 @@ def read_card(folder: Path) -> dict[str, Any]:
     """card.json of a bundle whose files are those that it was written with.
 
     Raises:
-        VerifyError: there is none, or a file does not match its SHA-256.
+        VerifyError: there is none, it is incomplete, or a file does not match its SHA-256.
     """
+    path = folder / "card.json"
     try:
-        card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        sums = card["sha256"].items()
-    except (OSError, ValueError, KeyError) as error:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise VerifyError(
             f"{folder} is no bundle: {error}", "Make one: edgesr export --onnx"
         ) from None
-    for name, expected in sums:
-        if not (folder / name).is_file() or sha256(folder / name) != expected:
+    _check_card(path, card)
+    for name in FILES:
+        if not (folder / name).is_file() or sha256(folder / name) != card["sha256"][name]:
             raise VerifyError(
                 f"{folder / name} is not the file that card.json was written for",
                 "Export the bundle again, or restore the file.",
             )
     return card
+
+
+def _check_card(path: Path, card: object) -> None:
+    again = "Export the bundle again with this version of edgesr."
+    if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
+        raise VerifyError(f"{path} is no card of format {CARD_FORMAT}", again)
+    sums = card.get("sha256")
+    stated = sums if isinstance(sums, dict) else {}
+    missing = [fact for fact in FACTS if fact not in card]
+    missing += [f"SHA-256 of {name}" for name in FILES if name not in stated]
+    if missing:
+        raise VerifyError(f"{path} does not state: {', '.join(missing)}", again)
 
 
 def _measure(
@@ -113,7 +130,7 @@ def _measure(
         "parity": [_parity(folder, provider, settings.threads) for provider in running],
         "speed": [speed.speed(model, providers.NAMES[provider], settings) for provider in running],
         "cost": cost.compare(card, settings.size),
-        "quality": [_quality(folder, data)],
+        "quality": [_quality(folder, data, running[0], settings.threads)],
     }
 
 
@@ -130,8 +147,9 @@ def _parity(folder: Path, provider: str, threads: int) -> dict[str, Any]:
     return {"provider": provider, **parity.parity(reference, run)}
 
 
-def _quality(folder: Path, data: Path | None) -> dict[str, Any]:
-    result = evaluate(upscaler_for(folder), _images(data), lpips=None)
+def _quality(folder: Path, data: Path | None, provider: str, threads: int) -> dict[str, Any]:
+    upscaler = Upscaler(folder, threads=threads, provider=providers.NAMES[provider])
+    result = evaluate(upscaler, _images(data), lpips=None)
     return {
         "data": str(data) if data else "astronaut (embedded, held out)",
         "images": len(result.rows),

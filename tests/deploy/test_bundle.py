@@ -110,8 +110,6 @@ def test_the_revision_is_a_commit_or_unknown() -> None:
     assert revision == "unknown" or len(revision) == 40
 
 
-# spandrel's CRAFT builds its windows with a call that torch has deprecated.
-@pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning")
 def test_a_foreign_teacher_is_not_exported_and_that_is_said(
     shared: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

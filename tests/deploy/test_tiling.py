@@ -77,6 +77,25 @@ def test_a_halo_that_is_too_small_is_seen() -> None:
     assert not np.array_equal(tiled, upscale_tiled(model, lr, scale=4, tile=20, halo=0))
 
 
+def test_windows_are_no_more_than_needed() -> None:
+    # 288 pixels are read at once: an image of that side is one window, not four.
+    assert len(windows(288, 288, tile=256, halo=16)) == 1
+    assert len(windows(289, 544, tile=256, halo=16)) == 4
+
+
+def test_a_given_array_is_filled_in_place() -> None:
+    sr = np.zeros((8, 8, 4), np.uint8)
+    upscale_tiled(
+        lambda lr: lr.repeat(4, axis=2).repeat(4, axis=3),
+        np.full((2, 2, 3), 7, np.uint8),
+        scale=4,
+        tile=1,
+        halo=0,
+        into=sr[..., :3],
+    )
+    assert (sr == [7, 7, 7, 0]).all()
+
+
 def test_values_are_clipped_and_rounded_half_up() -> None:
     values = np.array([-1.0, 0.5 / 255, 0.49 / 255, 1.0, 7.0], np.float32)
     assert to_bytes(values).tolist() == [0, 1, 0, 255, 255]

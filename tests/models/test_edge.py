@@ -42,6 +42,14 @@ def test_a_student_of_zeros_is_nearest_neighbour() -> None:
     assert torch.equal(student(lr), expected)
 
 
+def test_the_signal_does_not_fade_from_layer_to_layer() -> None:
+    # With PyTorch's default initialisation it does, and the student stays at its anchor.
+    torch.manual_seed(0)
+    student = EdgeStudent(Edge(channels=48, depth=12))
+    _, features = student.with_features(torch.rand(1, 3, 16, 16))
+    assert 0.1 < features.std() < 10
+
+
 def test_halo_is_what_gradients_reach() -> None:
     student = EdgeStudent(Edge(channels=6, depth=3))
     assert receptive_radius(student) == student.halo == 5

@@ -112,8 +112,6 @@ def test_a_file_is_called_after_its_stem_or_its_run(path: str, name: str) -> Non
     assert zoo.label(Path(path)) == name
 
 
-# spandrel's CRAFT builds its windows with a call that torch has deprecated.
-@pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning")
 def test_a_foreign_model_enlarges_any_size_and_batch(shared: Path) -> None:
     model = zoo.load(shared / "teachers/craft_x4.pth")
     assert (model.architecture, model.spec) == ("CRAFT", None)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from edgesr import recipe_io
-from edgesr.errors import ModelError, TrainingError
+from edgesr.errors import ModelError, TrainingError, WeightsError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
 from edgesr.training import loop, stage
@@ -194,6 +194,14 @@ def test_a_fresh_start_that_cannot_begin_leaves_the_old_run_alone(
     assert (folder / "model.safetensors").is_file()
 
 
+def test_missing_weights_of_the_last_stage_stop_the_first(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    with pytest.raises(WeightsError, match="vgg19"):
+        stage.distill(recipe(photographs, teacher, gan={"steps": 4}), workspace)
+    assert not workspace.run("tiny").exists()
+
+
 def test_tensorboard_is_asked_for_before_anything_is_deleted(
     workspace: Workspace, photographs: Path
 ) -> None:
@@ -272,6 +280,9 @@ def test_an_edge_student_learns_its_photographs(workspace: Workspace, photograph
         (Optimisation(schedule="cosine", steps=100), 0, 2e-4),
         (Optimisation(schedule="cosine", steps=100), 50, 1e-4),
         (Optimisation(schedule="constant"), 10**6, 2e-4),
+        (Optimisation(schedule="constant", warmup=4), 0, 0.5e-4),
+        (Optimisation(schedule="constant", warmup=4), 3, 2e-4),
+        (Optimisation(schedule="constant", warmup=4), 4, 2e-4),
     ],
 )
 def test_learning_rate_falls_as_the_recipe_says(

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from edgesr import recipe_io
 from edgesr.errors import VerifyError
-from edgesr.recipe import Recipe
+from edgesr.recipe import Gates, Recipe
 from edgesr.verify import present, stage
 from edgesr.workspace import sha256, write_json, write_text
 
@@ -36,18 +36,35 @@ def test_the_evidence_is_written_and_all_gates_of_a_good_bundle_hold(exports: Pa
     assert evidence["parity"][0]["max_abs_diff"] < 1e-5
     assert evidence["cost"]["reduction_percent"] > 0
     assert evidence["quality"][0]["images"] == 1
-    assert_fits_80_columns(evidence)
 
 
-def assert_fits_80_columns(evidence: stage.Evidence) -> None:
+def shown(evidence: stage.Evidence) -> str:
+    """What a terminal of 80 columns shows; nothing in it is cut off."""
     out = io.StringIO()
     console = Console(file=out, width=80)
     for part in present.tables(evidence):
         console.print(part)
-    lines = out.getvalue().splitlines()
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, out.getvalue().splitlines())) <= 80
     assert "…" not in out.getvalue()
-    assert all(gate["gate"] in out.getvalue() for gate in evidence["gates"])
+    return out.getvalue()
+
+
+def test_80_columns_hold_every_gate_in_full(exports: Path) -> None:
+    names = [name for name in Gates.model_fields if name != "min_reduction_percent"]
+    set_gates(exports / "big", min_reduction_percent=55.0, **dict.fromkeys(names, 0.123))
+    evidence = stage.verify(exports / "big", providers=["cpu"])
+    text = shown(evidence)
+    assert all(gate["gate"] in text for gate in evidence["gates"])
+    assert "missing" in text  # the reduction of a network without a teacher
+    assert "9.09 G" in text  # N=16 beside the paper's 56.58 G
+    assert "56.58 G" in text
+
+
+def test_a_provider_that_is_not_there_is_shown_with_the_reason(exports: Path) -> None:
+    evidence = stage.verify(exports / "small", providers=["cpu"])
+    missing = {"provider": "CUDAExecutionProvider", "message": "not available: no [device]"}
+    evidence["providers"].append(missing)
+    assert "CUDA: not available: no [device]" in shown(evidence)
 
 
 def test_a_gate_that_fails_fails_the_bundle(exports: Path) -> None:
@@ -55,6 +72,25 @@ def test_a_gate_that_fails_fails_the_bundle(exports: Path) -> None:
     evidence = stage.verify(exports / "big", providers=["cpu"])
     assert not evidence["passed"]
     assert [g["gate"] for g in evidence["gates"] if not g["passed"]] == ["max_mb"]
+
+
+BROKEN = {
+    "no object": ([], "no card of format 1"),
+    "another format": ({"format": 9}, "no card of format 1"),
+    "no sums": ({"sha256": {}}, "does not state: SHA-256 of model.onnx, SHA-256 of weights"),
+    "sums that are no table": ({"sha256": 3}, "does not state: SHA-256 of model.onnx"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN.values(), ids=list(BROKEN))
+def test_a_card_that_vouches_for_nothing_is_refused(
+    exports: Path, change: dict[str, object] | list[object], message: str
+) -> None:
+    path = exports / "small/card.json"
+    card = json.loads(path.read_text())
+    write_json(path, card | change if isinstance(change, dict) else change)
+    with pytest.raises(VerifyError, match=message):
+        stage.verify(exports / "small")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors", "recipe.toml"])

@@ -1,0 +1,86 @@
+"""The Python example: the pixels of edgesr, without edgesr."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from edgesr import Upscaler
+
+SCRIPT = Path(__file__).resolve().parents[1] / "examples/python/upscale.py"
+FACTS = {
+    "edgesr.scale": "4",
+    "edgesr.halo": "2",
+    "edgesr.min_size": "1",
+    "edgesr.range": "0..1",
+    "edgesr.layout": "NCHW",
+    "edgesr.colour": "RGB",
+}
+
+
+def save_model(path: Path, facts: dict[str, str]) -> None:
+    """A 5x5 convolution whose values leave 0..1, then a fourfold DepthToSpace."""
+    rng = np.random.default_rng(0)
+    weight = rng.normal(0, 0.15, (48, 3, 5, 5)).astype(np.float32)
+    bias = rng.normal(0.5, 0.1, 48).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["lr", "w", "b"], ["x"], pads=[2, 2, 2, 2]),
+            helper.make_node("DepthToSpace", ["x"], ["sr"], blocksize=4, mode="CRD"),
+        ],
+        "g",
+        [helper.make_tensor_value_info("lr", TensorProto.FLOAT, ["batch", 3, "h", "w"])],
+        [helper.make_tensor_value_info("sr", TensorProto.FLOAT, ["batch", 3, "4*h", "4*w"])],
+        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+    helper.set_model_props(model, facts)
+    onnx.save(model, path)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as a user does; its exit status is 99 where it loaded edgesr or torch."""
+    code = (
+        "import runpy, sys; sys.argv = sys.argv[1:];"
+        "runpy.run_path(sys.argv[0], run_name='__main__');"
+        "sys.exit(99 * bool({'edgesr', 'torch'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+# Larger than one tile of 256 pixels along one axis, along none, and a single pixel.
+@pytest.mark.parametrize("size", [(20, 530), (9, 7), (1, 1)], ids=str)
+def test_the_example_gives_the_pixels_of_the_upscaler_without_edgesr(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    save_model(tmp_path / "model.onnx", FACTS)
+    small = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(small).save(tmp_path / "small.png", icc_profile=b"a profile")
+    result = run(tmp_path, "model.onnx", "small.png", "big.png")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    with Image.open(tmp_path / "big.png") as big:
+        assert big.info["icc_profile"] == b"a profile"
+        expected = Upscaler(tmp_path / "model.onnx", threads=1)(small)
+        assert np.array_equal(np.asarray(big), expected)
+
+
+def test_the_example_refuses_a_model_of_another_contract(tmp_path: Path) -> None:
+    save_model(tmp_path / "model.onnx", FACTS | {"edgesr.range": "0..255"})
+    Image.new("RGB", (4, 4)).save(tmp_path / "small.png")
+    result = run(tmp_path, "model.onnx", "small.png", "big.png")
+    assert result.returncode == 1
+    assert "edgesr.range is 0..255, expected 0..1" in result.stderr
+    assert not (tmp_path / "big.png").exists()
+
+
+def test_the_example_says_how_it_is_used(tmp_path: Path) -> None:
+    assert "usage: python upscale.py" in run(tmp_path).stderr
