@@ -92,10 +92,10 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network without a teacher, e.g. the teacher itself."""
-    from edgesr.training import stage
-
     console.configure(quiet=quiet)
     resolved = _recipe(recipe, overrides, small, data)
+    from edgesr.training import stage
+
     stage.train(resolved, Workspace(), resume=resume, fresh=fresh)
 
 
@@ -111,10 +111,10 @@ def distill(
     quiet: Quiet = False,
 ) -> None:
     """Train a student from its teacher."""
-    from edgesr.training import stage
-
     console.configure(quiet=quiet)
     resolved = _recipe(recipe, overrides, small, data, teacher)
+    from edgesr.training import stage
+
     stage.distill(resolved, Workspace(), resume=resume, fresh=fresh)
 
 

@@ -46,7 +46,8 @@ def speed(model: Path, provider: Provider, settings: Verify) -> dict[str, Any]:
     command = [sys.executable, "-m", "edgesr.verify.speed", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise VerifyError(f"timing {model} failed: {done.stderr.strip().splitlines()[-1:]}")
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise VerifyError(f"timing {model} failed: {reason}")
     measured: dict[str, Any] = json.loads(done.stdout)
     return measured
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from battery import receptive_radius
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from edgesr.models.edge import EdgeStudent, RepConv
 from edgesr.recipe import Edge
@@ -50,7 +52,7 @@ def test_the_signal_does_not_fade_from_layer_to_layer() -> None:
     assert 0.1 < features.std() < 10
 
 
-def test_halo_is_what_gradients_reach() -> None:
+def test_halo_is_what_gradients_reach(receptive_radius: Callable[[nn.Module], int]) -> None:
     student = EdgeStudent(Edge(channels=6, depth=3))
     assert receptive_radius(student) == student.halo == 5
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from battery import receptive_radius
+from torch import nn
 
 from edgesr.models import zoo
 from edgesr.models.srgan import Discriminator, Generator
@@ -23,7 +24,7 @@ def test_halo_is_the_receptive_radius_by_hand(blocks: int, halo: int) -> None:
     assert Generator(Srgan(blocks=blocks)).halo == halo
 
 
-def test_halo_covers_what_gradients_reach() -> None:
+def test_halo_covers_what_gradients_reach(receptive_radius: Callable[[nn.Module], int]) -> None:
     generator = Generator(Srgan(blocks=1, channels=4))
     assert receptive_radius(generator) <= generator.halo <= receptive_radius(generator) + 1
 

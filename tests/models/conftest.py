@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import nn
 
 
-def receptive_radius(module: nn.Module, side: int = 31) -> int:
+@pytest.fixture
+def receptive_radius() -> Callable[[nn.Module], int]:
+    """How far in LR pixels the middle of a model's output really looks."""
+    return _receptive_radius
+
+
+def _receptive_radius(module: nn.Module, side: int = 31) -> int:
     """How far in LR pixels the middle of the output really looks, from its gradient."""
     module = module.double().eval()
     lr = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
