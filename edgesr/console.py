@@ -88,12 +88,12 @@ def bar(title: str, total: int) -> Iterator[Bar]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[text]}"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=out, transient=True) as progress:
+    with Progress(*columns, console=out, transient=True, expand=True) as progress:
         task = progress.add_task(title, total=total, text="")
         yield Bar(title, total, progress=progress, task=task)
 

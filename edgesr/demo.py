@@ -45,8 +45,8 @@ def _teacher(workspace: Workspace) -> Path:
     if shipped.is_file():
         return shipped
     console.say(
-        "No trained teacher ships with edgesr yet: training a small one for about a minute.\n"
-        "It shows how the chain works, not what distillation is worth."
+        "No trained teacher ships with edgesr yet: training a small one for about a\n"
+        "minute. It shows how the chain works, not what distillation is worth."
     )
     recipe = recipe_io.load(workspace.root / "recipes/demo-teacher.toml")
     return training.train(recipe, workspace, fresh=True) / "model.safetensors"

@@ -73,7 +73,7 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
     training = run.recipe.training
     score = _validate(run, state) if state.step == 0 else None
     title = f"{state.stage} stage"
-    with console.bar(title, optimisation.steps) as bar, stop_requested() as stop:
+    with console.bar(state.stage, optimisation.steps) as bar, stop_requested() as stop:
         bar.advance(state.step)
         meter = Meter(training.batch)
         while state.step < optimisation.steps:
