@@ -83,7 +83,7 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
             state.seconds += meter.tick()
             last = state.step == optimisation.steps
             if last or state.step % training.log_every == 0:
-                _log(run, optimisation, state, record, meter)
+                _log(run, optimisation, state, step.average(record), meter)
             if last or state.step % training.validate_every == 0:
                 score = _validate(run, state)
                 meter.restart()
@@ -99,7 +99,8 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
                 )
     if score is None and run.leads:
         score = run.validate(state.ema.module, _sample(run, state))
-    console.say(f"{title}: {state.step} steps, {_versus(score)}")
+    if run.leads:
+        console.say(f"{title}: {state.step} steps, {_versus(score)}")
     return score
 
 

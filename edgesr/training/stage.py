@@ -6,6 +6,7 @@ setup -> pixel stage -> GAN stage, warm-started -> runs/<name>/model.safetensors
 from __future__ import annotations
 
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -174,6 +175,8 @@ def _fabric(recipe: Recipe) -> Fabric:
             'training.device = "cuda", but no CUDA device works here', "See edgesr doctor."
         )
     many = training.devices > 1
+    # Newer versions of torch have another name for it, older ones only this.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
     fabric = Fabric(
         accelerator="cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu",
         devices=training.devices,

@@ -110,6 +110,10 @@ class Step:
                 return sr, features
             return self.teacher.module(lr), None
 
+    def average(self, record: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The mean of `record` over all processes; each of them must ask for it."""
+        return {name: torch.as_tensor(self.fabric.all_reduce(v)) for name, v in record.items()}
+
     def prove(self, lr: Tensor, hr: Tensor) -> dict[str, float]:
         """Show on one batch, without training, that every term reaches what it should train.
 
