@@ -200,11 +200,28 @@ class Weights(Table):
     """A folder with the weight files; looked at before `EDGESR_WEIGHTS` and the caches."""
 
 
+class Rewrites(Table):
+    """Exact rewrites of the exported graph, each one the same function with less work. Batch
+    normalisation is folded and branches are collapsed always."""
+
+    leaky_relu: bool = True
+    """A PReLU with one slope becomes a LeakyReLU, which runtimes fuse into the convolution."""
+    prelu_before_shuffle: bool = True
+    """PixelShuffle > PReLU becomes PReLU > PixelShuffle, the slopes repeated."""
+    low_resolution_tail: bool = True
+    """PixelShuffle > activation > convolution becomes activation > convolution > PixelShuffle, at
+    the lower resolution."""
+    clip: bool = False
+    """Clip the output to 0..1 inside the graph; changes values outside it only."""
+
+
 class Export(Table):
     """How ONNX files are written."""
 
     opset: Annotated[int, Field(ge=13, le=23)] = 17
     """Version of ONNX's default operator set."""
+    rewrites: Rewrites = Rewrites()
+    """Exact rewrites of the exported graph."""
 
 
 class Verify(Table):

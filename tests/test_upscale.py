@@ -20,7 +20,7 @@ import edgesr
 from edgesr import imagefile
 from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import DataError, EdgesrError, ModelError, VerifyError
-from edgesr.recipe import Edge, Srgan
+from edgesr.recipe import Edge, Export, Srgan
 from edgesr.upscale import Upscaler, upscale_file, upscale_folder
 
 Pixels = NDArray[np.uint8]
@@ -85,7 +85,7 @@ def test_tiles_of_an_exported_network_make_the_same_bytes_as_the_whole(
     module = zoo.build(spec).eval()
     facts = {f"edgesr.{key}": value for key, value in FACTS.items()}
     facts["edgesr.halo"] = str(module.halo)
-    export_onnx(module, tmp_path / "model.onnx", opset=17, metadata=facts)
+    export_onnx(module, tmp_path / "model.onnx", Export(opset=17), metadata=facts)
     lr = noise(45, 71, 3)
     whole = Upscaler(tmp_path, threads=1, tile=999)(lr)
     assert np.array_equal(Upscaler(tmp_path, threads=1, tile=11)(lr), whole)

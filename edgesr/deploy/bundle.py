@@ -114,7 +114,7 @@ def _write_model(
         "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
     }
     path = folder / "model.onnx"
-    exported = export_onnx(module, path, opset=recipe.export.opset, metadata=metadata)
+    exported = export_onnx(module, path, recipe.export, metadata=metadata)
     picture = {"layout": "NCHW", "dtype": "float32", "colour": "RGB", "range": [0, 1]}
     files = ("model.onnx", "weights.safetensors", "recipe.toml")
     return {
@@ -128,7 +128,7 @@ def _write_model(
         "output": {
             "name": "sr",
             **picture,
-            "clipped": False,
+            "clipped": recipe.export.rewrites.clip,
             "shape": ["batch", 3, "4*height", "4*width"],
         },
         "min_size": MIN_SIZE,

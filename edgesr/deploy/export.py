@@ -12,11 +12,13 @@ import onnxsim
 import torch
 from numpy.typing import NDArray
 from onnx import version_converter
+from torch import nn
 
 from edgesr import console
 from edgesr.deploy.rewrite import deployable
 from edgesr.errors import ExportError
 from edgesr.models.zoo import Student
+from edgesr.recipe import Export
 from edgesr.workspace import atomic
 
 # torch's exporter has no implementations below this one; older sets are converted to.
@@ -33,21 +35,23 @@ class Exported:
     simplified: bool
 
 
-def export_onnx(module: Student, path: Path, *, opset: int, metadata: dict[str, str]) -> Exported:
+def export_onnx(
+    module: Student, path: Path, settings: Export, *, metadata: dict[str, str]
+) -> Exported:
     """Write `module` as ONNX: input `lr` (batch, 3, height, width), output `sr`, four times larger.
 
     The graph is rewritten (`deploy.rewrite`), simplified by onnxsim where that changes nothing,
     checked by onnx.checker, and free of stack traces and local paths.
 
     Args:
-        opset: version of the default operator set that the file must have.
+        settings: the version of the operator set that the file must have, and the rewrites.
         metadata: written into the file beside `edgesr.opset` and `edgesr.ir_version`.
 
     Raises:
         ExportError: the file would not have that opset, fails the checker, or computes
             something else than `module`.
     """
-    original = _to_onnx(deployable(module), opset)
+    original = _to_onnx(deployable(module, settings.rewrites), settings.opset)
     _strip(original)
     simplified = _simplify(original)
     model = simplified or original
@@ -58,11 +62,11 @@ def export_onnx(module: Student, path: Path, *, opset: int, metadata: dict[str, 
     with atomic(path) as temporary:
         onnx.save_model(model, temporary)
         read = onnx.load(temporary)
-        _check(read, opset)
+        _check(read, settings.opset)
     return Exported(read.opset_import[0].version, read.ir_version, simplified is not None)
 
 
-def _to_onnx(module: Student, opset: int) -> onnx.ModelProto:
+def _to_onnx(module: nn.Module, opset: int) -> onnx.ModelProto:
     dim = torch.export.Dim
     program = torch.onnx.export(
         module,

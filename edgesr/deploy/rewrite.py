@@ -1,33 +1,64 @@
-"""Exact rewrites of a trained network into what is exported: fewer operations, same function."""
+"""Exact rewrites of a trained network into what is exported: fewer operations, same function.
+
+    conv > BN                              -> conv
+    branches beside a 3x3 conv             -> conv
+    PReLU with one slope                   -> LeakyReLU
+    PixelShuffle(r) > PReLU                -> PReLU > PixelShuffle(r)
+    PixelShuffle(r) > activation > conv    -> activation > conv > PixelShuffle(r)
+
+The arithmetic of the rewriting is float64, so that only its result is rounded.
+"""
 
 from __future__ import annotations
 
 import copy
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgesr.models.edge import EdgeStudent, RepConv
-from edgesr.models.srgan import Fusion, ResidualBlock
+from edgesr.models.srgan import Fusion, Generator, ResidualBlock, Upsample
 from edgesr.models.zoo import Student
+from edgesr.recipe import Rewrites
 
 
-def deployable(module: Student) -> Student:
-    """A copy in eval mode with BN folded into its convolution and branches collapsed.
-
-    The arithmetic of the rewriting is float64, so that only its result is rounded.
-    """
+def deployable(module: Student, rewrites: Rewrites) -> nn.Module:
+    """A rewritten copy in eval mode; `module` stays as it is."""
     dtype = next(module.parameters()).dtype
     rewritten = copy.deepcopy(module).eval().double()
-    for layer in list(rewritten.modules()):
+    if isinstance(rewritten, EdgeStudent):
+        collapse(rewritten)
+    else:
+        _rewrite_generator(rewritten, rewrites)
+    rewritten.to(dtype).requires_grad_(False)
+    return nn.Sequential(rewritten, Clip()).eval() if rewrites.clip else rewritten
+
+
+class Clip(nn.Module):
+    """Values held to 0..1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 1)
+
+
+def _rewrite_generator(generator: Generator, rewrites: Rewrites) -> None:
+    for layer in list(generator.modules()):
         if isinstance(layer, ResidualBlock):
             fold(layer, "conv1", "bn1")
             fold(layer, "conv2", "bn2")
         elif isinstance(layer, Fusion):
             fold(layer, "conv", "bn")
-    if isinstance(rewritten, EdgeStudent):
-        collapse(rewritten)
-    return rewritten.to(dtype).requires_grad_(False)
+    first, last = generator.upsample
+    assert isinstance(first, Upsample)
+    assert isinstance(last, Upsample)
+    if rewrites.prelu_before_shuffle:
+        swap_activation(first)
+        swap_activation(last)
+    if rewrites.low_resolution_tail:
+        move_tail(generator, last)
+    if rewrites.leaky_relu:
+        use_leaky_relu(generator)
 
 
 def fold(layer: nn.Module, conv: str, bn: str) -> None:
@@ -41,3 +72,74 @@ def collapse(student: EdgeStudent) -> None:
     for name, layer in list(student.named_modules()):
         if isinstance(layer, RepConv):
             student.set_submodule(name, layer.collapse())
+
+
+def use_leaky_relu(module: nn.Module) -> None:
+    """Replace each PReLU that has one slope."""
+    for name, layer in list(module.named_modules()):
+        if isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
+            module.set_submodule(name, nn.LeakyReLU(float(layer.weight.detach())))
+
+
+def before_shuffle(act: nn.PReLU, r: int) -> nn.PReLU:
+    """The PReLU that does before PixelShuffle(r) what `act` does behind it.
+
+    PixelShuffle takes channel c of its output from the r * r channels from c * r * r on.
+    """
+    if act.num_parameters == 1:
+        return act
+    repeated = nn.PReLU(act.num_parameters * r**2).to(act.weight)
+    repeated.weight = nn.Parameter(act.weight.detach().repeat_interleave(r**2))
+    return repeated
+
+
+def swap_activation(layer: Upsample) -> None:
+    """conv > PixelShuffle > PReLU becomes conv > PReLU > PixelShuffle."""
+    act = before_shuffle(layer.act, layer.shuffle.upscale_factor)
+    layer.set_submodule("shuffle", nn.Sequential(act, layer.shuffle))
+    layer.set_submodule("act", nn.Identity())
+
+
+def move_tail(generator: Generator, last: Upsample) -> None:
+    """Compute the last convolution before the last PixelShuffle instead of behind it."""
+    shuffle = nn.PixelShuffle(2)
+    if isinstance(last.act, nn.PReLU):
+        last.set_submodule("shuffle", before_shuffle(last.act, 2))
+        last.set_submodule("act", nn.Identity())
+    else:  # already swapped: keep its activation, drop its shuffle
+        last.set_submodule("shuffle", last.shuffle[0])
+    moved = before_shuffle_conv(generator.tail.conv, shuffle.upscale_factor)
+    generator.tail.set_submodule("conv", nn.Sequential(moved, shuffle))
+
+
+@torch.no_grad()
+def before_shuffle_conv(conv: nn.Conv2d, r: int) -> nn.Conv2d:
+    """The convolution that, followed by PixelShuffle(r), does what `conv` does behind it.
+
+    Output pixel (r i + a, r j + b) of `conv` reads the shuffled pixels (r i + a + u, r j + b + v)
+    for u, v in -p..p: at low resolution pixel (i + (a + u) // r, j + (b + v) // r) and sub-pixel
+    ((a + u) % r, (b + v) % r). The weights are those of `conv`, put there. Zero padding stays
+    zero as long as nothing between shuffle and convolution moves zero, which PReLU does not.
+
+    Args:
+        conv: k x k, k odd, padding (k - 1) / 2, stride 1, with bias.
+        r: the factor of the PixelShuffle.
+    """
+    n_out, n_in, k, _ = conv.weight.shape
+    p = k // 2
+    radius = -(-p // r)
+    side = 2 * radius + 1
+    weight = conv.weight.new_zeros(n_out, r, r, n_in, r, r, side, side)
+    for a in range(r):
+        for b in range(r):
+            for u in range(-p, p + 1):
+                for v in range(-p, p + 1):
+                    (row, y), (column, x) = divmod(a + u, r), divmod(b + v, r)
+                    tap = conv.weight[:, :, u + p, v + p]
+                    weight[:, a, b, :, y, x, row + radius, column + radius] = tap
+    moved = nn.Conv2d(n_in * r**2, n_out * r**2, side, padding=radius).to(weight)
+    moved.weight.copy_(weight.reshape(moved.weight.shape))
+    assert conv.bias is not None
+    assert moved.bias is not None
+    moved.bias.copy_(conv.bias.repeat_interleave(r**2))
+    return moved

@@ -114,7 +114,15 @@ def _run(
     if setup.run.leads:
         _finish(setup, student, command, seconds, score)
         workspace.mark_latest(recipe.name)
+    _part(setup.fabric)
     return folder
+
+
+def _part(fabric: Fabric) -> None:
+    """Wait for all processes, then end their connection before the interpreter ends."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def stages(recipe: Recipe) -> list[tuple[str, Optimisation, Losses]]:

@@ -17,7 +17,7 @@ from edgesr.deploy.export import export_onnx
 from edgesr.deploy.rewrite import deployable
 from edgesr.errors import ExportError
 from edgesr.models import zoo
-from edgesr.recipe import Edge, Srgan
+from edgesr.recipe import Edge, Export, Rewrites, Srgan
 
 SPECS: list[Srgan | Edge] = [
     Srgan(blocks=1, channels=4, prelu="channel", output="tanh"),
@@ -41,7 +41,7 @@ def exported(
 ) -> tuple[zoo.Student, Path]:
     module = network(request.param)
     path = tmp_path_factory.mktemp("export") / "model.onnx"
-    export_onnx(module, path, opset=17, metadata={"edgesr.scale": "4"})
+    export_onnx(module, path, Export(opset=17), metadata={"edgesr.scale": "4"})
     return module, path
 
 
@@ -105,7 +105,7 @@ def test_opset_and_ir_version_are_those_of_the_saved_file(
 
 
 def test_another_opset_is_really_written(tmp_path: Path) -> None:
-    done = export_onnx(network(SPECS[1]), tmp_path / "m.onnx", opset=20, metadata={})
+    done = export_onnx(network(SPECS[1]), tmp_path / "m.onnx", Export(opset=20), metadata={})
     assert done.opset == onnx.load(tmp_path / "m.onnx").opset_import[0].version == 20
 
 
@@ -114,7 +114,7 @@ def test_an_opset_that_was_not_reached_is_an_error_and_leaves_no_file(
 ) -> None:
     monkeypatch.setattr(exporting.version_converter, "convert_version", lambda model, _: model)
     with pytest.raises(ExportError, match="the recipe asks for 17"):
-        export_onnx(network(SPECS[1]), tmp_path / "m.onnx", opset=17, metadata={})
+        export_onnx(network(SPECS[1]), tmp_path / "m.onnx", Export(opset=17), metadata={})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,7 +131,7 @@ def test_a_simplified_graph_that_computes_something_else_is_not_kept(
 
     monkeypatch.setattr(exporting.onnxsim, "simplify", broken)
     module = network(SPECS[1])
-    done = export_onnx(module, tmp_path / "m.onnx", opset=18, metadata={})
+    done = export_onnx(module, tmp_path / "m.onnx", Export(opset=18), metadata={})
     assert not done.simplified
     assert "exported as it was" in capsys.readouterr().err
     session = onnxruntime.InferenceSession(
@@ -147,11 +147,11 @@ def test_a_simplified_graph_that_computes_something_else_is_not_kept(
 def test_rewriting_keeps_the_function_and_leaves_the_original_alone(spec: Srgan | Edge) -> None:
     module = network(spec)
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    rewritten = deployable(module)
+    rewritten = deployable(module, Rewrites())
     lr = torch.rand(2, 3, 9, 1)
     assert (rewritten(lr) - module(lr)).abs().max() <= 2e-5
     double = module.double()
-    exact = deployable(double)
+    exact = deployable(double, Rewrites())
     assert (exact(lr.double()) - double(lr.double())).abs().max() <= 1e-12
     module.float()
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
