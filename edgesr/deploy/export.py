@@ -82,7 +82,13 @@ def _to_onnx(module: nn.Module, opset: int) -> onnx.ModelProto:
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     if opset < NATIVE_OPSET:
-        model = version_converter.convert_version(model, opset)
+        try:
+            model = version_converter.convert_version(model, opset)
+        except RuntimeError as error:
+            raise ExportError(
+                f"the graph cannot be converted to opset {opset}: {error}",
+                f"Set export.opset = {NATIVE_OPSET} or higher, or install a newer onnx.",
+            ) from None
     return model
 
 

@@ -118,6 +118,13 @@ def test_an_opset_that_was_not_reached_is_an_error_and_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_opset_that_cannot_be_converted_to_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    # Resize has another form before opset 11, and recipes allow from 13 on: ask below that.
+    settings = Export.model_construct(opset=7, rewrites=Rewrites())
+    with pytest.raises(ExportError, match=r"cannot be converted to opset 7.*\n.*export\.opset"):
+        export_onnx(network(SPECS[1]), tmp_path / "m.onnx", settings, metadata={})
+
+
 def test_a_simplified_graph_that_computes_something_else_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
