@@ -72,3 +72,16 @@ def crop_to_multiple(array: NDArray[np.uint8], multiple: int = 4) -> NDArray[np.
             f"{multiple}"
         )
     return array[:height, :width]
+
+
+def to_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """(H, W, 3) 8 bits -> (1, 3, H, W) float32 0..1."""
+    channels_first = np.ascontiguousarray(image.transpose(2, 0, 1))
+    return torch.from_numpy(channels_first)[None].float() / 255
+
+
+def to_image(picture: Tensor) -> NDArray[np.uint8]:
+    """(1, 3, H, W), nominally 0..1 -> (H, W, 3) 8 bits, clipped and rounded."""
+    eight_bits = (quantise(picture[0]) * 255).round().to(torch.uint8)
+    image: NDArray[np.uint8] = eight_bits.permute(1, 2, 0).cpu().numpy()
+    return image

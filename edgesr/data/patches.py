@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edgesr import console
 from edgesr.data import photos
-from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise
+from edgesr.data.degrade import bicubic_down, crop_to_multiple, to_image, to_tensor
 from edgesr.errors import DataError
 from edgesr.workspace import atomic, cache_dir, sha256, write_json
 
@@ -124,10 +124,7 @@ def _build(paths: Sequence[Path], path: Path) -> dict[str, Any]:
 
 def _reduced(hr: photos.Pixels) -> photos.Pixels:
     """uint8 (H, W, 3) -> uint8 (H / 4, W / 4, 3) by bicubic."""
-    image = torch.from_numpy(hr).permute(2, 0, 1)[None].float() / 255
-    lr = (quantise(bicubic_down(image, SCALE)) * 255).round().to(torch.uint8)
-    pixels: photos.Pixels = lr[0].permute(1, 2, 0).numpy()
-    return pixels
+    return to_image(bicubic_down(to_tensor(hr), SCALE))
 
 
 class PatchSampler:

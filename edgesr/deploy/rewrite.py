@@ -54,6 +54,7 @@ def _rewrite_generator(generator: Generator, rewrites: Rewrites) -> None:
     assert isinstance(last, Upsample)
     if rewrites.prelu_before_shuffle:
         swap_activation(first)
+    if rewrites.prelu_before_shuffle or rewrites.low_resolution_tail:
         swap_activation(last)
     if rewrites.low_resolution_tail:
         move_tail(generator, last)
@@ -101,13 +102,12 @@ def swap_activation(layer: Upsample) -> None:
 
 
 def move_tail(generator: Generator, last: Upsample) -> None:
-    """Compute the last convolution before the last PixelShuffle instead of behind it."""
-    shuffle = nn.PixelShuffle(2)
-    if isinstance(last.act, nn.PReLU):
-        last.set_submodule("shuffle", before_shuffle(last.act, 2))
-        last.set_submodule("act", nn.Identity())
-    else:  # already swapped: keep its activation, drop its shuffle
-        last.set_submodule("shuffle", last.shuffle[0])
+    """conv > PReLU > PixelShuffle > tail becomes conv > PReLU > tail > PixelShuffle."""
+    swapped = last.get_submodule("shuffle")
+    assert isinstance(swapped, nn.Sequential), "swap_activation comes first"
+    act, shuffle = swapped
+    assert isinstance(shuffle, nn.PixelShuffle)
+    last.set_submodule("shuffle", act)
     moved = before_shuffle_conv(generator.tail.conv, shuffle.upscale_factor)
     generator.tail.set_submodule("conv", nn.Sequential(moved, shuffle))
 

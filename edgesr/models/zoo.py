@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,14 @@ def _spec(path: Path, metadata: dict[str, Any]) -> Srgan | Edge | None:
     return None
 
 
+@contextmanager
+def _deprecation_hushed() -> Iterator[None]:
+    """CRAFT builds its windows with a call that torch has deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        yield
+
+
 class Foreign(nn.Module):
     """A spandrel model behind the same call as ours, any size, any batch."""
 
@@ -151,9 +161,7 @@ class Foreign(nn.Module):
         self._descriptor = descriptor
 
     def forward(self, lr: Tensor) -> Tensor:
-        with warnings.catch_warnings():
-            # CRAFT builds its windows with a call that torch has deprecated.
-            warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        with _deprecation_hushed():
             # spandrel pads to the size that the architecture asks for, one image at a time.
             return torch.cat([self._descriptor(image) for image in torch.split(lr, 1)])
 
@@ -162,8 +170,7 @@ def _foreign(path: Path, weights: dict[str, Tensor]) -> SRModel:
     import spandrel
 
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        with _deprecation_hushed():
             descriptor = spandrel.ModelLoader().load_from_state_dict(weights)
     except Exception as error:  # an unknown architecture fails in as many ways as there are
         raise ModelError(

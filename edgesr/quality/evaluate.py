@@ -13,11 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 
 from edgesr import console, weights
 from edgesr.data import photos
-from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, quantise
+from edgesr.data.degrade import (
+    bicubic_down,
+    bicubic_up,
+    crop_to_multiple,
+    to_image,
+    to_tensor,
+)
 from edgesr.errors import DataError, ModelError
 from edgesr.losses.perceptual import build_lpips
 from edgesr.models import zoo
@@ -192,19 +198,6 @@ def _scores(sr: Image, hr: Image, lpips: nn.Module | None) -> Scores:
         with torch.inference_mode():
             distance = float(lpips(to_tensor(sr), to_tensor(hr), normalize=True))
     return Scores(psnr(sr, hr), ssim(sr, hr), distance)
-
-
-def to_tensor(image: Image) -> Tensor:
-    """(H, W, 3) 8 bits -> (1, 3, H, W) float32 0..1."""
-    channels_first = np.ascontiguousarray(image.transpose(2, 0, 1))
-    return torch.from_numpy(channels_first)[None].float() / 255
-
-
-def to_image(picture: Tensor) -> Image:
-    """(1, 3, H, W), nominally 0..1 -> (H, W, 3) 8 bits, clipped and rounded."""
-    eight_bits = (quantise(picture[0]) * 255).round().to(torch.uint8)
-    image: Image = eight_bits.permute(1, 2, 0).cpu().numpy()
-    return image
 
 
 def find_lpips(folder: str = "") -> nn.Module | None:

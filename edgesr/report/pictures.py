@@ -13,8 +13,13 @@ from PIL import Image
 
 from edgesr import console
 from edgesr.data import photos
-from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple
-from edgesr.quality.evaluate import to_image, to_tensor
+from edgesr.data.degrade import (
+    bicubic_down,
+    bicubic_up,
+    crop_to_multiple,
+    to_image,
+    to_tensor,
+)
 from edgesr.quality.metrics import luma, psnr
 from edgesr.upscale import Upscaler
 

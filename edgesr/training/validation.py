@@ -12,8 +12,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgesr.data import photos
-from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, quantise
-from edgesr.quality.evaluate import to_image, to_tensor
+from edgesr.data.degrade import (
+    bicubic_down,
+    bicubic_up,
+    crop_to_multiple,
+    quantise,
+    to_image,
+    to_tensor,
+)
 from edgesr.quality.metrics import psnr
 from edgesr.workspace import atomic
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from edgesr import console
 from edgesr.data import photos
-from edgesr.data.degrade import bicubic_down
+from edgesr.data.degrade import bicubic_down, to_tensor
 from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import VerifyError
 
@@ -96,8 +96,7 @@ def compare(case: Case, module: nn.Module, run: Callable[[Batch], Batch]) -> dic
 def _photograph() -> Batch:
     """The held-out embedded photograph at LR, (3, H, W) in 0..1."""
     pixels = photos.decode(photos.embedded().validation[0])
-    hr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    lr: Batch = bicubic_down(hr)[0].clamp(0, 1).numpy()
+    lr: Batch = bicubic_down(to_tensor(pixels))[0].clamp(0, 1).numpy()
     return lr
 
 

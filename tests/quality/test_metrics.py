@@ -15,8 +15,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure as torchmetrics_ssim,
 )
 
-from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple
-from edgesr.quality.evaluate import to_image, to_tensor
+from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, to_image, to_tensor
 from edgesr.quality.metrics import luma, psnr, ssim
 
 Arrays = tuple[np.ndarray, np.ndarray]
