@@ -67,6 +67,9 @@ def _table(path: str, table: Schema, known: Schema) -> Iterator[str]:
     yield "| key | value | default | meaning |\n|---|---|---|---|"
     yield from (_row(k, f, k in required) for k, f in fields.items() if not _tables(f, known))
     yield ""
+    for title, one in _chosen(path, fields, known).items():
+        yield f"## {title}\n\n{_line(one)}\n"
+        yield from _table("", one, known)
     for key, field in fields.items():
         inner = f"{path}.{key}" if path else key
         for one in _tables(field, known):
@@ -90,6 +93,18 @@ def _tables(field: Schema, known: Schema) -> list[Schema]:
     return [known[o["$ref"].rsplit("/", 1)[1]] for o in options if "$ref" in o]
 
 
+def _chosen(path: str, fields: Schema, known: Schema) -> dict[str, Schema]:
+    """The tables under keys of the user's choice, by heading; keys that hold the same share one."""
+    found: dict[str, list[str]] = {}
+    for key, field in fields.items():
+        if field.get("type") == "object":
+            found.setdefault(field["additionalProperties"]["$ref"], []).append(key)
+    return {
+        ", ".join(f"`[{path}.{key}.*]`" for key in keys): known[ref.rsplit("/", 1)[1]]
+        for ref, keys in found.items()
+    }
+
+
 def _row(key: str, field: Schema, required: bool) -> str:
     required = required or "const" in field  # what tells tables apart cannot be left out
     default = json.dumps(field.get("default"))
@@ -105,6 +120,8 @@ def _value(field: Schema) -> str:
         return f'`"{field["const"]}"`'
     if "enum" in field:
         return ", ".join(f'`"{choice}"`' for choice in field["enum"])
+    if field["type"] == "object":
+        return f"tables by {', '.join(f'`{name}`' for name in field['propertyNames']['enum'])}"
     if field["type"] == "array":
         return f"list of {_value(field['items'])}"
     if "pattern" in field:

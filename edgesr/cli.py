@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
 app.add_typer(recipe_app, name="recipe")
+bundle_app = typer.Typer(help="Look at bundles.", no_args_is_help=True)
+app.add_typer(bundle_app, name="bundle")
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file, see recipes/.")]
 Overrides = Annotated[
@@ -122,16 +124,26 @@ def distill(
 def export(
     name: Annotated[str | None, typer.Argument(help="A run; the latest unless named.")] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="And model.fp16.onnx.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="And model.int8.onnx.")] = False,
+    uint8_io: Annotated[
+        bool, typer.Option("--uint8-io", help="And model.uint8-io.onnx: RGB bytes in and out.")
+    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Export a run's student and its teacher as bundles in exports/."""
-    if not onnx:
+    asked = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
+    variants = tuple(variant for variant, wanted in asked.items() if wanted)
+    if not onnx and not variants:
         raise EdgesrError("no format to export to", "Give one: edgesr export --onnx")
     from edgesr.deploy import bundle
 
+    console.configure(quiet=quiet)
     workspace = Workspace()
-    for folder in bundle.export(workspace.find_run(name), workspace):
-        size = (folder / "model.onnx").stat().st_size
-        console.say(f"exports/{folder.name}/model.onnx  {size / 1e6:.2f} MB")
+    for folder in bundle.export(workspace.find_run(name), workspace, variants):
+        for file in sorted(folder.glob("*.onnx")):
+            size = file.stat().st_size
+            console.say(f"exports/{folder.name}/{file.name}  {size / 1e6:.2f} MB")
 
 
 @app.command()
@@ -146,6 +158,13 @@ def verify(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Photographs to measure quality on.")
     ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="coreml, nnapi, xnnpack, qnn, tensorrt or web: which nodes it would take, by its "
+            "documentation. May be repeated."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Compare bundles with PyTorch, time them, count their cost, check their gates."""
@@ -154,7 +173,7 @@ def verify(
     console.configure(quiet=quiet)
     failed = []
     for folder in [bundle] if bundle else stage.bundles(Workspace().exports):
-        evidence = stage.verify(folder, providers=provider, data=data)
+        evidence = stage.verify(folder, providers=provider, data=data, targets=target)
         present.print_evidence(evidence)
         if not evidence["passed"]:
             failed.append(folder.name)
@@ -278,3 +297,18 @@ def recipe_show(
 def recipe_schema() -> None:
     """Print the JSON schema of recipes."""
     console.out.print_json(data=Recipe.model_json_schema())
+
+
+@bundle_app.command("check")
+def bundle_check(
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+) -> None:
+    """Compare a bundle's files with their sums and run its golden vectors."""
+    from edgesr.deploy import check
+
+    rows = check.check(folder)
+    console.out.print(check.table(rows))
+    if not all(row.passed for row in rows):
+        console.say("FAILED: a golden vector does not hold")
+        raise typer.Exit(1)
+    console.say("PASSED: all files match their sums, all golden vectors hold")

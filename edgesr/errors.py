@@ -46,3 +46,13 @@ class ExportError(EdgesrError):
 
 class VerifyError(EdgesrError):
     """A bundle that cannot be verified at all, e.g. an execution provider that is not there."""
+
+
+class BundleError(VerifyError):
+    """A bundle that is damaged: its files are not those that it was exported with."""
+
+    exit_code = 1
+
+
+class NotTaken(VerifyError):
+    """A file or an input that a runtime does not take, though it is there and works."""

@@ -67,6 +67,9 @@ class Teacher(Table):
 
     path: str = "runs/teacher/model.safetensors"
     """A model that edgesr trained, or any model file that spandrel opens, x4."""
+    once: bool = False
+    """Run the teacher once over each photograph and keep its 8-bit pictures in the cache,
+    instead of in every step. Not for `feature_affinity`, which needs the teacher's features."""
 
 
 class Data(Table):
@@ -215,6 +218,20 @@ class Rewrites(Table):
     """Clip the output to 0..1 inside the graph; changes values outside it only."""
 
 
+class Int8(Table):
+    """How `edgesr export --int8` quantises."""
+
+    images: Count = 24
+    """Training photographs, the middle of each, that set the ranges of the activations."""
+    max_psnr_loss_db: Annotated[float, Field(gt=0)] = 0.05
+    """PSNR that the held-out photographs may lose. Where calibration loses more, the network is
+    fine-tuned, and then the most harmful convolutions stay in float."""
+    finetune_steps: Annotated[int, Field(ge=0)] = 1_000
+    """Steps of quantisation-aware fine-tuning, where it is needed; 0 for none."""
+    finetune_lr: Annotated[float, Field(gt=0)] = 1e-4
+    """Its learning rate at the start."""
+
+
 class Export(Table):
     """How ONNX files are written."""
 
@@ -222,6 +239,11 @@ class Export(Table):
     """Version of ONNX's default operator set."""
     rewrites: Rewrites = Rewrites()
     """Exact rewrites of the exported graph."""
+    depth_to_space: Literal["CRD", "DCR"] = "CRD"
+    """Channel order of DepthToSpace: `CRD` as torch has it; `DCR`, the weights permuted and the
+    function the same, for delegates that take nothing else. See `edgesr verify --target`."""
+    int8: Int8 = Int8()
+    """How `edgesr export --int8` quantises."""
 
 
 class Verify(Table):
@@ -229,29 +251,66 @@ class Verify(Table):
 
     size: Annotated[str, Field(pattern=SIZE)] = "128x128"
     """LR width x height at which latency and cost are stated."""
+    shapes: list[Annotated[str, Field(pattern=SIZE)]] = ["64x64", "160x96"]
+    """Further LR sizes: each is timed after `size`, its first run apart from the later ones."""
     threads: Count = 2
-    """Threads of ONNX Runtime's CPU provider."""
+    """CPU threads of every runtime."""
     runs: Annotated[int, Field(ge=5)] = 20
-    """Timed runs after the warm-up."""
+    """Timed runs after the warm-up, of each size."""
+
+
+Limit = Annotated[float, Field(gt=0)]
+Variant = Literal["fp32", "fp16", "int8", "uint8-io"]
+
+
+class VariantGates(Table):
+    """What one variant must keep on one runtime. What was not measured does not hold."""
+
+    p95_ms: Limit | None = None
+    """95th percentile of the latency in ms."""
+    size: Annotated[str, Field(pattern=SIZE)] | None = None
+    """LR width x height at which `p95_ms` and `min_speedup` must hold; `verify.size` unless
+    given."""
+    max_psnr_loss_db: Weight | None = None
+    """PSNR of fp32 on the same runtime, less this one's, on the photographs that verify was
+    given."""
+    max_abs_diff: Limit | None = None
+    """Largest |PyTorch - runtime| over the parity grid, values in 0..1."""
+    max_mb: Limit | None = None
+    """Size of the variant's file in MB (10^6 bytes)."""
+    min_speedup: Limit | None = None
+    """Median latency of fp32 on the same runtime, over this one's."""
 
 
 class Gates(Table):
     """What a bundle must keep to ship. A gate that is left out is not asked."""
 
-    max_mb: Annotated[float, Field(gt=0)] | None = None
+    max_mb: Limit | None = None
     """Size of model.onnx in MB (10^6 bytes)."""
-    max_abs_diff: Annotated[float, Field(gt=0)] | None = 1e-4
-    """Largest |PyTorch - ONNX Runtime| over the parity grid, values in 0..1."""
+    max_abs_diff: Limit | None = 1e-4
+    """Largest |PyTorch - runtime| of fp32 over the parity grid, values in 0..1; on every runtime
+    whose own table does not state one."""
     max_pixels_changed: Fraction | None = 0.001
-    """Largest share of 8-bit values that differ over any case of the parity grid."""
-    p95_ms: Annotated[float, Field(gt=0)] | None = None
-    """95th percentile of the latency in ms at `verify.size`."""
+    """Largest share of 8-bit values that differ over any case of the parity grid; of fp32, on
+    every runtime."""
+    p95_ms: Limit | None = None
+    """95th percentile of the latency of fp32 in ms at `verify.size`, by ONNX Runtime."""
     min_psnr_db: float | None = None
     """PSNR on Y over the photographs that verify was given (the embedded held-out one)."""
     min_gain_over_bicubic_db: float | None = None
     """The same PSNR less bicubic's."""
     min_reduction_percent: float | None = None
     """Parameters saved against the teacher, in percent."""
+    cpu: dict[Variant, VariantGates] = {}
+    """ONNX Runtime on the CPU."""
+    cuda: dict[Variant, VariantGates] = {}
+    """ONNX Runtime on CUDA."""
+    openvino: dict[Variant, VariantGates] = {}
+    """OpenVINO; measured where `edgesr verify --runtime openvino` asks."""
+    ncnn: dict[Variant, VariantGates] = {}
+    """ncnn; measured where `edgesr verify --runtime ncnn` asks."""
+    web: dict[Variant, VariantGates] = {}
+    """ONNX Runtime Web; measured where `edgesr verify --runtime web` asks."""
 
 
 class Recipe(Table):
@@ -293,6 +352,12 @@ class Recipe(Table):
                 faults.append(f"{table}.lpips with AlexNet needs training.patch >= 32")
         if self.losses.adversarial:
             faults.append("losses.adversarial needs a discriminator: put it under [gan.losses]")
+        if self.teacher is not None and self.teacher.once:
+            faults += [
+                f"{table}.feature_affinity needs the teacher in every step: teacher.once = false"
+                for table, losses in stages.items()
+                if losses.feature_affinity
+            ]
         if self.teacher is None:
             for table, losses in stages.items():
                 faults += [f"{table}.{key} needs a [teacher]" for key in teacher_terms(losses)]

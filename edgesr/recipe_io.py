@@ -120,7 +120,7 @@ def _flat(raw: Raw, prefix: str = "") -> Raw:
 
 def describe(error: ErrorDetails) -> str:
     """One fault in one line: the key, its value, what is allowed, the nearest key."""
-    places = [part for part in error["loc"] if part not in ("srgan", "edge")]
+    places = [part for part in error["loc"] if part not in ("srgan", "edge", "[key]")]
     key = ".".join(map(str, places)) or "recipe"
     if error["type"] == "extra_forbidden":
         known = _keys_at([str(part) for part in places[:-1]], error["loc"])
@@ -141,6 +141,8 @@ def _keys_at(tables: list[str], loc: tuple[int | str, ...]) -> list[str]:
     for name in tables:
         if name == "model":
             kind = Edge if "edge" in loc else Srgan
+            continue
+        if name not in kind.model_fields:  # a key of one's own choice, e.g. gates.cpu.int8
             continue
         annotation = kind.model_fields[name].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]

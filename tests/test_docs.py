@@ -91,7 +91,7 @@ def typed(page: Path) -> Iterator[list[str]]:
 @by_page
 def test_the_commands_in_a_page_exist_with_their_options(page: Path) -> None:
     for words in typed(page):
-        name = " ".join(words[:3] if words[1] == "recipe" else words[:2])
+        name = " ".join(words[:3] if words[1] in ("recipe", "bundle") else words[:2])
         assert name in COMMANDS, words
         assert {word for word in words if word.startswith("--")} <= options(COMMANDS[name]), words
 

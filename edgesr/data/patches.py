@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,13 @@ class PatchCache:
         data = torch.from_file(str(path), shared=False, size=3 * end, dtype=torch.uint8)
         return cls(key, data.view(-1, 3), files, torch.tensor(sizes), torch.tensor(offsets))
 
+    def lr_photographs(self) -> Iterator[Tensor]:
+        """The LR photographs in the order of `files`, float32 (1, 3, H, W) in 0..1."""
+        starts = self.offsets[:, 1].tolist()
+        for (height, width), start in zip(self.sizes.tolist(), starts, strict=True):
+            pixels = self.data[start : start + height * width].view(1, height, width, 3)
+            yield pixels.permute(0, 3, 1, 2) / 255
+
 
 def _key(paths: Sequence[Path]) -> str:
     """A hash over the content of the files in their order, and over what decodes them."""
@@ -138,6 +145,8 @@ class PatchSampler:
     Args:
         patch: side of an HR patch in pixels, a multiple of 4.
         batch: patches per step over all processes, a multiple of `world`.
+        taught: the teacher's pictures of the photographs (`edgesr.data.taught`), which are then
+            cut beside HR.
         rank: which of the `world` processes this one is.
 
     Raises:
@@ -154,6 +163,7 @@ class PatchSampler:
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
+        taught: Tensor | None = None,
     ) -> None:
         smallest = SCALE * int(cache.sizes.min())
         if smallest < patch:
@@ -169,12 +179,15 @@ class PatchSampler:
         self.share = slice(rank * batch // world, (rank + 1) * batch // world)
         self.generator = torch.Generator().manual_seed(seed)
         self.data = _place(cache.data, self.device)
-        self._areas = cache.sizes.prod(1).cumsum(0).double()
+        self.taught = None if taught is None else _place(taught, self.device)
+        areas = cache.sizes.prod(1)
+        self._areas = areas.cumsum(0).double()
+        self._taught_at = SCALE**2 * (areas.cumsum(0) - areas)
         self._latest: list[int] = []
 
-    def next(self) -> tuple[Tensor, Tensor]:
-        """LR (batch / world, 3, patch / 4, patch / 4) and HR (batch / world, 3, patch, patch),
-        float32 RGB 0..1, on the device."""
+    def next(self) -> tuple[Tensor, ...]:
+        """LR (batch / world, 3, patch / 4, patch / 4), HR (batch / world, 3, patch, patch) and, of
+        that shape, the teacher's picture where there is one; float32 RGB 0..1, on the device."""
         draw = torch.rand(self.batch, 4, generator=self.generator, dtype=torch.float64)
         which, top, left, turn = draw[self.share].unbind(1)
         photo = torch.searchsorted(self._areas, which * self._areas[-1], right=True)
@@ -185,18 +198,23 @@ class PatchSampler:
         width = self.cache.sizes[photo, 1]
         hr_at, lr_at = self.cache.offsets[photo].unbind(1)
         self._latest = photo.tolist()
-        lr = self._cut(lr_at, width, corner, side, way)
-        hr = self._cut(hr_at, SCALE * width, SCALE * corner, self.patch, way)
-        return lr, hr
+        lr = self._cut(self.data, lr_at, width, corner, side, way)
+        large = (SCALE * width, SCALE * corner, self.patch, way)
+        hr = self._cut(self.data, hr_at, *large)
+        if self.taught is None:
+            return lr, hr
+        return lr, hr, self._cut(self.taught, self._taught_at[photo], *large)
 
-    def _cut(self, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor) -> Tensor:
-        """Crops of `side` pixels at `corner` (b, 2) of images that begin `at` in the data."""
+    def _cut(
+        self, data: Tensor, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor
+    ) -> Tensor:
+        """Crops of `side` pixels at `corner` (b, 2) of images that begin `at` in `data`."""
         upside_down = way & 1
         first = at + (corner[:, 0] + upside_down * (side - 1)) * width + corner[:, 1]
         step = width * (1 - 2 * upside_down)
         lines = first[:, None] + step[:, None] * torch.arange(side)  # (b, side): where each begins
         # Every run of `side` pixels, wherever it begins, seen as one row to be picked.
-        runs = self.data.as_strided((len(self.data) - side + 1, 3 * side), (3, 1))
+        runs = data.as_strided((len(data) - side + 1, 3 * side), (3, 1))
         crops = runs.index_select(0, lines.view(-1).to(runs.device)).view(-1, side, side, 3)
         if crops.device.type != self.device.type:
             crops = crops.pin_memory().to(self.device, non_blocking=True)

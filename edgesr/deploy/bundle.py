@@ -1,4 +1,4 @@
-"""What is shipped: `exports/<name>/` with the ONNX file, its contract and where it came from."""
+"""What is shipped: `exports/<name>/` with the ONNX files, their contract and how to test them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,34 @@ from pathlib import Path
 from typing import Any
 
 from edgesr import console, recipe_io
+from edgesr.deploy import card
+from edgesr.deploy.check import check
 from edgesr.deploy.export import MIN_SIZE, export_onnx
-from edgesr.errors import ExportError
+from edgesr.deploy.golden import write_golden
+from edgesr.deploy.readme import readme
+from edgesr.deploy.sums import write_sums
+from edgesr.deploy.variants import Variant, write_variant
+from edgesr.errors import BundleError, ExportError
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe
 from edgesr.workspace import Workspace, sha256, write_json, write_text
 
-FORMAT = 1
 
-
-def export(run: Path, workspace: Workspace) -> list[Path]:
+def export(run: Path, workspace: Workspace, variants: tuple[str, ...] = ()) -> list[Path]:
     """Export a run's model, and its teacher where that is an edgesr model, as bundles.
 
     Args:
         run: a finished run's folder.
+        variants: which files to make of the run's model beside fp32's, by their names in
+            `deploy.variants`; the teacher's bundle gets fp32 alone.
 
     Returns:
-        The folders `exports/<name>`, the run's own first. A teacher's bundle that already holds
-        the same weights is left as it is; a foreign teacher is not exported, which is said.
+        The folders `exports/<name>`, the run's own first. A teacher's bundle that is whole and
+        holds the same weights is left as it is; a foreign teacher is not exported, which is said.
 
     Raises:
-        ExportError: the run is incomplete or the ONNX file falls short of its contract.
+        ExportError: the run is incomplete or an ONNX file falls short of its contract.
     """
     facts = _read_json(run / "run.json")
     recipe = recipe_io.load(run / "recipe.toml")
@@ -39,10 +45,10 @@ def export(run: Path, workspace: Workspace) -> list[Path]:
     model = zoo.load(run / "model.safetensors")
     teacher = zoo.load(Path(recipe.teacher.path)) if recipe.teacher else None
     extras = [run / "run.json", run / "log.jsonl"]
-    bundles = [write_bundle(model, recipe, workspace, role=role, teacher=teacher, extras=extras)]
-    if teacher is not None:
-        bundles += _export_teacher(teacher, recipe, workspace)
-    return bundles
+    own = write_bundle(
+        model, recipe, workspace, role=role, teacher=teacher, extras=extras, variants=variants
+    )
+    return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
 
 
 def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> list[Path]:
@@ -50,9 +56,9 @@ def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> l
         console.say(f"teacher {teacher.path} ({teacher.architecture}) is foreign: not exported")
         return []
     name = zoo.label(teacher.path)
-    weights = workspace.bundle(name) / "weights.safetensors"
-    if weights.is_file() and sha256(weights) == teacher.sha256:
-        return [weights.parent]
+    folder = workspace.bundle(name)
+    if _holds(folder, teacher):
+        return [folder]
     beside = teacher.path.parent / "recipe.toml"
     if beside.is_file():
         own = recipe_io.load(beside)
@@ -63,6 +69,15 @@ def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> l
     return [write_bundle(teacher, own, workspace, role="teacher", teacher=None, extras=extras)]
 
 
+def _holds(folder: Path, model: SRModel) -> bool:
+    """Whether `folder` is a whole bundle of this model."""
+    try:
+        facts = card.read_card(folder)
+    except BundleError:
+        return False
+    return bool(facts["sha256"]["weights.safetensors"] == model.sha256)
+
+
 def write_bundle(
     model: SRModel,
     recipe: Recipe,
@@ -71,8 +86,17 @@ def write_bundle(
     role: str,
     teacher: SRModel | None,
     extras: list[Path],
+    variants: tuple[str, ...] = (),
 ) -> Path:
-    """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced."""
+    """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
+
+    Args:
+        extras: files of the run to copy, where they are there.
+        variants: which files to make beside fp32's, by their names in `deploy.variants`.
+
+    Raises:
+        ExportError: a file falls short of its contract, or of its own golden vectors.
+    """
     target = workspace.bundle(recipe.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as temporary:
@@ -83,69 +107,73 @@ def write_bundle(
         for extra in extras:
             if extra.is_file():
                 shutil.copyfile(extra, folder / extra.name)
-        write_json(folder / "card.json", _write_model(model, recipe, folder, role, teacher))
+        facts = _write_models(model, recipe, folder, variants) | _origin(role, teacher)
+        write_json(folder / "card.json", facts)
+        write_text(folder / "README.md", readme(facts))
+        write_golden(folder, facts["variants"])
+        write_sums(folder)
+        _check(folder)
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
     return target
 
 
-def _write_model(
-    model: SRModel, recipe: Recipe, folder: Path, role: str, teacher: SRModel | None
+def _write_models(
+    model: SRModel, recipe: Recipe, folder: Path, names: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Write model.onnx; returns the card: everything that an app must know to call it."""
+    """Write model.onnx, then the variants; what the card says of them."""
     module = model.module
     if not isinstance(module, Student) or model.spec is None:
         raise ExportError(f"{model.path} is {model.architecture}: edgesr exports its own models")
-    revision = git_revision()
-    metadata = {
-        "edgesr.format": str(FORMAT),
-        "edgesr.name": recipe.name,
-        "edgesr.architecture": model.architecture,
-        "edgesr.scale": str(module.scale),
-        "edgesr.layout": "NCHW",
+    facts = {
+        "format": card.FORMAT,
+        "name": recipe.name,
+        "architecture": model.architecture,
+        "scale": module.scale,
+        "min_size": MIN_SIZE,
+        "halo": module.halo,
+        "licence": model.licence,
+        "git_revision": git_revision(),
+    }
+    metadata = {f"edgesr.{key}": str(value) for key, value in facts.items()}
+    metadata |= {
         "edgesr.colour": "RGB",
-        "edgesr.range": "0..1",
-        "edgesr.min_size": str(MIN_SIZE),
-        "edgesr.halo": str(module.halo),
-        "edgesr.licence": model.licence,
-        "edgesr.git_revision": revision,
         "edgesr.checkpoint_sha256": model.sha256,
         "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
     }
-    path = folder / "model.onnx"
-    exported = export_onnx(module, path, recipe.export, metadata=metadata)
-    picture = {"layout": "NCHW", "dtype": "float32", "colour": "RGB", "range": [0, 1]}
-    files = ("model.onnx", "weights.safetensors", "recipe.toml")
+    fp32 = Variant("fp32", clipped=recipe.export.rewrites.clip)
+    own = metadata | fp32.metadata()
+    exported = export_onnx(module, folder / fp32.file, recipe.export, metadata=own)
+    variants = [fp32, *(write_variant(name, module, folder, recipe, metadata) for name in names)]
+    files = [*card.FILES, *(variant.file for variant in variants)]
     return {
-        "format": FORMAT,
-        "name": recipe.name,
-        "architecture": model.architecture,
-        "role": role,
-        "spec": model.spec.model_dump(),
-        "scale": module.scale,
-        "input": {"name": "lr", **picture, "shape": ["batch", 3, "height", "width"]},
-        "output": {
-            "name": "sr",
-            **picture,
-            "clipped": recipe.export.rewrites.clip,
-            "shape": ["batch", 3, "4*height", "4*width"],
-        },
-        "min_size": MIN_SIZE,
-        "halo": module.halo,
+        **facts,
         "opset": exported.opset,
         "ir_version": exported.ir_version,
         "simplified": exported.simplified,
-        "licence": model.licence,
-        "git_revision": revision,
+        "spec": model.spec.model_dump(),
+        "variants": {variant.name: variant.card(folder) for variant in variants},
         "sha256": {name: sha256(folder / name) for name in files},
-        "teacher": teacher
-        and {
-            "name": zoo.label(teacher.path),
-            "architecture": teacher.architecture,
-            "spec": teacher.spec and teacher.spec.model_dump(),
-        },
     }
+
+
+def _origin(role: str, teacher: SRModel | None) -> dict[str, Any]:
+    """What the card says of where the network came from."""
+    named = teacher and {
+        "name": zoo.label(teacher.path),
+        "architecture": teacher.architecture,
+        "spec": teacher.spec and teacher.spec.model_dump(),
+    }
+    return {"role": role, "teacher": named}
+
+
+def _check(folder: Path) -> None:
+    """What a bundle's user would check, before the bundle is there to be used."""
+    failed = [row for row in check(folder) if not row.passed]
+    if failed:
+        lines = "; ".join(" ".join(row.cells()) for row in failed)
+        raise ExportError(f"{folder.name} falls short of its golden vectors: {lines}")
 
 
 def git_revision() -> str:

@@ -15,6 +15,7 @@ from onnx import version_converter
 from torch import nn
 
 from edgesr import console
+from edgesr.deploy.channel_order import use_dcr
 from edgesr.deploy.rewrite import deployable
 from edgesr.errors import ExportError
 from edgesr.models.zoo import Student
@@ -41,20 +42,19 @@ def export_onnx(
     """Write `module` as ONNX: input `lr` (batch, 3, height, width), output `sr`, four times larger.
 
     The graph is rewritten (`deploy.rewrite`), simplified by onnxsim where that changes nothing,
-    checked by onnx.checker, and free of stack traces and local paths.
+    put into the channel order that is asked for (`deploy.channel_order`), checked by onnx.checker,
+    and free of stack traces and local paths.
 
     Args:
-        settings: the version of the operator set that the file must have, and the rewrites.
+        settings: the version of the operator set that the file must have, the rewrites, the
+            channel order.
         metadata: written into the file beside `edgesr.opset` and `edgesr.ir_version`.
 
     Raises:
         ExportError: the file would not have that opset, fails the checker, or computes
             something else than `module`.
     """
-    original = _to_onnx(deployable(module, settings.rewrites), settings.opset)
-    _strip(original)
-    simplified = _simplify(original)
-    model = simplified or original
+    model, simplified = to_graph(deployable(module, settings.rewrites), settings)
     found = model.opset_import[0].version
     facts = {"edgesr.opset": str(found), "edgesr.ir_version": str(model.ir_version)}
     onnx.helper.set_model_props(model, metadata | facts)
@@ -63,7 +63,18 @@ def export_onnx(
         onnx.save_model(model, temporary)
         read = onnx.load(temporary)
         _check(read, settings.opset)
-    return Exported(read.opset_import[0].version, read.ir_version, simplified is not None)
+    return Exported(read.opset_import[0].version, read.ir_version, simplified)
+
+
+def to_graph(network: nn.Module, settings: Export) -> tuple[onnx.ModelProto, bool]:
+    """The graph of `network` as it is, and whether onnxsim's version of it was kept."""
+    original = _to_onnx(network, settings.opset)
+    _strip(original)
+    simplified = _simplify(original)
+    model = simplified or original
+    if settings.depth_to_space == "DCR":
+        model = _reorder(model)
+    return model, simplified is not None
 
 
 def _to_onnx(module: nn.Module, opset: int) -> onnx.ModelProto:
@@ -118,6 +129,18 @@ def _simplify(model: onnx.ModelProto) -> onnx.ModelProto | None:
         return None
     result: onnx.ModelProto = candidate
     return result
+
+
+def _reorder(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with DepthToSpace in DCR order, proved to compute the same."""
+    reordered = use_dcr(model)
+    difference = max_difference(model, reordered)
+    if not difference <= 1e-6:
+        raise ExportError(
+            f"the graph in DCR order differs by {difference:g}, expected at most 1e-6",
+            'Set export.depth_to_space = "CRD", and report this as a defect of edgesr.',
+        )
+    return reordered
 
 
 def max_difference(one: onnx.ModelProto, other: onnx.ModelProto) -> float:

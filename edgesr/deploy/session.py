@@ -34,6 +34,7 @@ def open_session(
     threads: int | None = None,
     profile: Path | None = None,
     spinning: bool = True,
+    tf32: bool = False,
 ) -> onnxruntime.InferenceSession:
     """Open the model at `path`.
 
@@ -42,6 +43,7 @@ def open_session(
         threads: of the CPU provider; None leaves it to ONNX Runtime.
         profile: where to write ONNX Runtime's profile, without its suffix; None for no profile.
         spinning: whether idle threads wait busily. False where several sessions take turns.
+        tf32: whether CUDA may compute products with 10 bits of mantissa, as is its default.
 
     Raises:
         ModelError: no such file, or none that ONNX Runtime can read.
@@ -54,7 +56,7 @@ def open_session(
         return _open(path, options, [CPU])
     reason = _why_no_cuda()
     if reason is None:
-        session = _open_on_cuda(path, options)
+        session = _open_on_cuda(path, options, {} if tf32 else CUDA_OPTIONS)
         if CUDA in session.get_providers():
             return session
         reason = "its libraries do not load or the device does not start"
@@ -100,13 +102,15 @@ def _open(
         ) from None
 
 
-def _open_on_cuda(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+def _open_on_cuda(
+    path: Path, options: onnxruntime.SessionOptions, settings: dict[str, str]
+) -> onnxruntime.InferenceSession:
     """A session on CUDA, or on the CPU where CUDA does not start."""
     with _hushed():
         # Finds the CUDA and cuDNN that pip installed beside torch, without importing torch.
         onnxruntime.preload_dlls()
         try:
-            return _open(path, options, [(CUDA, CUDA_OPTIONS), CPU])
+            return _open(path, options, [(CUDA, settings), CPU])
         except ModelError:
             return _open(path, options, [CPU])  # raises if the model is at fault, not CUDA
 

@@ -8,57 +8,35 @@ it does on the whole image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Run = Callable[[Pixels], Pixels]
 OnTile = Callable[[int, int], None]
+
+BLOCK = 64
+"""Rows of a result that become bytes at a time; it bounds what is held beside the result."""
 
 
 def ignore(_done: int, _total: int) -> None:
     """What is called after each tile where nobody watches."""
 
 
-@dataclass(frozen=True)
-class Window:
-    """One tile along both axes, in LR pixels.
+def spans(length: int, side: int, halo: int) -> Iterator[tuple[slice, slice]]:
+    """Along one axis: what each window reads, and what is kept of it; the latter covers it once.
 
-    Attributes:
-        rows, columns: what the model reads.
-        keep_rows, keep_columns: what is kept of its output; these cover the image once.
-    """
-
-    rows: slice
-    columns: slice
-    keep_rows: slice
-    keep_columns: slice
-
-
-def windows(height: int, width: int, *, tile: int, halo: int) -> list[Window]:
-    """The windows of a height x width image, row by row, all of one shape.
+    Every window reads `side` pixels, shifted inwards at the ends of the axis: ONNX Runtime plans
+    its memory anew for each new shape. One in the middle contributes side - 2 halo, one at the
+    border its halo as well, the last one what is left.
 
     Args:
-        tile: side of what a window in the middle contributes, in LR pixels, at least 1. One at
-            the border contributes its halo as well, the last of a row what is left.
+        side: in LR pixels, above 2 halo or at least `length`.
         halo: radius of the receptive field in LR pixels, at least 0.
     """
-    return [
-        Window(rows, columns, keep_rows, keep_columns)
-        for rows, keep_rows in spans(height, tile, halo)
-        for columns, keep_columns in spans(width, tile, halo)
-    ]
-
-
-def spans(length: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    """Along one axis: what is read, and what is kept of it.
-
-    Every window reads tile + 2 halo pixels, shifted inwards at the ends of the axis: ONNX Runtime
-    plans its memory anew for each new shape.
-    """
-    side = min(length, tile + 2 * halo)
+    side = min(length, side)
     kept = 0
     while kept < length:
         first = min(max(kept - halo, 0), length - side)
@@ -68,46 +46,55 @@ def spans(length: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
         kept = end
 
 
-def upscale_tiled(
+def bands(
     run: Run,
     lr: Pixels,
     *,
     scale: int,
-    tile: int,
+    sides: tuple[int, int],
     halo: int,
     on_tile: OnTile = ignore,
-    into: Pixels | None = None,
-) -> Pixels:
-    """Enlarge `lr` (H, W, C) tile by tile into (scale * H, scale * W, C).
+) -> Iterator[Pixels]:
+    """Enlarge `lr` (H, W, C) from top to bottom, a band (rows, scale * W, C) at a time.
+
+    The bands make up (scale * H, scale * W, C); none but the one in hand is kept.
 
     Args:
-        run: the model, (1, C, h, w) float32 0..1 -> (1, C, scale * h, scale * w); need not clip.
-        tile, halo: see `windows`.
+        run: the model, (h, w, C) -> (scale * h, scale * w, C).
+        sides: height and width of a window, in LR pixels; see `spans`.
+        halo: see `spans`.
         on_tile: called after each tile with how many are done, of how many.
-        into: the array to fill; a new one unless given.
     """
     height, width, channels = lr.shape
-    sr = np.empty((scale * height, scale * width, channels), np.uint8) if into is None else into
-    parts = windows(height, width, tile=tile, halo=halo)
-    for i, part in enumerate(parts):
-        window = lr[part.rows, part.columns].transpose(2, 0, 1)[None]
-        out = run(np.ascontiguousarray(window, dtype=np.float32) / np.float32(255))[0]
-        kept = out[
-            :,
-            _scaled(part.keep_rows, part.rows.start, scale),
-            _scaled(part.keep_columns, part.columns.start, scale),
-        ]
-        target = (_scaled(part.keep_rows, 0, scale), _scaled(part.keep_columns, 0, scale))
-        sr[target] = to_bytes(kept).transpose(1, 2, 0)
-        on_tile(i + 1, len(parts))
-    return sr
+    rows, columns = (list(spans(n, side, halo)) for n, side in zip((height, width), sides))
+    for i, (read_rows, keep_rows) in enumerate(rows):
+        kept = scaled(keep_rows, read_rows.start, scale)
+        band = np.empty((kept.stop - kept.start, scale * width, channels), np.uint8)
+        for j, (read, keep) in enumerate(columns):
+            sr = run(lr[read_rows, read])
+            band[:, scaled(keep, 0, scale)] = sr[kept, scaled(keep, read.start, scale)]
+            on_tile(i * len(columns) + j + 1, len(rows) * len(columns))
+        yield band
 
 
-def _scaled(span: slice, origin: int, scale: int) -> slice:
+def scaled(span: slice, origin: int, scale: int) -> slice:
+    """A span of LR pixels in pixels of the result, counted from `origin`."""
     return slice(scale * (span.start - origin), scale * (span.stop - origin))
 
 
 def to_bytes(values: NDArray[np.float32]) -> Pixels:
     """Values nominally in 0..1 as an app shows them: clipped, rounded half up to 8 bits."""
-    levels: Pixels = np.floor(np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return levels
+    levels: NDArray[Any] = np.clip(values, 0, 1)
+    levels *= 255
+    levels += 0.5
+    return levels.astype(np.uint8)
+
+
+def to_picture(values: NDArray[np.float32]) -> Pixels:
+    """Values (C, H, W) as bytes (H, W, C), see `to_bytes`."""
+    channels, height, width = values.shape
+    picture = np.empty((height, width, channels), np.uint8)
+    for top in range(0, height, BLOCK):
+        block = to_bytes(values[:, top : top + BLOCK])
+        picture[top : top + BLOCK] = block.transpose(1, 2, 0)
+    return picture

@@ -49,40 +49,42 @@ class RepConv(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv(x)
-        if self.identity:
-            y = y + x
-        if self.point is not None:
-            y = y + self.point(x)
-        if self.expand is not None and self.squeeze is not None:
-            y = y + self.squeeze(self.expand(x))
-        return y
+        return F.conv2d(x, *self.collapsed(self.conv.weight.dtype), padding=1)
 
     @torch.no_grad()
     def collapse(self) -> nn.Conv2d:
         """One 3x3 convolution with the same output; summed in float64."""
-        weight, bias = self.conv.weight.double(), _bias(self.conv)
-        if self.identity:
-            weight = weight + F.pad(torch.eye(weight.shape[0])[:, :, None, None], [1] * 4).to(
-                weight
-            )
-        if self.point is not None:
-            weight = weight + F.pad(self.point.weight.double(), [1] * 4)
-        if self.expand is not None and self.squeeze is not None:
-            # (out, mid, 3, 3) x (mid, in) -> (out, in, 3, 3)
-            inner = self.expand.weight.double()[:, :, 0, 0]
-            weight = weight + torch.einsum("omhw,mi->oihw", self.squeeze.weight.double(), inner)
-            bias = bias + _bias(self.squeeze)
+        weight, bias = self.collapsed(torch.float64)
         conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1).to(self.conv.weight)
         conv.weight.copy_(weight)
         assert conv.bias is not None
         conv.bias.copy_(bias)
         return conv
 
+    def collapsed(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Weight (out, in, 3, 3) and bias (out,) of all branches together, summed in `dtype`.
+
+        Training convolves with these too, so that branches cost next to nothing (SESR,
+        arXiv:2103.09404); the gradients are those of the branches.
+        """
+        weight, bias = self.conv.weight.to(dtype), _bias(self.conv).to(dtype)
+        if self.identity:
+            weight = weight + F.pad(torch.eye(len(weight))[:, :, None, None], [1] * 4).to(weight)
+        if self.point is not None:
+            weight = weight + F.pad(self.point.weight.to(dtype), [1] * 4)
+        if self.expand is not None and self.squeeze is not None:
+            inner = self.expand.weight.to(dtype)[:, :, 0, 0]  # (mid, in)
+            outer = self.squeeze.weight.to(dtype)  # (out, mid, 3, 3)
+            # Half precision would round the sum, not only the product that autocast is for.
+            with torch.autocast(weight.device.type, enabled=False):
+                weight = weight + torch.einsum("omhw,mi->oihw", outer, inner)
+            bias = bias + _bias(self.squeeze).to(dtype)
+        return weight, bias
+
 
 def _bias(conv: nn.Conv2d) -> Tensor:
     assert conv.bias is not None
-    return conv.bias.double()
+    return conv.bias
 
 
 class EdgeStudent(nn.Module):

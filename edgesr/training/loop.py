@@ -105,9 +105,9 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
 
 
 def _train(run: Run, step: Step, state: State) -> dict[str, Tensor]:
-    lr, hr = state.sampler.next()
+    batch = state.sampler.next()
     try:
-        record = step(lr, hr)
+        record = step(*batch)
     except TrainingError as error:
         saved = f"The last good checkpoint is {run.checkpoint}."
         raise TrainingError(

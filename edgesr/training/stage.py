@@ -14,11 +14,13 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
 
 import edgesr
 from edgesr import console, recipe_io
 from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.data.taught import taught
 from edgesr.errors import TrainingError
 from edgesr.losses.total import GeneratorLoss
 from edgesr.machine import machine
@@ -82,6 +84,7 @@ class Setup:
     teacher: SRModel | None
     losses: dict[str, GeneratorLoss]
     cache: PatchCache
+    taught: Tensor | None
     run: Run
 
 
@@ -170,10 +173,13 @@ def _setup(recipe: Recipe, folder: Path) -> Setup:
     split = photos.split(recipe.data)
     with fabric.rank_zero_first():
         cache = PatchCache.open(split.train, patch=recipe.training.patch)
+        pictures = None
+        if teacher is not None and recipe.teacher is not None and recipe.teacher.once:
+            pictures = taught(cache, teacher, fabric, recipe.training.precision)
     log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
     validation = Validation(split.validation, fabric.device)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
-    return Setup(fabric, recipe, teacher, losses, cache, run)
+    return Setup(fabric, recipe, teacher, losses, cache, pictures, run)
 
 
 def _fabric(recipe: Recipe) -> Fabric:
@@ -228,6 +234,7 @@ def _stage(
         device=fabric.device,
         rank=fabric.global_rank,
         world=fabric.world_size,
+        taught=setup.taught,
     )
     ema = Ema(player.module, training.ema)
     step = Step(fabric, player, loss, setup.teacher, discriminator, optimisation.grad_clip)
@@ -236,7 +243,8 @@ def _stage(
 
 def _player(fabric: Fabric, net: torch.nn.Module, optimisation: Optimisation) -> Player:
     betas = (optimisation.beta1, optimisation.beta2)
-    net.train()
+    # Convolutions read and write their channels side by side, on the CPU and on tensor cores.
+    net.train().to(memory_format=torch.channels_last)
     adam = torch.optim.Adam(net.parameters(), lr=optimisation.lr, betas=betas)
     wrapped, optimiser = fabric.setup(net, adam)
     return Player(wrapped, optimiser)

@@ -63,8 +63,12 @@ class Step:
     def __post_init__(self) -> None:
         self._needs_teacher = bool(teacher_terms(self.loss.losses))
 
-    def __call__(self, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+    def __call__(
+        self, lr: Tensor, hr: Tensor, teacher_sr: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Train once on `lr` (B, 3, H, W) and `hr` (B, 3, 4H, 4W), both RGB 0..1.
+
+        The teacher is run unless its picture is given, `teacher_sr` of the shape of `hr`.
 
         Returns:
             The unweighted terms, their weighted sum as "loss", and the discriminator's loss.
@@ -72,7 +76,7 @@ class Step:
         Raises:
             TrainingError: the loss is NaN or infinite; the networks are as before the step.
         """
-        out = self.forward(lr, hr)
+        out = self.forward(lr, hr, teacher_sr)
         terms = self.terms(out)
         loss = self.loss.total(terms)  # eq. 1
         check_finite(loss, terms)
@@ -86,11 +90,15 @@ class Step:
             record["discriminator"] = d_loss
         return {name: value.detach() for name, value in record.items()}
 
-    def forward(self, lr: Tensor, hr: Tensor) -> Outputs:
+    def forward(self, lr: Tensor, hr: Tensor, teacher_sr: Tensor | None = None) -> Outputs:
         """The student's picture, and the teacher's where a term compares with it."""
-        teacher_sr, teacher_features = self._teach(lr)
-        sr, features = self.student.net.with_features(lr)
-        return Outputs(sr, hr, features, teacher_sr, teacher_features)
+        teacher_features = None
+        if teacher_sr is None:
+            teacher_sr, teacher_features = self._teach(lr)
+        # Fabric leaves its precision out of a marked method where nothing wraps the network.
+        with self.fabric.autocast():
+            sr, features = self.student.net.with_features(lr)
+        return Outputs(sr.float(), hr, features.float(), teacher_sr, teacher_features)
 
     def terms(self, out: Outputs) -> dict[str, Tensor]:
         """The loss terms; the discriminator judges but does not learn from them."""
@@ -114,13 +122,13 @@ class Step:
         """The mean of `record` over all processes; each of them must ask for it."""
         return {name: torch.as_tensor(self.fabric.all_reduce(v)) for name, v in record.items()}
 
-    def prove(self, lr: Tensor, hr: Tensor) -> dict[str, float]:
+    def prove(self, lr: Tensor, hr: Tensor, teacher_sr: Tensor | None = None) -> dict[str, float]:
         """Show on one batch, without training, that every term reaches what it should train.
 
         Raises:
             TrainingError: a term with a non-zero weight gives no gradient.
         """
-        out = self.forward(lr, hr)
+        out = self.forward(lr, hr, teacher_sr)
         parameters = self.student.module.parameters()
         norms = prove_gradients(self.terms(out), parameters, self.loss.losses, "student")
         if self.discriminator is not None:

@@ -1,10 +1,12 @@
-"""The evidence for a CI server: a JUnit file with a test case per gate, input and provider."""
+"""The evidence for a CI server: a JUnit file with a test case per gate, input and place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as xml
+
+from edgesr.verify.gates import place
 
 Evidence = dict[str, Any]
 
@@ -13,7 +15,8 @@ def junit(evidence: Evidence) -> str:
     """`evidence` as JUnit XML.
 
     A case for each gate, for each input of the parity grid (it fails where it exceeds the gates'
-    limits), and a skipped one for each provider that is not available.
+    limits), and a skipped one for each provider that is not available, and each file and input
+    that a runtime does not take.
     """
     suite = xml.Element("testsuite", name=f"edgesr.{evidence['bundle']}")
     cases = [*_gates(evidence), *_parity(evidence)]
@@ -21,11 +24,10 @@ def junit(evidence: Evidence) -> str:
         case = xml.SubElement(suite, "testcase", classname=evidence["bundle"], name=name)
         if failure:
             xml.SubElement(case, "failure", message=failure)
-    missing = [p for p in evidence["providers"] if not p["available"]]
-    for placement in missing:
-        name = f"provider {placement['provider']}"
+    missing = list(_missing(evidence))
+    for name, reason in missing:
         case = xml.SubElement(suite, "testcase", classname=evidence["bundle"], name=name)
-        xml.SubElement(case, "skipped", message=placement["message"])
+        xml.SubElement(case, "skipped", message=reason)
     suite.set("tests", str(len(cases) + len(missing)))
     suite.set("failures", str(sum(bool(failure) for _, failure in cases)))
     suite.set("skipped", str(len(missing)))
@@ -46,18 +48,35 @@ def _gates(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def _parity(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Name and failure of each input of the grid, on each provider."""
-    limits = {row["gate"]: row["limit"] for row in evidence["gates"]}
+    """Name and failure of each input of the grid, of each file on each runtime."""
+    limits = {(row["gate"], row["where"]): row["limit"] for row in evidence["gates"]}
     for grid in evidence["parity"]:
+        where = place(grid)
         for case in grid["cases"]:
             found = {
                 "max_abs_diff": case["max_abs_diff"],
                 "max_pixels_changed": case["changed"] / case["values"],
             }
             faults = [
-                f"{gate}: measured {value}, limit {limits[gate]}"
+                f"{gate}: measured {value}, limit {limits[gate, where]}"
                 for gate, value in found.items()
-                if gate in limits and value > limits[gate]
+                if (gate, where) in limits and value > limits[gate, where]
             ]
-            size = f"{case['width']}x{case['height']}, batch {case['batch']}"
-            yield f"parity {case['case']} {size} ({grid['provider']})", "; ".join(faults)
+            yield _input(case, where), "; ".join(faults)
+
+
+def _missing(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Name and reason of what was not measured."""
+    for placement in evidence["providers"]:
+        if not placement["available"]:
+            yield f"provider {placement['provider']}", placement["message"]
+    for row in evidence["not_taken"]:
+        yield f"{row['runtime']}, {row['variant']}", row["reason"]
+    for grid in evidence["parity"]:
+        for case in grid["not_taken"]:
+            yield _input(case, place(grid)), case["reason"]
+
+
+def _input(case: dict[str, Any], where: str) -> str:
+    size = f"{case['width']}x{case['height']}, batch {case['batch']}"
+    return f"parity {case['case']} {size} ({where})"

@@ -1,4 +1,4 @@
-"""Is the ONNX file the same function as the PyTorch network? A grid of sizes and contents."""
+"""Is an exported file the same function as the PyTorch network? A grid of sizes and contents."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from edgesr import console
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, to_tensor
 from edgesr.deploy.tiling import to_bytes
-from edgesr.errors import VerifyError
+from edgesr.errors import NotTaken, VerifyError
 
 Batch = NDArray[np.float32]
+Run = Callable[[Batch], Batch]
 
 # Height, width and batch at LR. The file is traced at 24 x 32, batch 1.
 SIZES = [(1, 1, 1), (24, 32, 1), (33, 17, 1), (40, 56, 3), (96, 64, 1)]
@@ -47,50 +48,105 @@ def grid() -> Iterator[Case]:
         yield Case("checkerboard", np.broadcast_to(board, shape).astype(np.float32))
 
 
-def parity(module: nn.Module, run: Callable[[Batch], Batch]) -> dict[str, Any]:
-    """Compare `module`, as it was trained, with `run`, which executes the exported file.
+@dataclass(frozen=True)
+class Expected:
+    """An input and what PyTorch makes of it, (B, 3, 4H, 4W)."""
 
-    Args:
-        module: in eval mode on the CPU.
-        run: (B, 3, H, W) float32 -> (B, 3, 4H, 4W) float32.
-
-    Returns:
-        The worst absolute difference, the worst share of 8-bit values that differ, every case.
-
-    Raises:
-        VerifyError: the outputs differ in shape, or one of them is not finite.
-    """
-    inputs = list(grid())
-    cases = [compare(case, module, run) for case in console.track(inputs, "parity", len(inputs))]
-    return {
-        "max_abs_diff": max(case["max_abs_diff"] for case in cases),
-        "max_pixels_changed": max(case["changed"] / case["values"] for case in cases),
-        "cases": cases,
-    }
+    case: Case
+    sr: Batch
 
 
 @torch.no_grad()
-def compare(case: Case, module: nn.Module, run: Callable[[Batch], Batch]) -> dict[str, Any]:
+def expected(module: nn.Module, *, bytes_io: bool = False) -> list[Expected]:
+    """The grid through `module`, as it was trained.
+
+    Args:
+        module: in eval mode on the CPU.
+        bytes_io: round inputs and outputs to multiples of 1/255, as a file of bytes does.
+    """
+    inputs = [Case(case.name, _rounded(case.lr)) if bytes_io else case for case in grid()]
+    found = []
+    for case in console.track(inputs, "PyTorch", len(inputs)):
+        sr: Batch = module(torch.from_numpy(case.lr)).numpy()
+        found.append(Expected(case, _rounded(sr) if bytes_io else sr))
+    return found
+
+
+def parity(references: list[Expected], run: Run) -> dict[str, Any]:
+    """Compare what PyTorch makes of the grid with `run`, which executes an exported file.
+
+    Args:
+        references: of `expected`.
+        run: (B, 3, H, W) float32 -> (B, 3, 4H, 4W) float32.
+
+    Returns:
+        The worst absolute difference, the worst share of 8-bit values that differ, the worst PSNR
+        (None where nothing differs), every case, and the cases that the runtime does not take.
+
+    Raises:
+        VerifyError: the outputs differ in shape, one of them is not finite, or no case was taken.
+    """
+    cases, refused = [], []
+    for reference in console.track(references, "parity", len(references)):
+        try:
+            cases.append(compare(reference, run))
+        except NotTaken as error:
+            refused.append(_named(reference.case) | {"reason": error.message})
+    if not cases:
+        raise VerifyError(f"no input of the parity grid was taken: {refused[0]['reason']}")
+    distances = [case["psnr_db"] for case in cases if case["psnr_db"] is not None]
+    return {
+        "max_abs_diff": max(case["max_abs_diff"] for case in cases),
+        "max_pixels_changed": max(case["changed"] / case["values"] for case in cases),
+        "min_psnr_db": min(distances, default=None),
+        "cases": cases,
+        "not_taken": refused,
+    }
+
+
+def compare(reference: Expected, run: Run) -> dict[str, Any]:
     """One line of the grid."""
-    batch, _, height, width = case.lr.shape
-    expected, found = module(torch.from_numpy(case.lr)).numpy(), run(case.lr)
-    where = f"parity on {case.name}, {width}x{height}, batch {batch}"
+    case, expected = reference.case, reference.sr
+    found = run(case.lr)
+    where = f"parity on {case.name}, {_shape(case)}"
     if expected.shape != found.shape:
         raise VerifyError(f"{where}: PyTorch gives {expected.shape}, the file {found.shape}")
     for side, values in (("PyTorch", expected), ("the file", found)):
         if not np.isfinite(values).all():
             raise VerifyError(f"{where}: {side} gives values that are not finite")
     mse = float(np.mean(np.square(expected.astype(np.float64) - found)))
-    return {
-        "case": case.name,
-        "height": height,
-        "width": width,
-        "batch": batch,
+    return _named(case) | {
         "max_abs_diff": float(np.abs(expected - found).max()),
         "psnr_db": -10 * float(np.log10(mse)) if mse else None,
         "changed": int((to_bytes(expected) != to_bytes(found)).sum()),
         "values": expected.size,
     }
+
+
+def bytes_off(references: list[Expected], run: Run, float_run: Run) -> int:
+    """How many bytes of a file of bytes are not those of the float file, over the grid.
+
+    Args:
+        references: their inputs hold multiples of 1/255.
+        run, float_run: both files, each from floats to floats.
+    """
+    inputs = [reference.case.lr for reference in references]
+    return sum(int((to_bytes(run(lr)) != to_bytes(float_run(lr))).sum()) for lr in inputs)
+
+
+def _named(case: Case) -> dict[str, Any]:
+    batch, _, height, width = case.lr.shape
+    return {"case": case.name, "height": height, "width": width, "batch": batch}
+
+
+def _shape(case: Case) -> str:
+    batch, _, height, width = case.lr.shape
+    return f"{width}x{height}, batch {batch}"
+
+
+def _rounded(values: Batch) -> Batch:
+    rounded: Batch = to_bytes(values) / np.float32(255)
+    return rounded
 
 
 def _photograph() -> Batch:

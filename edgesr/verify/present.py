@@ -10,7 +10,10 @@ from rich.table import Table
 
 from edgesr import console
 from edgesr.recipe import Srgan
+from edgesr.targets import present as targets
+from edgesr.verify import gates, sidebyside
 from edgesr.verify.cost import PAPER, REMARK, cost, total
+from edgesr.verify.sidebyside import table
 
 Evidence = dict[str, Any]
 PAPER_SIZE = "64x64"
@@ -30,17 +33,11 @@ def tables(evidence: Evidence) -> Iterator[Table | str]:
     if evidence["architecture"].startswith("SRGAN"):
         yield _paper()
         yield REMARK
-    yield _runtimes(evidence)
-    yield _quality(evidence["quality"])
+    yield from sidebyside.tables(evidence)
+    yield _quality(gates.fp32(evidence["quality"], runtimes=gates.ORT))
+    if evidence["targets"]:
+        yield from targets.tables(evidence["targets"])
     yield _gates(evidence["gates"])
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", width=78)
-    table.add_column(columns[0])
-    for column in columns[1:]:
-        table.add_column(column, justify="right")
-    return table
 
 
 def _cost(cost: dict[str, Any], title: str) -> Table:
@@ -48,21 +45,21 @@ def _cost(cost: dict[str, Any], title: str) -> Table:
     columns = ["part", "parameters", "MACs", "FLOPs"]
     if teacher:
         columns += ["teacher's par.", "teacher's MACs"]
-    table = _table(f"{title}, cost at {cost['size']} LR", *columns)
+    view = table(f"{title}, cost at {cost['size']} LR", *columns)
     names = list(cost["parts"]) + [
         n for n in (teacher or {}).get("parts", {}) if n not in cost["parts"]
     ]
     for name in names:
-        table.add_row(name, *_cells(cost["parts"].get(name), teacher, name))
-    table.add_section()
-    table.add_row("total", *_cells(cost["total"], teacher, "total"))
-    table.caption = f"float32 weights: {_mib(cost['total'])}"
+        view.add_row(name, *_cells(cost["parts"].get(name), teacher, name))
+    view.add_section()
+    view.add_row("total", *_cells(cost["total"], teacher, "total"))
+    view.caption = f"float32 weights: {_mib(cost['total'])}"
     if cost["reduction_percent"] is not None:
-        table.caption += (
+        view.caption += (
             f", the teacher's {_mib(teacher['total'])}\n{cost['reduction_percent']:.1f} % fewer "
             f"parameters and {cost['mac_ratio']:.2f} x fewer MACs than {escape(teacher['name'])}"
         )
-    return table
+    return view
 
 
 def _mib(counts: dict[str, int]) -> str:
@@ -86,11 +83,11 @@ def _giga(count: int) -> str:
 def _paper() -> Table:
     """The paper's figures beside ours, at the LR size that its student's follow from."""
     columns = ("network", "GFLOPs", "size", "our MACs", "our FLOPs", "our float32")
-    table = _table(f"The paper's table 1, ours counted at {PAPER_SIZE} LR", *columns)
+    view = table(f"The paper's table 1, ours counted at {PAPER_SIZE} LR", *columns)
     for name, row in PAPER.items():
         blocks = int(row["blocks"])
         ours = total(cost(Srgan(blocks=blocks), PAPER_SIZE))
-        table.add_row(
+        view.add_row(
             f"{name}, N={blocks}",
             f"{row['gflops']} G",
             f"{row['mb']} MB",
@@ -98,62 +95,34 @@ def _paper() -> Table:
             f"{ours.flops / 1e9:.2f} G",
             _mib(ours.as_dict()),
         )
-    return table
-
-
-def _runtimes(evidence: Evidence) -> Table:
-    timings = {speed["provider"]: speed for speed in evidence["speed"]}
-    grids = {parity["provider"]: parity for parity in evidence["parity"]}
-    first = evidence["speed"][0]
-    title = f"Runtimes at {first['size']} LR, batch 1, CPU threads: {first['threads']}"
-    table = _table(title, "provider", "max diff", "8-bit diff", "p50", "p95", "MP/s out", "peak")
-    reasons = []
-    for placement in evidence["providers"]:
-        provider = placement["provider"]
-        name = _short(provider)
-        if provider not in timings:
-            reasons.append(f"{name}: {placement['message']}")
-            continue
-        speed, grid = timings[provider], grids[provider]
-        peak = speed["peak_memory_mb"]
-        table.add_row(
-            name,
-            f"{grid['max_abs_diff']:.1e}",
-            f"{100 * grid['max_pixels_changed']:.3f} %",
-            f"{speed['p50_ms']:.1f} ms",
-            f"{speed['p95_ms']:.1f} ms",
-            f"{speed['output_megapixels_per_s']:.1f}",
-            "-" if peak is None else f"{peak:.0f} MB",
-        )
-    table.caption = escape("\n".join(reasons)) or None
-    return table
+    return view
 
 
 def _quality(rows: list[dict[str, Any]]) -> Table:
-    table = _table("Quality on Y, 4 pixels shaved", "data", "PSNR", "SSIM", "bicubic", "gain")
+    view = table("Quality on Y, 4 pixels shaved", "data", "PSNR", "SSIM", "bicubic", "gain")
     for row in rows:
         gain = row["psnr_db"] - row["bicubic_psnr_db"]
-        table.add_row(
+        view.add_row(
             escape(row["data"]),
             f"{row['psnr_db']:.2f} dB",
             f"{row['ssim']:.4f}",
             f"{row['bicubic_psnr_db']:.2f} dB",
             f"{gain:+.2f} dB",
         )
-    return table
+    return view
 
 
 def _gates(rows: list[dict[str, Any]]) -> Table:
-    table = _table("Gates", "gate", "where", "measured", "limit", "")
-    table.columns[0].no_wrap = True
+    view = table("Gates", "gate", "where", "measured", "limit", "")
+    view.columns[0].no_wrap = True
     for row in rows:
         measured = "missing" if row["measured"] is None else f"{row['measured']:.4g}"
         limit = f"{row['limit']:g}"
         if row["gate"] == "provider_proof":  # some arithmetic of shapes may rightly run elsewhere
             measured, limit = f"{100 * row['measured']:.0f} %", "proved"
         verdict = "holds" if row["passed"] else "[bold red]FAILS[/]"
-        table.add_row(row["gate"], escape(_short(row["where"])), measured, limit, verdict)
-    return table
+        view.add_row(row["gate"], escape(_short(row["where"])), measured, limit, verdict)
+    return view
 
 
 def _short(provider: str) -> str:

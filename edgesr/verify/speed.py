@@ -1,9 +1,9 @@
-"""Latency, throughput and memory of an ONNX file, measured in a process of its own.
+"""Latency, throughput and memory of a model file, measured in a process of its own.
 
 In one process the idle thread pools of other sessions take the cores, and memory cannot be told
 apart. The worker is this file, run as a module; it imports no torch:
 
-    python -m edgesr.verify.speed '{"model": ..., "provider": "cpu", ...}'
+    python -m edgesr.verify.speed '{"runtime": "cpu", "model": ..., "sizes": ["128x128"], ...}'
 """
 
 from __future__ import annotations
@@ -11,45 +11,112 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgesr.deploy.session import Provider, open_session
 from edgesr.errors import VerifyError
-from edgesr.recipe import Verify, parse_size
+from edgesr.recipe import parse_size
+from edgesr.runtimes.base import Name, Running, Tensor, load
 
 WARMUP = 3
 SCALE = 4
 
 
-def speed(model: Path, provider: Provider, settings: Verify) -> dict[str, Any]:
-    """Time `model` at batch 1 on noise of the recipe's size.
+def speed(
+    runtime: Name,
+    model: Path,
+    *,
+    sizes: list[str],
+    threads: int,
+    runs: int,
+    bytes_io: bool = False,
+    exact: bool = True,
+) -> dict[str, Any]:
+    """Time `model` at batch 1 on noise.
+
+    Args:
+        sizes: LR "WIDTHxHEIGHT"; the headline is the first one's.
+        bytes_io: whether the file takes bytes.
+        exact: as `runtimes.base.Runtime.open`.
 
     Returns:
-        p50_ms and p95_ms of the latency, images_per_s and output_megapixels_per_s (one request
-        at a time), peak_memory_mb of the process above what it held with its libraries loaded
-        (None on other systems than Linux), and the settings.
+        What the runtime says of itself; open_ms, and cold_start_ms, which is opening and the first
+        run; p50_ms and p95_ms of the latency at the first size, images_per_s and
+        output_megapixels_per_s (one request at a time); peak_memory_mb of the process at the first
+        size, above what it held with its libraries loaded (None on other systems than Linux); and
+        in "shapes", for each further size in turn, first_ms of its first run and p50_ms and p95_ms
+        of the later ones.
 
     Raises:
         VerifyError: the measuring process failed.
     """
     job = {
+        "runtime": runtime,
         "model": str(model),
-        "provider": provider,
-        "threads": settings.threads,
-        "size": settings.size,
-        "runs": settings.runs,
+        "sizes": sizes,
+        "threads": threads,
+        "runs": runs,
+        "bytes_io": bytes_io,
+        "exact": exact,
     }
     command = [sys.executable, "-m", "edgesr.verify.speed", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise VerifyError(f"timing {model} failed: {reason}")
-    measured: dict[str, Any] = json.loads(done.stdout)
+        raise VerifyError(f"timing {model} on {runtime} failed: {reason}")
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return measured
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """What the worker does: open, time each size, report."""
+    runtime = load(job["runtime"])
+    first, *others = job["sizes"]
+    with closing(
+        runtime.open(Path(job["model"]), threads=job["threads"], exact=job["exact"])
+    ) as model:
+        cold, headline = _time(model, first, job)
+        peak = model.memory_mb()
+        return {
+            **asdict(model.describe()),
+            "size": first,
+            "batch": 1,
+            "warmup": WARMUP,
+            "runs": job["runs"],
+            "open_ms": 1e3 * model.open_seconds,
+            "cold_start_ms": 1e3 * (model.open_seconds + cold),
+            **summarise(headline, *parse_size(first)),
+            "peak_memory_mb": peak,
+            "shapes": [_shape(model, size, job) for size in others],
+        }
+
+
+def _shape(model: Running, size: str, job: dict[str, Any]) -> dict[str, Any]:
+    """A size that the model has not seen, in a process that is warm."""
+    first, later = _time(model, size, job)
+    p50, p95 = np.percentile(later, [50, 95])
+    found = {"first_ms": 1e3 * first, "p50_ms": 1e3 * float(p50), "p95_ms": 1e3 * float(p95)}
+    return {"size": size, **found}
+
+
+def _time(model: Running, size: str, job: dict[str, Any]) -> tuple[float, list[float]]:
+    """Seconds of the first run, and of the runs after the warm-up."""
+    lr = noise(size, bytes_io=job["bytes_io"])
+    first, *later = [model.run(lr)[1] for _ in range(WARMUP + job["runs"])]
+    return first, later[WARMUP - 1 :]
+
+
+def noise(size: str, *, bytes_io: bool) -> Tensor:
+    """One picture of noise, as a model file takes it."""
+    width, height = parse_size(size)
+    rng = np.random.default_rng(0)
+    if bytes_io:
+        return rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+    return rng.random((1, 3, height, width), dtype=np.float32)
 
 
 def summarise(seconds: list[float], width: int, height: int) -> dict[str, float]:
@@ -63,40 +130,5 @@ def summarise(seconds: list[float], width: int, height: int) -> dict[str, float]
     }
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """What the worker does: open, warm up, time, report."""
-    before = peak_memory_mb()
-    width, height = parse_size(job["size"])
-    session = open_session(Path(job["model"]), provider=job["provider"], threads=job["threads"])
-    lr = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
-    seconds = []
-    for _ in range(WARMUP + job["runs"]):
-        start = time.perf_counter()
-        session.run(None, {"lr": lr})
-        seconds.append(time.perf_counter() - start)
-    after = peak_memory_mb()
-    return {
-        "provider": session.get_providers()[0],
-        "threads": job["threads"],
-        "size": job["size"],
-        "batch": 1,
-        "warmup": WARMUP,
-        "runs": job["runs"],
-        **summarise(seconds[WARMUP:], width, height),
-        "peak_memory_mb": None if before is None or after is None else after - before,
-    }
-
-
-def peak_memory_mb() -> float | None:
-    """The most memory that this process has held, in MB; None where Linux does not tell it."""
-    # Not getrusage: its peak is inherited from the process that started this one.
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    kibibytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
-    return int(kibibytes[0]) * 1024 / 1e6 if kibibytes else None
-
-
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(json.loads(sys.argv[1]))))
+    sys.stdout.write(json.dumps(measure(json.loads(sys.argv[1]))) + "\n")

@@ -5,35 +5,32 @@ checksums -> provider proof -> parity -> speed -> cost -> quality -> gates
 
 from __future__ import annotations
 
-import json
 import platform
-from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 
 from edgesr import __version__, console, recipe_io
-from edgesr.data import photos
-from edgesr.deploy.bundle import FORMAT as CARD_FORMAT
-from edgesr.deploy.session import open_session
+from edgesr.deploy.card import read_card, record_evidence
+from edgesr.deploy.variants import FILES
 from edgesr.errors import VerifyError
 from edgesr.machine import machine
 from edgesr.models import zoo
-from edgesr.quality.evaluate import evaluate, load_images
 from edgesr.recipe import Recipe
-from edgesr.upscale import Upscaler
-from edgesr.verify import cost, gates, parity, providers, speed
+from edgesr.runtimes.base import LABELS, Name
+from edgesr.verify import cost, gates, parity, speed
+from edgesr.verify.jobs import Job, check_asked, plan
 from edgesr.verify.junit import junit
-from edgesr.workspace import sha256, write_json, write_text
+from edgesr.verify.providers import NAMES, Placement, placements
+from edgesr.verify.quality import quality
+from edgesr.verify.targets import check_bundle
+from edgesr.workspace import write_json, write_text
 
 Evidence = dict[str, Any]
-FORMAT = 1
-FACTS = ("name", "architecture", "role", "spec", "teacher")
-FILES = ("model.onnx", "weights.safetensors", "recipe.toml")
+FORMAT = 2
 
 
 def bundles(exports: Path) -> list[Path]:
@@ -49,7 +46,12 @@ def bundles(exports: Path) -> list[Path]:
 
 
 def verify(
-    folder: Path, *, providers: list[str] | None = None, data: Path | None = None
+    folder: Path,
+    *,
+    providers: list[str] | None = None,
+    runtimes: list[str] | None = None,
+    data: Path | None = None,
+    targets: list[str] | None = None,
 ) -> Evidence:
     """Measure a bundle and check its recipe's gates.
 
@@ -57,67 +59,45 @@ def verify(
         folder: the bundle.
         providers: "cpu", "cuda"; what is asked for must really run. None: CPU, and CUDA where it
             works.
+        runtimes: "openvino", "ncnn", "web", measured beside ONNX Runtime; see `runtimes`.
         data: HR photographs to measure quality on; the embedded held-out one unless given.
+        targets: delegates to check each variant against by their documentation, see
+            `verify.targets`; none unless given.
 
     Returns:
-        The evidence, which is also written to verify.json and junit.xml; "passed" says whether
-        all gates hold.
+        The evidence, which is also written to verify.json and junit.xml, and in short to
+        card.json; "passed" says whether all gates hold.
 
     Raises:
         VerifyError: the bundle is not what its card says, or cannot be run as asked.
     """
     card = read_card(folder)
     recipe = recipe_io.load(folder / "recipe.toml")
+    looked = check_bundle(folder, card, targets or [], recipe.verify.size)
+    others = check_asked(runtimes or [])
     console.say(f"{folder.name}: provider proof, parity, speed, quality")
-    evidence = _measure(folder, card, recipe, providers, data)
+    placed = placements(folder / "model.onnx", providers, recipe.verify.threads)
+    evidence = _measure(folder, card, recipe, placed, others, data)
+    evidence["targets"] = looked
     evidence["gates"] = gates.check(recipe.gates, evidence)
     evidence["passed"] = all(gate["passed"] for gate in evidence["gates"])
     write_json(folder / "verify.json", evidence)
     write_text(folder / "junit.xml", junit(evidence))
+    record_evidence(folder, evidence)
     return evidence
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """card.json of a bundle whose files are those that it was written with.
-
-    Raises:
-        VerifyError: there is none, it is incomplete, or a file does not match its SHA-256.
-    """
-    path = folder / "card.json"
-    try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise VerifyError(
-            f"{folder} is no bundle: {error}", "Make one: edgesr export --onnx"
-        ) from None
-    _check_card(path, card)
-    for name in FILES:
-        if not (folder / name).is_file() or sha256(folder / name) != card["sha256"][name]:
-            raise VerifyError(
-                f"{folder / name} is not the file that card.json was written for",
-                "Export the bundle again, or restore the file.",
-            )
-    return card
-
-
-def _check_card(path: Path, card: object) -> None:
-    again = "Export the bundle again with this version of edgesr."
-    if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
-        raise VerifyError(f"{path} is no card of format {CARD_FORMAT}", again)
-    sums = card.get("sha256")
-    stated = sums if isinstance(sums, dict) else {}
-    missing = [fact for fact in FACTS if fact not in card]
-    missing += [f"SHA-256 of {name}" for name in FILES if name not in stated]
-    if missing:
-        raise VerifyError(f"{path} does not state: {', '.join(missing)}", again)
-
-
 def _measure(
-    folder: Path, card: dict[str, Any], recipe: Recipe, asked: list[str] | None, data: Path | None
+    folder: Path,
+    card: dict[str, Any],
+    recipe: Recipe,
+    placed: list[Placement],
+    others: list[Name],
+    data: Path | None,
 ) -> Evidence:
-    model, settings = folder / "model.onnx", recipe.verify
-    placed = providers.placements(model, asked, settings.threads)
-    running = [p.provider for p in placed if p.available]
+    settings, variants = recipe.verify, card["variants"]
+    running = [NAMES[p.provider] for p in placed if p.available]
+    jobs, refused = plan(folder, variants, [*running, *others], settings.threads)
     return {
         "format": FORMAT,
         "bundle": card["name"],
@@ -125,47 +105,55 @@ def _measure(
         "role": card["role"],
         "versions": _versions(),
         "machine": machine(),
-        "file": {"bytes": model.stat().st_size},
+        "file": {"bytes": (folder / "model.onnx").stat().st_size},
+        "variants": {name: facts["bytes"] for name, facts in variants.items()},
         "providers": [p.as_dict() for p in placed],
-        "parity": [_parity(folder, provider, settings.threads) for provider in running],
-        "speed": [speed.speed(model, providers.NAMES[provider], settings) for provider in running],
+        "not_taken": refused,
+        "parity": _parity(folder, jobs),
+        "speed": _speed(jobs, recipe),
         "cost": cost.compare(card, settings.size),
-        "quality": [_quality(folder, data, running[0], settings.threads)],
+        "quality": quality(jobs, card, data),
     }
 
 
-def _parity(folder: Path, provider: str, threads: int) -> dict[str, Any]:
-    reference = zoo.load(folder / "weights.safetensors").module
-    session = open_session(
-        folder / "model.onnx", provider=providers.NAMES[provider], threads=threads
-    )
-
-    def run(lr: NDArray[np.float32]) -> NDArray[np.float32]:
-        sr: NDArray[np.float32] = session.run(["sr"], {"lr": lr})[0]
-        return sr
-
-    return {"provider": provider, **parity.parity(reference, run)}
-
-
-def _quality(folder: Path, data: Path | None, provider: str, threads: int) -> dict[str, Any]:
-    upscaler = Upscaler(folder, threads=threads, provider=providers.NAMES[provider])
-    result = evaluate(upscaler, _images(data), lpips=None)
-    return {
-        "data": str(data) if data else "astronaut (embedded, held out)",
-        "images": len(result.rows),
-        "psnr_db": result.mean.psnr_db,
-        "ssim": result.mean.ssim,
-        "bicubic_psnr_db": result.bicubic.psnr_db,
-        "bicubic_ssim": result.bicubic.ssim,
+def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
+    module = zoo.load(folder / "weights.safetensors").module
+    references = {
+        bytes_io: parity.expected(module, bytes_io=bytes_io)
+        for bytes_io in {job.bytes_io for job in jobs}
     }
+    rows = []
+    for job in jobs:
+        console.say(f"  {LABELS[job.runtime]}, {job.variant}")
+        with job.opened() as (run, facts):
+            found = parity.parity(references[job.bytes_io], run)
+            row = job.row() | asdict(facts) | found
+            if job.bytes_io:
+                with replace(job, bytes_io=False, file=folder / FILES["fp32"]).opened() as (
+                    fp32,
+                    _,
+                ):
+                    row["bytes_off"] = parity.bytes_off(references[True], run, fp32)
+        rows.append(row)
+    return rows
 
 
-def _images(data: Path | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    if data is not None:
-        yield from load_images(data)
-        return
-    for path in photos.embedded().validation:
-        yield path.stem, photos.decode(path)
+def _speed(jobs: list[Job], recipe: Recipe) -> list[dict[str, Any]]:
+    settings, rows = recipe.verify, []
+    for job in jobs:
+        asked = [limits.size for limits in gates.limits(recipe.gates, job.runtime).values()]
+        sizes = dict.fromkeys([settings.size, *settings.shapes, *filter(None, asked)])
+        found = speed.speed(
+            job.runtime,
+            job.file,
+            sizes=list(sizes),
+            threads=job.threads,
+            runs=settings.runs,
+            bytes_io=job.bytes_io,
+            exact=job.exact,
+        )
+        rows.append(job.row() | found)
+    return rows
 
 
 def _versions() -> dict[str, str]:

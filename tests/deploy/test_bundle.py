@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+from onnx import TensorProto
 
 from edgesr import recipe_io
 from edgesr.deploy import bundle
+from edgesr.deploy.card import read_card
+from edgesr.deploy.check import Row
 from edgesr.errors import ExportError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
@@ -52,8 +56,8 @@ def test_student_and_teacher_become_bundles_of_their_own(
     assert folders == [workspace.bundle("small"), workspace.bundle("big")]
     for folder in folders:
         assert sorted(p.name for p in folder.iterdir()) == [
-            *("card.json", "log.jsonl", "model.onnx", "recipe.toml", "run.json"),
-            "weights.safetensors",
+            *("README.md", "SHA256SUMS", "card.json", "golden", "log.jsonl", "model.onnx"),
+            *("recipe.toml", "run.json", "weights.safetensors"),
         ]
     assert [p.name for p in workspace.exports.iterdir() if p.name.startswith(".")] == []
 
@@ -64,7 +68,7 @@ def test_the_card_is_the_contract_and_agrees_with_the_onnx_file(
     folder = exported[1][0]
     facts = card(folder)
     inside = {e.key: e.value for e in onnx.load(folder / "model.onnx").metadata_props}
-    for key in ("name", "architecture", "scale", "halo", "min_size", "opset", "licence"):
+    for key in ("format", "name", "architecture", "scale", "halo", "min_size", "opset", "licence"):
         assert inside[f"edgesr.{key}"] == str(facts[key])
     assert inside["edgesr.checkpoint_sha256"] == facts["sha256"]["weights.safetensors"]
     assert inside["edgesr.recipe_sha256"] == facts["sha256"]["recipe.toml"]
@@ -85,10 +89,43 @@ def test_a_teachers_bundle_with_the_same_weights_is_left_as_it_is(
     exported: tuple[Workspace, list[Path]],
 ) -> None:
     workspace, folders = exported
-    marker = folders[1] / "marker"
+    marker = folders[1] / "verify.json"
     marker.touch()
     bundle.export(workspace.run("small"), workspace)
     assert marker.exists()
+
+
+def damage(folder: Path) -> None:
+    (folder / "model.onnx").write_bytes(b"x")
+
+
+def make_older(folder: Path) -> None:
+    write_json(folder / "card.json", card(folder) | {"format": 1})
+
+
+@pytest.mark.parametrize("change", [damage, make_older])
+def test_a_teachers_bundle_that_verify_would_refuse_is_made_again(
+    workspace: Workspace, change: Callable[[Path], None]
+) -> None:
+    path = make_run(workspace, "big", Edge(channels=4, depth=1)) / "model.safetensors"
+    student = make_run(workspace, "small", Edge(channels=2, depth=1), path)
+    teacher = bundle.export(student, workspace)[1]
+    change(teacher)
+    bundle.export(student, workspace)
+    assert read_card(teacher)["name"] == "big"
+
+
+def test_a_bundle_that_fails_its_own_golden_vectors_does_not_replace_the_last_one(
+    exported: tuple[Workspace, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, folders = exported
+    before = card(folders[0])
+    row = Row("fp32", "noise", 0.5, 1e-4, "")
+    monkeypatch.setattr(bundle, "check", lambda _: [row])
+    with pytest.raises(ExportError, match=r"small falls short .*: fp32 noise 0\.5 0\.0001 FAILS"):
+        bundle.export(workspace.run("small"), workspace)
+    assert card(folders[0]) == before
+    assert [p.name for p in workspace.exports.iterdir() if p.name.startswith(".")] == []
 
 
 def test_a_teacher_from_a_file_gets_a_bundle_named_after_it(workspace: Workspace) -> None:
@@ -108,6 +145,35 @@ def test_a_run_that_is_not_finished_is_named(workspace: Workspace) -> None:
 def test_the_revision_is_a_commit_or_unknown() -> None:
     revision = bundle.git_revision().removesuffix("-dirty")
     assert revision == "unknown" or len(revision) == 40
+
+
+def test_every_variant_is_in_the_card_with_its_contract_and_in_its_file(made: Path) -> None:
+    facts = card(made)
+    assert list(facts["variants"]) == ["fp32", "fp16", "int8", "uint8-io"]
+    for name, variant in facts["variants"].items():
+        path = made / variant["file"]
+        assert variant["bytes"] == path.stat().st_size
+        assert sha256(path) == facts["sha256"][path.name]
+        model = onnx.load(path)
+        inside = {entry.key: entry.value for entry in model.metadata_props}
+        assert inside["edgesr.variant"] == name
+        assert inside["edgesr.layout"] == variant["input"]["layout"]
+        assert inside["edgesr.range"] == "{}..{}".format(*variant["input"]["range"])
+        assert inside["edgesr.checkpoint_sha256"] == facts["sha256"]["weights.safetensors"]
+        taken = model.graph.input[0].type.tensor_type
+        kind = {TensorProto.FLOAT: "float32", TensorProto.UINT8: "uint8"}[taken.elem_type]
+        dims = [dim.dim_param or dim.dim_value for dim in taken.shape.dim]
+        assert (kind, dims) == (variant["input"]["dtype"], variant["input"]["shape"])
+    assert facts["variants"]["int8"]["float_layers"] == ["head"]
+    assert facts["variants"]["uint8-io"]["output"]["clipped"] is True
+    assert facts["variants"]["fp32"]["output"]["clipped"] is False
+
+
+def test_a_variant_that_does_not_exist_is_named_with_those_that_do(workspace: Workspace) -> None:
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    with pytest.raises(ExportError, match="variant int4 of small: expected one of fp16, int8, uin"):
+        bundle.export(run, workspace, variants=("int4",))
+    assert not workspace.bundle("small").exists()
 
 
 def test_a_foreign_teacher_is_not_exported_and_that_is_said(

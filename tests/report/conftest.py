@@ -53,12 +53,13 @@ def card(name: str, role: str) -> dict[str, Any]:
     teacher = {"name": "teacher", "architecture": "SRGAN N=16", "spec": {"arch": "srgan"}}
     student = role == "student"
     return {
-        "format": 1,
+        "format": 2,
         "name": name,
         "architecture": "edge 32x8" if student else "SRGAN N=16",
         "role": role,
         "spec": {},
         "scale": 4,
+        "variants": {"fp32": {"file": "model.onnx"}},
         "min_size": 1,
         "halo": 10,
         "opset": 17,

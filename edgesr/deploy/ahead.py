@@ -1,0 +1,23 @@
+"""Work that goes on while the caller is busy with what was made before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """Iterate over `items`; while the caller uses one, a thread makes the next.
+
+    At most one item waits. What `items` raises is raised here, in its place. Closing the iterator
+    waits for the item that is being made.
+    """
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, iterator, end)
+            yield cast(T, item)

@@ -1,0 +1,214 @@
+"""Does a bundle do here what it did where it was made? Sums, then golden vectors.
+
+    python -m edgesr.deploy.check exports/n4
+
+Needs NumPy and ONNX Runtime, nothing else that is not of the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edgesr.deploy.card import read_card
+from edgesr.deploy.tiling import Pixels, to_bytes
+from edgesr.errors import BundleError, EdgesrError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Values = NDArray[np.float32]
+SCALE = 4
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One golden vector.
+
+    Attributes:
+        pixels: the input, (H, W, 3) RGB.
+        expected: what the fp32 file gave for pixels / 255, (1, 3, 4H, 4W), not clipped.
+    """
+
+    name: str
+    pixels: Pixels
+    expected: Values
+
+    def as_bytes(self) -> Pixels:
+        """What is expected as (1, 4H, 4W, 3) bytes."""
+        return to_bytes(self.expected).transpose(0, 2, 3, 1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant on one golden vector.
+
+    Attributes:
+        measured: the largest difference, in values of 0..1 or in 8-bit levels; None where the
+            variant gave no output to compare.
+        limit: the most that golden.json tolerates.
+        message: why nothing was measured.
+    """
+
+    variant: str
+    case: str
+    measured: float | None
+    limit: float
+    unit: str
+    message: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.measured is not None and self.measured <= self.limit
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Variant, case, measured, limit, verdict."""
+        measured = self.message if self.measured is None else f"{self.measured:.2g}{self.unit}"
+        verdict = "holds" if self.passed else "FAILS"
+        return self.variant, self.case, measured, f"{self.limit:.2g}{self.unit}", verdict
+
+
+def check(folder: Path) -> list[Row]:
+    """Compare a bundle's files with their sums, then run every variant on the golden vectors.
+
+    Returns:
+        A row for each variant and vector, by ONNX Runtime on the CPU.
+
+    Raises:
+        BundleError: the bundle is incomplete, or a file is not the one that was exported.
+    """
+    variants = read_card(folder)["variants"]
+    tolerance, goldens = read_golden(folder / "golden")
+    rows = []
+    for name, facts in variants.items():
+        key = "max_levels" if _takes_bytes(facts) else "max_abs"
+        if key not in tolerance.get(name, {}):
+            raise BundleError(f"{folder}/golden/golden.json has no tolerance {key} for {name}")
+        rows += _rows(folder, name, facts, goldens, tolerance[name][key])
+    return rows
+
+
+def _takes_bytes(facts: dict[str, Any]) -> bool:
+    return bool(facts["input"]["dtype"] == "uint8")
+
+
+def _rows(
+    folder: Path, variant: str, facts: dict[str, Any], goldens: list[Golden], limit: float
+) -> list[Row]:
+    levels = _takes_bytes(facts)
+    unit = " levels" if levels else ""
+    try:
+        measured = deviations(folder / facts["file"], goldens, levels=levels)
+    except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
+        reason = str(error).partition("\n")[0]
+        return [Row(variant, golden.name, None, limit, unit, reason) for golden in goldens]
+    return [
+        Row(variant, golden.name, value, limit, unit)
+        for golden, value in zip(goldens, measured, strict=True)
+    ]
+
+
+def read_golden(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Golden]]:
+    """The tolerance of each variant, and the golden vectors in a bundle's `golden/`.
+
+    Raises:
+        BundleError: a file is missing, or is not what golden.json says of it.
+    """
+    path = folder / "golden.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return facts["tolerance"], [_read(folder, case) for case in facts["cases"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{path} cannot be followed: {error!r}", "Export the bundle again: edgesr export --onnx"
+        ) from None
+
+
+def _read(folder: Path, case: dict[str, Any]) -> Golden:
+    width, height = case["width"], case["height"]
+    pixels = _array(folder / case["input"], "u1", (height, width, 3))
+    expected = _array(folder / case["output"], "<f4", (1, 3, SCALE * height, SCALE * width))
+    return Golden(case["name"], pixels, expected.astype(np.float32))
+
+
+def _array(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    values = np.fromfile(path, dtype)
+    if values.size != math.prod(shape):
+        raise ValueError(f"{path.name} holds {values.size} values, expected {shape}")
+    return values.reshape(shape)
+
+
+def deviations(model: Path, goldens: list[Golden], *, levels: bool) -> list[float]:
+    """The largest difference of `model` to each golden vector; infinity or NaN where it has one.
+
+    Args:
+        levels: whether the model takes and gives bytes, (batch, H, W, 3), and the difference is
+            in 8-bit levels.
+
+    Raises:
+        ValueError: the output has another shape. ONNX Runtime's own errors pass through.
+    """
+    found = []
+    session = open_on_cpu(model)
+    for golden in goldens:
+        lr = golden.pixels[None] if levels else to_values(golden.pixels)
+        sr = session.run(["sr"], {"lr": lr})[0]
+        expected = golden.as_bytes() if levels else golden.expected
+        if sr.shape != expected.shape:
+            raise ValueError(f"{golden.name}: shape {sr.shape}, expected {expected.shape}")
+        found.append(float(np.abs(sr.astype(np.float64) - expected).max()))
+    return found
+
+
+def open_on_cpu(model: Path) -> onnxruntime.InferenceSession:
+    """A session as an app opens it."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails is told by the exception
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def to_values(pixels: Pixels) -> Values:
+    """(H, W, 3) bytes -> (1, 3, H, W) float32 0..1."""
+    channels_first = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
+    values: Values = channels_first / np.float32(255)
+    return values
+
+
+def table(rows: list[Row]) -> Table:
+    """The rows for a terminal."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    view = Table(width=78)
+    for column in ("variant", "golden vector", "off by", "at most", ""):
+        view.add_column(column)
+    for row in rows:
+        view.add_row(*map(escape, row.cells()))
+    return view
+
+
+def main(arguments: list[str]) -> int:
+    """Print a line for each row; the exit status."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m edgesr.deploy.check BUNDLE\n")
+        return 2
+    try:
+        rows = check(Path(arguments[0]))
+    except EdgesrError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    for row in rows:
+        sys.stdout.write("  ".join(row.cells()) + "\n")
+    return 0 if all(row.passed for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

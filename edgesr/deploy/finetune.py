@@ -1,0 +1,124 @@
+"""Quantisation-aware fine-tuning: the rewritten network learns to be itself in eight bits.
+
+Every convolution sees its input and its weights as the int8 file will have them; gradients pass
+the rounding unchanged (Jacob et al., CVPR 2018). The float network is the teacher.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgesr import console
+from edgesr.data import photos
+from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.deploy.rewrite import deployable
+from edgesr.models.edge import EdgeStudent
+from edgesr.models.zoo import Student
+from edgesr.recipe import Recipe
+
+WARMUP = 20
+"""Steps that only measure ranges."""
+
+
+class EightBits(nn.Module):
+    """An activation rounded to 256 levels between the lowest and the highest value seen lately."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.zeros(()))
+        self.rounding = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            # Zero stays exact, as the runtime asks.
+            self.low += 0.1 * (x.detach().amin().clamp(max=0) - self.low)
+            self.high += 0.1 * (x.detach().amax().clamp(min=0) - self.high)
+        if not self.rounding:
+            return x
+        scale = ((self.high - self.low) / 255).clamp(min=1e-8)
+        zero = (-self.low / scale).round().to(torch.int32)
+        return torch.fake_quantize_per_tensor_affine(x, scale, zero, 0, 255)
+
+
+class EightBitConv(nn.Module):
+    """A convolution as the int8 file computes it.
+
+    Args:
+        rounds_output: whether its output is rounded too. Behind a ReLU that is left to the next
+            convolution, which rounds it as its input.
+    """
+
+    def __init__(self, conv: nn.Conv2d, *, rounds_output: bool) -> None:
+        super().__init__()
+        self.conv = conv
+        self.input = EightBits()
+        self.output = EightBits() if rounds_output else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.conv.weight
+        if self.input.rounding:
+            scale = (weight.detach().abs().amax((1, 2, 3)) / 127).clamp(min=1e-8)
+            zero = torch.zeros_like(scale, dtype=torch.int32)
+            weight = torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -127, 127)
+        y = F.conv2d(self.input(x), weight, self.conv.bias, padding=self.conv.padding)
+        return y if self.output is None else self.output(y)
+
+
+def finetune(module: Student, recipe: Recipe) -> nn.Module:
+    """The rewritten copy of `module`, its weights moved so that eight bits harm it less.
+
+    Adam on the mean absolute difference to the float network's picture of training patches, for
+    `export.int8.finetune_steps`, at a learning rate that falls to zero.
+    """
+    settings, training = recipe.export.int8, recipe.training
+    teacher = deployable(module, recipe.export.rewrites)
+    student = deployable(module, recipe.export.rewrites).requires_grad_(True)
+    layers = wrap(student, relus=isinstance(module, EdgeStudent))
+    cache = PatchCache.open(photos.split(recipe.data).train, patch=training.patch)
+    sampler = PatchSampler(cache, patch=training.patch, batch=training.batch, seed=recipe.seed)
+    adam = torch.optim.Adam(student.parameters(), lr=settings.finetune_lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.finetune_steps)
+    student.train()
+    with console.bar("8-bit fine-tuning", settings.finetune_steps) as bar:
+        for step in range(settings.finetune_steps):
+            if step == WARMUP:
+                for layer in layers:
+                    layer.rounding = True
+            lr = sampler.next()[0]
+            with torch.no_grad():
+                target = teacher(lr)
+            loss = F.l1_loss(student(lr), target)
+            if step >= WARMUP:
+                adam.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                adam.step()
+            schedule.step()
+            bar.advance(1, f"difference {float(loss.detach()):.5f}")
+    unwrap(student)
+    return student.eval().requires_grad_(False)
+
+
+def wrap(network: nn.Module, *, relus: bool) -> list[EightBits]:
+    """Put every convolution of `network` into an EightBitConv; the roundings, for switching.
+
+    Args:
+        relus: whether a ReLU follows every convolution but the last.
+    """
+    plain = [(name, layer) for name, layer in network.named_modules() if type(layer) is nn.Conv2d]
+    for i, (name, layer) in enumerate(plain):
+        last = i == len(plain) - 1
+        network.set_submodule(name, EightBitConv(layer, rounds_output=last or not relus))
+    return [layer for layer in network.modules() if isinstance(layer, EightBits)]
+
+
+def unwrap(network: nn.Module) -> None:
+    """Undo `wrap`, leaving the convolutions with the weights that they have learned."""
+    for name, layer in list(network.named_modules()):
+        if isinstance(layer, EightBitConv):
+            network.set_submodule(name, layer.conv)

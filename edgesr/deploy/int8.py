@@ -1,0 +1,210 @@
+"""Eight bits: ONNX Runtime's static quantisation in QDQ format, within a budget of quality.
+
+calibrate by each method -> keep the best -> fine-tune where it is not good enough -> keep the most
+harmful layers in float until the held-out photographs lose no more than the recipe allows
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from edgesr import console
+from edgesr.deploy.export import to_graph
+from edgesr.deploy.finetune import finetune
+from edgesr.deploy.heldout import Pair, calibration, heldout, psnr_db
+from edgesr.models.zoo import Student
+from edgesr.recipe import Recipe
+
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+# The input's 256 levels as they are: quantising it loses nothing.
+INPUT = {
+    "quant_type": QuantType.QUInt8,
+    "scale": np.array(1 / 255, np.float32),
+    "zero_point": np.array(0, np.uint8),
+}
+
+
+@dataclass(frozen=True)
+class Int8:
+    """An int8 graph and how it came about.
+
+    Attributes:
+        model: the graph.
+        method: how its ranges were set.
+        loss_db: PSNR lost on the held-out photographs.
+        in_float: the convolutions that stay in float.
+    """
+
+    model: onnx.ModelProto
+    method: str
+    loss_db: float
+    in_float: list[str]
+
+
+@dataclass(frozen=True)
+class Quantiser:
+    """Makes int8 graphs of one float graph and measures what they lose.
+
+    Attributes:
+        fp32: the graph.
+        ranges: photographs whose activations set the ranges.
+        judges: held-out photographs that the loss is measured on.
+        reference: PSNR in dB that the loss is counted from.
+    """
+
+    fp32: onnx.ModelProto
+    ranges: list[Pair]
+    judges: list[Pair]
+    reference: float
+
+    @property
+    def layers(self) -> list[str]:
+        """The convolutions, in order."""
+        return [node.name for node in self.fp32.graph.node if node.op_type == "Conv"]
+
+    def quantise(self, method: str, in_float: list[str]) -> Int8:
+        """The graph in eight bits but for the convolutions named in `in_float`."""
+        with tempfile.TemporaryDirectory() as folder, _hushed():
+            target = Path(folder) / "int8.onnx"
+            quantize_static(
+                copy.deepcopy(self.fp32),
+                target,
+                _Reader(self.ranges),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=["Conv", "Relu"],
+                nodes_to_exclude=in_float + self._relus_behind(in_float),
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=METHODS[method],
+                extra_options={"TensorQuantOverrides": {"lr": [INPUT]}},
+            )
+            model = onnx.load(target)
+        loss = self.reference - psnr_db(model, self.judges)
+        return Int8(model, method, loss, in_float)
+
+    def _relus_behind(self, layers: list[str]) -> list[str]:
+        nodes = self.fp32.graph.node
+        outputs = {name for node in nodes if node.name in layers for name in node.output}
+        return [n.name for n in nodes if n.op_type == "Relu" and outputs & set(n.input)]
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """Feeds the quantiser."""
+
+    def __init__(self, pairs: list[Pair]) -> None:
+        self._pairs = iter(pairs)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        pair = next(self._pairs, None)
+        return None if pair is None else {"lr": pair.lr}
+
+
+def to_int8(
+    module: Student, fp32: onnx.ModelProto, recipe: Recipe
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """`fp32`, the graph of `module`, in eight bits, and what card.json says of it.
+
+    Raises:
+        DataError: the recipe's photographs are not there.
+    """
+    settings = recipe.export.int8
+    ranges, judges = calibration(recipe.data, settings.images), heldout(recipe.data)
+    reference = psnr_db(fp32, judges)
+    quantiser = Quantiser(fp32, ranges, judges, reference)
+    tried = calibrate(quantiser)
+    best, tuned = min(tried, key=lambda found: found.loss_db), False
+    if best.loss_db > settings.max_psnr_loss_db and settings.finetune_steps:
+        graph, _ = to_graph(finetune(module, recipe), recipe.export)
+        better = Quantiser(graph, ranges, judges, reference)
+        candidate = min(calibrate(better), key=lambda found: found.loss_db)
+        if candidate.loss_db < best.loss_db:
+            best, quantiser, tuned = candidate, better, True
+    damage: dict[str, float] = {}
+    if best.loss_db > settings.max_psnr_loss_db:
+        damage = rank(quantiser, best.method)
+        best = keep_in_float(quantiser, best, list(damage), settings.max_psnr_loss_db)
+    _say(best, quantiser, settings.max_psnr_loss_db)
+    return best.model, {
+        "calibration": best.method,
+        "calibration_images": len(ranges),
+        "psnr_loss_db": {found.method: round(found.loss_db, 4) for found in tried},
+        "finetuned": tuned,
+        "psnr_loss_db_of_one_layer": {name: round(loss, 4) for name, loss in damage.items()},
+        "float_layers": best.in_float,
+        "layers": len(quantiser.layers),
+        "psnr_loss_db_shipped": round(best.loss_db, 4),
+        "judged_on": f"{len(judges)} held-out photographs",
+    }
+
+
+def calibrate(quantiser: Quantiser) -> list[Int8]:
+    """All convolutions in eight bits, once by each method."""
+    methods = console.track(METHODS, "calibration", len(METHODS))
+    return [quantiser.quantise(method, []) for method in methods]
+
+
+def rank(quantiser: Quantiser, method: str) -> dict[str, float]:
+    """Convolution -> PSNR in dB that is lost where it alone has eight bits; the worst first."""
+    layers = quantiser.layers
+    damage = {
+        layer: quantiser.quantise(method, [other for other in layers if other != layer]).loss_db
+        for layer in console.track(layers, "layers", len(layers))
+    }
+    return dict(sorted(damage.items(), key=lambda entry: -entry[1]))
+
+
+def keep_in_float(quantiser: Quantiser, worst: Int8, order: list[str], budget: float) -> Int8:
+    """The first graph within `budget` dB of loss as layers move to float, in `order`."""
+    for count in range(1, len(order)):
+        found = quantiser.quantise(worst.method, order[:count])
+        if found.loss_db <= budget:
+            return found
+    return quantiser.quantise(worst.method, order)
+
+
+def _say(found: Int8, quantiser: Quantiser, budget: float) -> None:
+    kept = f", in float: {', '.join(found.in_float)}" if found.in_float else ""
+    console.say(f"int8: {found.loss_db:.3f} dB lost by {found.method} ranges{kept}")
+    if 2 * len(found.in_float) > len(quantiser.layers):
+        console.warn(
+            f"{len(found.in_float)} of {len(quantiser.layers)} convolutions stay in float to lose "
+            f"at most {budget:g} dB: allow export.int8.finetune_steps, or a larger loss"
+        )
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep off the terminal what the quantiser prints, and its advice to optimise the graph, which
+    is done already."""
+    logger = logging.getLogger()
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(before)

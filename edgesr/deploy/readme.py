@@ -1,0 +1,33 @@
+"""A bundle's README.md: how an app calls the model, for whoever gets only the folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+ADVICE = {
+    "fp32": "unless there is a reason for another: the network as it was trained, in float32",
+    "fp16": "for GPUs and NPUs that compute in half precision; input and output stay float32",
+    "int8": "where 8-bit arithmetic is fast (many CPUs and NPUs) and a small loss is allowed",
+    "uint8-io": "to pass a bitmap's bytes: conversion, clipping and rounding are inside",
+}
+
+
+def readme(card: dict[str, Any]) -> str:
+    """The page of the bundle that `card` describes, variants that it lacks left out."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    template = environment.get_template("bundle.md.j2")
+    return template.render(card=card, variants=card["variants"], advice=ADVICE, size=_size)
+
+
+def _size(variant: dict[str, Any]) -> str:
+    return f"{variant['bytes'] / 1e6:.2f} MB"

@@ -1,0 +1,119 @@
+"""The model files of a bundle: fp32 as it is exported, and what is made from that file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgesr.deploy.bytes_io import to_bytes_io
+from edgesr.deploy.half import to_fp16
+from edgesr.deploy.heldout import heldout
+from edgesr.deploy.int8 import to_int8
+from edgesr.errors import ExportError
+from edgesr.models.zoo import Student
+from edgesr.recipe import Recipe
+from edgesr.workspace import atomic
+
+FILES = {
+    "fp32": "model.onnx",
+    "fp16": "model.fp16.onnx",
+    "int8": "model.int8.onnx",
+    "uint8-io": "model.uint8-io.onnx",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model file, and how it is called.
+
+    Attributes:
+        name: a key of `FILES`.
+        clipped: whether the output is held to its range inside the graph.
+        facts: what else card.json says of it, e.g. which layers an int8 file keeps in float.
+    """
+
+    name: str
+    clipped: bool
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def file(self) -> str:
+        return FILES[self.name]
+
+    @property
+    def bytes_io(self) -> bool:
+        """Whether it takes and gives bytes, not floats."""
+        return self.name == "uint8-io"
+
+    def metadata(self) -> dict[str, str]:
+        """What its file says of it beside what all files of the bundle say."""
+        return {
+            "edgesr.variant": self.name,
+            "edgesr.layout": "NHWC" if self.bytes_io else "NCHW",
+            "edgesr.range": "0..255" if self.bytes_io else "0..1",
+        }
+
+    def card(self, folder: Path) -> dict[str, Any]:
+        """Its entry in card.json; the file is in `folder`."""
+        return {
+            "file": self.file,
+            "bytes": (folder / self.file).stat().st_size,
+            "input": self._picture("lr", "height", "width"),
+            "output": {**self._picture("sr", "4*height", "4*width"), "clipped": self.clipped},
+            **self.facts,
+        }
+
+    def _picture(self, name: str, height: str, width: str) -> dict[str, Any]:
+        facts = {"name": name, "colour": "RGB"}
+        if self.bytes_io:
+            shape = ["batch", height, width, 3]
+            return {**facts, "layout": "NHWC", "dtype": "uint8", "range": [0, 255], "shape": shape}
+        shape = ["batch", 3, height, width]
+        return {**facts, "layout": "NCHW", "dtype": "float32", "range": [0, 1], "shape": shape}
+
+
+def write_variant(
+    name: str, module: Student, folder: Path, recipe: Recipe, metadata: dict[str, str]
+) -> Variant:
+    """Make variant `name` of `module` from the bundle's fp32 file and write it beside that.
+
+    Args:
+        metadata: what all files of the bundle say.
+
+    Raises:
+        ExportError: the variant cannot be made, or is no valid ONNX file.
+    """
+    model, facts = convert(name, module, onnx.load(folder / FILES["fp32"]), recipe)
+    variant = Variant(name, recipe.export.rewrites.clip or name == "uint8-io", facts)
+    opset = next(entry.version for entry in model.opset_import if not entry.domain)
+    version = {"edgesr.opset": str(opset), "edgesr.ir_version": str(model.ir_version)}
+    model.ClearField("metadata_props")
+    onnx.helper.set_model_props(model, metadata | variant.metadata() | version)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise ExportError(f"variant {name} is no valid ONNX file: {error}") from None
+    with atomic(folder / variant.file) as temporary:
+        onnx.save_model(model, temporary)
+    return variant
+
+
+def convert(
+    name: str, module: Student, fp32: onnx.ModelProto, recipe: Recipe
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph of variant `name`, and what its card says beyond the contract.
+
+    Raises:
+        ExportError: there is no such variant, or its outputs are not what they should be.
+    """
+    if name == "fp16":
+        return to_fp16(fp32, heldout(recipe.data))
+    if name == "int8":
+        return to_int8(module, fp32, recipe)
+    if name == "uint8-io":
+        return to_bytes_io(fp32), {}
+    known = ", ".join(name for name in FILES if name != "fp32")
+    raise ExportError(f"variant {name} of {recipe.name}: expected one of {known}")

@@ -1,0 +1,136 @@
+"""What is measured where: each model file of a bundle on each runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesr.deploy.tiling import to_bytes
+from edgesr.errors import NotTaken, VerifyError
+from edgesr.runtimes.base import Facts, Name, Pixels, Running, Values, load
+
+Run = Callable[[Values], Values]
+ASKABLE = ("onnxruntime", "openvino", "ncnn", "web")
+LOOSE = ("cuda", "openvino")
+"""Runtimes whose defaults may compute float32 files in less than float32."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model file on one runtime.
+
+    Attributes:
+        variant: as in card.json.
+        bytes_io: whether the file takes and gives bytes.
+        exact: float32 files in float32; False for the runtime as it comes.
+    """
+
+    runtime: Name
+    variant: str
+    file: Path
+    bytes_io: bool
+    threads: int
+    exact: bool = True
+
+    def row(self) -> dict[str, Any]:
+        """The keys that every row of evidence about this job begins with."""
+        return {"runtime": self.runtime, "variant": self.variant, "exact": self.exact}
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Run, Facts]]:
+        """Pictures in, pictures out, float32 (B, 3, H, W) in 0..1 whatever the file takes.
+
+        Raises:
+            NotTaken: the runtime does not take the file, or on a run, the input.
+        """
+        with closing(self._open()) as running:
+            yield (bytes_run(running) if self.bytes_io else float_run(running)), running.describe()
+
+    def _open(self) -> Running:
+        return load(self.runtime).open(self.file, threads=self.threads, exact=self.exact)
+
+
+def float_run(running: Running) -> Run:
+    """A file of floats as it is."""
+
+    def run(lr: Values) -> Values:
+        return np.asarray(running.run(lr)[0], np.float32)
+
+    return run
+
+
+def bytes_run(running: Running) -> Run:
+    """A file of bytes as one of floats: values go in and come out as multiples of 1/255."""
+
+    def run(lr: Values) -> Values:
+        pixels, _ = running.run(np.ascontiguousarray(to_bytes(lr).transpose(0, 2, 3, 1)))
+        return to_values(np.asarray(pixels, np.uint8))
+
+    return run
+
+
+def to_values(pixels: Pixels) -> Values:
+    """(B, H, W, 3) bytes -> (B, 3, H, W) float32 0..1."""
+    planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
+    values: Values = planes / np.float32(255)
+    return values
+
+
+def check_asked(asked: list[str]) -> list[Name]:
+    """The runtimes beside ONNX Runtime that were asked for, each of them loaded once.
+
+    Raises:
+        VerifyError: an unknown one, or one that is not installed.
+    """
+    for name in asked:
+        if name not in ASKABLE:
+            raise VerifyError(f"--runtime {name}: expected one of {', '.join(ASKABLE)}")
+    others: tuple[Name, ...] = ("openvino", "ncnn", "web")
+    found = [name for name in others if name in asked]
+    for name in found:
+        load(name)
+    return found
+
+
+def plan(
+    folder: Path, variants: dict[str, Any], runtimes: list[Name], threads: int
+) -> tuple[list[Job], list[dict[str, Any]]]:
+    """Every job that a runtime takes, and a row of runtime, variant and reason for the others.
+
+    Args:
+        variants: as in card.json.
+
+    Raises:
+        VerifyError: a runtime does not take fp32.
+    """
+    jobs, refused = [], []
+    for job in _all(folder, variants, runtimes, threads):
+        try:
+            with job.opened() as (_, facts):
+                if job.exact or facts.precision != "float32":
+                    jobs.append(job)
+        except NotTaken as error:
+            if job.variant == "fp32":
+                raise VerifyError(
+                    f"the runtime {job.runtime} does not take {job.file.name}: {error}"
+                ) from None
+            reason = {"reason": error.message}
+            refused.append({"runtime": job.runtime, "variant": job.variant} | reason)
+    return jobs, refused
+
+
+def _all(
+    folder: Path, variants: dict[str, Any], runtimes: list[Name], threads: int
+) -> Iterator[Job]:
+    for runtime in runtimes:
+        for variant, facts in variants.items():
+            bytes_io = facts["input"]["dtype"] == "uint8"
+            job = Job(runtime, variant, folder / facts["file"], bytes_io, threads)
+            yield job
+            if variant == "fp32" and runtime in LOOSE:
+                yield Job(runtime, variant, job.file, bytes_io, threads, exact=False)

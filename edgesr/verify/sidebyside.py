@@ -1,0 +1,171 @@
+"""Runtimes and variants side by side, as tables for an 80-column terminal and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from edgesr.runtimes.base import LABELS
+from edgesr.verify.gates import at, ratio
+
+Evidence = dict[str, Any]
+Row = dict[str, Any]
+NOTICEABLE = 1.05
+"""A variant that is slower than fp32 by less than this is called neither slower nor faster."""
+
+
+def tables(evidence: Evidence) -> Iterator[Table | str]:
+    """Speed and parity, cold start and new shapes, what the variants cost and give."""
+    yield _speed(evidence)
+    yield _starts(evidence)
+    if len(evidence["variants"]) > 1:
+        yield _variants(evidence)
+    yield from slower(evidence)
+
+
+def table(title: str, *columns: str, left: int = 1) -> Table:
+    """A table of 78 columns whose first `left` columns are text."""
+    view = Table(title=title, title_justify="left", width=78)
+    for i, column in enumerate(columns):
+        view.add_column(column, justify="left" if i < left else "right")
+    return view
+
+
+def names(row: Row) -> tuple[str, str]:
+    """Runtime and variant as they are printed; the precision where it is not float32."""
+    variant = row["variant"] if row["exact"] else f"{row['variant']}, {row['precision']}"
+    return LABELS[row["runtime"]], variant
+
+
+def pairs(evidence: Evidence) -> list[tuple[Row, Row]]:
+    """Speed and parity of each job."""
+    return list(zip(evidence["speed"], evidence["parity"], strict=True))
+
+
+def _speed(evidence: Evidence) -> Table:
+    first = evidence["speed"][0]
+    title = f"Runtimes at {first['size']} LR, batch 1, CPU threads: {first['threads']}"
+    columns = ("runtime", "variant", "p50 ms", "p95 ms", "max diff", "8-bit diff")
+    view = table(title, *columns, left=2)
+    for speed, parity in pairs(evidence):
+        view.add_row(
+            *names(speed),
+            f"{speed['p50_ms']:.1f}",
+            f"{speed['p95_ms']:.1f}",
+            f"{parity['max_abs_diff']:.1e}",
+            f"{100 * parity['max_pixels_changed']:.3f} %",
+        )
+    view.caption = escape("\n".join([*versions(evidence), *not_measured(evidence)])) or None
+    view.caption_justify = "left"
+    return view
+
+
+def versions(evidence: Evidence) -> list[str]:
+    """A line for each runtime: its version, and what was changed from its defaults."""
+    rows = {row["runtime"]: row for row in evidence["parity"] if row["exact"]}
+    return [
+        f"{LABELS[name]}: {'ONNX Runtime ' * (name in ('cpu', 'cuda'))}{row['version']}"
+        + (f", {row['note']}" if row["note"] else "")
+        for name, row in rows.items()
+    ]
+
+
+def not_measured(evidence: Evidence) -> list[str]:
+    """A line for each provider, file and kind of input that could not be run, with the reason."""
+    lines = [
+        f"{p['provider'].removesuffix('ExecutionProvider')}: {p['message']}"
+        for p in evidence["providers"]
+        if not p["available"]
+    ]
+    lines += [
+        f"{LABELS[r['runtime']]}, {r['variant']}: {r['reason']}" for r in evidence["not_taken"]
+    ]
+    for row in evidence["parity"]:
+        by_reason = groupby(row["not_taken"], key=lambda case: case["reason"])
+        for reason, cases in by_reason:
+            inputs = ", ".join(dict.fromkeys(_input(case) for case in cases))
+            lines.append(f"{', '.join(names(row))}: not taken: {inputs} ({reason})")
+    return lines
+
+
+def _input(case: Row) -> str:
+    return f"{case['width']}x{case['height']} batch {case['batch']}"
+
+
+def _starts(evidence: Evidence) -> Table:
+    """Opening and the first run; then, for each new shape, its first run and its later ones."""
+    first = evidence["speed"][0]
+    sizes = [shape["size"] for shape in first["shapes"]][:2]
+    title = f"Cold start at {first['size']} LR, peak memory; a new shape: first run > later runs"
+    columns = ("runtime", "variant", "start ms", "peak MB", *(f"{s} ms" for s in sizes))
+    view = table(title, *columns, left=2)
+    for speed in evidence["speed"]:
+        peak = speed["peak_memory_mb"]
+        shapes = [at(speed, size) for size in sizes]
+        view.add_row(
+            *names(speed),
+            f"{speed['cold_start_ms']:.0f}",
+            "-" if peak is None else f"{peak:.0f}",
+            *(f"{s['first_ms']:.1f} > {s['p50_ms']:.1f}" for s in shapes),
+        )
+    return view
+
+
+def _variants(evidence: Evidence) -> Table:
+    """Each variant on ONNX Runtime: what it weighs, how far it is from fp32, what it loses."""
+    columns = ("variant", "MB", "PSNR to PyTorch", "PSNR on Y", "loss", "speed-up")
+    view = table("Variants, the first runtime's", *columns)
+    for row in variants(evidence):
+        worst, speedup = row["min_psnr_db"], row["speedup"]
+        view.add_row(
+            row["variant"],
+            f"{row['bytes'] / 1e6:.2f}",
+            "identical" if worst is None else f"{worst:.1f} dB",
+            f"{row['psnr_db']:.2f} dB",
+            f"{row['loss_db']:.3f} dB",
+            "-" if speedup is None else f"{speedup:.2f} x",
+        )
+    return view
+
+
+def variants(evidence: Evidence) -> list[Row]:
+    """Bytes, worst PSNR to PyTorch, quality, loss and speed-up of each variant on ONNX Runtime."""
+    runtime = evidence["speed"][0]["runtime"]
+    timed, parity, quality = (
+        {
+            row["variant"]: row
+            for row in evidence[part]
+            if row["runtime"] == runtime and row["exact"]
+        }
+        for part in ("speed", "parity", "quality")
+    )
+    return [
+        {
+            "variant": name,
+            "bytes": evidence["variants"][name],
+            "min_psnr_db": parity[name]["min_psnr_db"],
+            "psnr_db": quality[name]["psnr_db"],
+            "loss_db": quality[name]["loss_db"],
+            "speedup": ratio(timed["fp32"]["p50_ms"], timed[name]["p50_ms"]),
+        }
+        for name in timed
+    ]
+
+
+def slower(evidence: Evidence) -> Iterator[str]:
+    """A sentence for each variant that is slower than fp32 on the same runtime."""
+    exact = [row for row in evidence["speed"] if row["exact"]]
+    plain = {row["runtime"]: row for row in exact if row["variant"] == "fp32"}
+    for row in exact:
+        base = plain[row["runtime"]]
+        times = row["p50_ms"] / base["p50_ms"]
+        if times >= NOTICEABLE:
+            yield (
+                f"{row['variant']} is {times:.2f} x slower than fp32 here: {row['p50_ms']:.1f} ms "
+                f"against {base['p50_ms']:.1f} ms ({LABELS[row['runtime']]}, {row['threads']} "
+                f"threads, {row['size']} LR)."
+            )

@@ -1,0 +1,49 @@
+// Two canvases one above the other, and the slider that uncovers the upper one.
+
+const THUMB = 44; // of the slider, in CSS pixels; style.css has the same
+
+export function compare($) {
+  const [stage, view, layers, split] = ["stage", "view", "layers", "split"].map($);
+  const size = { width: 1, height: 1 };
+
+  function open(width, height) {
+    Object.assign(size, { width, height });
+    for (const id of ["bicubic", "result"]) Object.assign($(id), { width, height });
+    fit();
+  }
+
+  function draw(id, image, x, y) {
+    $(id).getContext("2d").putImageData(image, x, y);
+  }
+
+  /** Lay out for the window and the zoom: fitted, or so many screen pixels for one of the picture. */
+  function fit() {
+    const { value } = document.querySelector("[name=zoom]:checked");
+    const widest = stage.parentElement.clientWidth;
+    const highest = Math.max(260, innerHeight - 330);
+    const fitted = Math.min(widest / size.width, highest / size.height, 4);
+    const factor = value === "fit" ? fitted : Number(value) / devicePixelRatio;
+    const [width, height] = [factor * size.width, factor * size.height];
+    Object.assign(layers.style, { width: `${width}px`, height: `${height}px` });
+    stage.style.width = `${Math.min(width, widest)}px`;
+    view.style.height = `${Math.min(height, highest)}px`;
+    stage.dataset.zoom = value;
+    uncover();
+  }
+
+  /** The line follows the slider's thumb; the upper canvas begins there, however it is scrolled. */
+  function uncover() {
+    const line = (split.value / 100) * (stage.clientWidth - THUMB) + THUMB / 2;
+    stage.style.setProperty("--line", `${line}px`);
+    stage.style.setProperty("--cut", `${view.scrollLeft + line}px`);
+  }
+
+  split.oninput = uncover;
+  view.onscroll = uncover;
+  $("zoom").onchange = () => {
+    fit();
+    view.scrollTo((view.scrollWidth - view.clientWidth) / 2, (view.scrollHeight - view.clientHeight) / 2);
+  };
+  addEventListener("resize", fit);
+  return { open, draw };
+}

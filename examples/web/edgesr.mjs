@@ -1,0 +1,153 @@
+// A bundle of edgesr in JavaScript: its contract, its tiles, its golden vectors. Apache-2.0.
+//
+// The same file serves Node and browsers. ONNX Runtime is handed in (onnxruntime-node or
+// onnxruntime-web), and so is `read`: the name of a file in the bundle -> its bytes.
+
+const LAYOUTS = { "float32 NCHW RGB 0,1": false, "uint8 NHWC RGB 0,255": true };
+
+export async function readJson(read, name) {
+  return JSON.parse(new TextDecoder().decode(await read(name)));
+}
+
+export async function readCard(read) {
+  const card = await readJson(read, "card.json");
+  if (card.format !== 2) throw new Error(`card.json is of format ${card.format}, expected 2`);
+  return card;
+}
+
+/** Open one variant of a bundle; `options` are those of ONNX Runtime's session. */
+export async function openModel(ort, read, variant = "fp32", options = {}) {
+  const card = await readCard(read);
+  const facts = card.variants[variant];
+  if (!facts) throw new Error(`no variant ${variant}, only ${Object.keys(card.variants)}`);
+  const { dtype, layout, colour, range } = facts.input;
+  const bytes = LAYOUTS[`${dtype} ${layout} ${colour} ${range}`];
+  if (bytes === undefined) throw new Error(`cannot feed ${dtype} ${layout} ${colour} ${range}`);
+  const session = await ort.InferenceSession.create(await read(facts.file), options);
+
+  /** Rows of RGB bytes in; out comes what the model gives: RGB bytes, or planes of floats. */
+  async function infer(rgb, width, height) {
+    const lr = bytes
+      ? new ort.Tensor("uint8", rgb, [1, height, width, 3])
+      : new ort.Tensor("float32", toPlanes(rgb), [1, 3, height, width]);
+    const { sr } = await session.run({ lr });
+    const { data } = sr;
+    return data;
+  }
+
+  const release = () => session.release();
+  return { card, variant, bytes, scale: card.scale, halo: card.halo, infer, release };
+}
+
+/** RGB bytes, interleaved -> planes of red, green and blue, 0..1. */
+function toPlanes(rgb) {
+  const size = rgb.length / 3;
+  const planes = new Float32Array(3 * size);
+  for (let i = 0; i < size; i++) {
+    for (let c = 0; c < 3; c++) planes[c * size + i] = rgb[3 * i + c] / 255;
+  }
+  return planes;
+}
+
+/** Planes, nominally 0..1 -> RGB bytes, interleaved: clipped, rounded half up. */
+export function toBytes(planes) {
+  const size = planes.length / 3;
+  const rgb = new Uint8Array(3 * size);
+  for (let i = 0; i < size; i++) {
+    for (let c = 0; c < 3; c++) rgb[3 * i + c] = toByte(planes[c * size + i]);
+  }
+  return rgb;
+}
+
+/** In float32 throughout, as everywhere in edgesr, so that not one byte differs. */
+function toByte(value) {
+  const level = Math.fround(255 * Math.min(Math.max(value, 0), 1));
+  return Math.floor(Math.fround(level + 0.5));
+}
+
+/**
+ * Along one axis: where each tile is read, and what of it is kept.
+ *
+ * All tiles have one length, for ONNX Runtime plans its memory anew for each shape. What is kept
+ * lies a halo inside of what is read, but for the picture's own border: the model pads there as
+ * it does on the whole picture, so that no seam can be seen.
+ */
+export function spans(length, tile, halo) {
+  const side = Math.min(length, tile + 2 * halo);
+  const found = [];
+  for (let kept = 0; kept < length; ) {
+    const from = Math.min(Math.max(kept - halo, 0), length - side);
+    const end = from + side === length ? length : from + side - halo;
+    found.push({ from, side, kept, end });
+    kept = end;
+  }
+  return found;
+}
+
+/**
+ * Enlarge a picture tile by tile; stop by leaving the loop.
+ *
+ * `picture` is { data, width, height } of RGB or RGBA bytes (an ImageData is one). Each tile is
+ * { data, width, height, x, y }: RGB bytes and where they belong in the large picture.
+ */
+export async function* enlarge(model, picture, tile) {
+  const { scale, halo } = model;
+  const rows = spans(picture.height, tile, halo);
+  const columns = spans(picture.width, tile, halo);
+  const total = rows.length * columns.length;
+  let done = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const lr = cut(picture, column.from, row.from, column.side, row.side);
+      const sr = await model.infer(lr, column.side, row.side);
+      const large = {
+        data: model.bytes ? sr : toBytes(sr),
+        width: scale * column.side,
+        height: scale * row.side,
+      };
+      const width = scale * (column.end - column.kept);
+      const height = scale * (row.end - row.kept);
+      const [left, top] = [scale * (column.kept - column.from), scale * (row.kept - row.from)];
+      const data = cut(large, left, top, width, height);
+      done += 1;
+      yield { data, width, height, x: scale * column.kept, y: scale * row.kept, done, total };
+    }
+  }
+}
+
+/** A rectangle of an RGB or RGBA picture as RGB bytes. */
+function cut({ data, width, height }, left, top, columns, rows) {
+  const channels = data.length / (width * height);
+  const rgb = new Uint8Array(3 * columns * rows);
+  let to = 0;
+  for (let y = top; y < top + rows; y++) {
+    let from = channels * (y * width + left);
+    for (let x = 0; x < columns; x++, from += channels) {
+      for (let c = 0; c < 3; c++) rgb[to++] = data[from + c];
+    }
+  }
+  return rgb;
+}
+
+/** Run the golden vectors: does this runtime, on this device, do what was verified? */
+export async function checkGolden(model, read) {
+  const { cases, tolerance } = await readJson(read, "golden/golden.json");
+  const { max_abs, max_levels } = tolerance[model.variant];
+  const limit = model.bytes ? max_levels : max_abs;
+  const rows = [];
+  for (const { name, width, height, input, output } of cases) {
+    const got = await model.infer(await read(`golden/${input}`), width, height);
+    // A fresh copy: a view of floats must start at a multiple of four bytes.
+    const planes = new Float32Array(Uint8Array.from(await read(`golden/${output}`)).buffer);
+    const difference = largestDifference(got, model.bytes ? toBytes(planes) : planes);
+    rows.push({ variant: model.variant, name, difference, limit, passed: difference <= limit });
+  }
+  return rows;
+}
+
+function largestDifference(got, expected) {
+  if (got.length !== expected.length) return Infinity;
+  let largest = 0;
+  for (let i = 0; i < got.length; i++) largest = Math.max(largest, Math.abs(got[i] - expected[i]));
+  return largest; // NaN where there is one, which passes no limit
+}

@@ -1,0 +1,82 @@
+"""SHA256SUMS: every tampering is named, all of them at once; sha256sum reads it, too."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgesr.deploy.sums import check_sums, renew_sum, write_sums
+from edgesr.errors import BundleError
+from edgesr.workspace import sha256
+
+
+@pytest.fixture
+def summed(tmp_path: Path) -> Path:
+    """A folder of three files, one of them deeper, with its sums."""
+    (tmp_path / "golden").mkdir()
+    for name in ("model.onnx", "card.json", "golden/noise.rgb"):
+        (tmp_path / name).write_text(name)
+    write_sums(tmp_path)
+    return tmp_path
+
+
+def test_every_file_is_listed_sorted_by_its_path_in_the_bundle(summed: Path) -> None:
+    names = ["card.json", "golden/noise.rgb", "model.onnx"]
+    lines = (summed / "SHA256SUMS").read_text().splitlines()
+    assert lines == [f"{sha256(summed / name)}  {name}" for name in names]
+    assert list(check_sums(summed)) == names
+
+
+@pytest.mark.parametrize("name", ["verify.json", "junit.xml", "report.html"])
+def test_what_verify_and_report_write_later_needs_no_sum(summed: Path, name: str) -> None:
+    (summed / name).write_text("later")
+    assert name not in check_sums(summed)
+    write_sums(summed)
+    assert name not in check_sums(summed)
+
+
+def test_all_that_does_not_match_is_named_at_once(summed: Path) -> None:
+    (summed / "model.onnx").write_text("tampered")
+    (summed / "golden/noise.rgb").unlink()
+    (summed / "golden/extra").touch()
+    with pytest.raises(BundleError) as raised:
+        check_sums(summed)
+    assert raised.value.message.endswith(
+        "model.onnx was changed, golden/noise.rgb is missing, golden/extra is not listed"
+    )
+    assert "edgesr export --onnx" in raised.value.remedy
+
+
+def test_a_sum_of_a_file_outside_the_bundle_is_not_looked_at(summed: Path) -> None:
+    sums = summed / "SHA256SUMS"
+    sums.write_text(sums.read_text() + "00  ../secret\n")
+    with pytest.raises(BundleError, match=r"\.\./secret is missing"):
+        check_sums(summed)
+
+
+@pytest.mark.parametrize("text", [None, "no sums\n", "\n"])
+def test_sums_that_cannot_be_read_are_refused(summed: Path, text: str | None) -> None:
+    (summed / "SHA256SUMS").unlink()
+    if text is not None:
+        (summed / "SHA256SUMS").write_text(text)
+    with pytest.raises(BundleError, match="SHA256SUMS cannot be read"):
+        check_sums(summed)
+
+
+def test_renewing_one_sum_does_not_hide_that_another_file_changed(summed: Path) -> None:
+    (summed / "card.json").write_text("with evidence")
+    (summed / "model.onnx").write_text("tampered")
+    renew_sum(summed, "card.json")
+    with pytest.raises(BundleError, match=r"SHA256SUMS: model\.onnx was changed\n"):
+        check_sums(summed)
+
+
+def test_sha256sum_accepts_a_real_bundle(made: Path) -> None:
+    program = shutil.which("sha256sum")
+    if program is None:
+        pytest.skip("needs the program sha256sum")
+    command = [program, "--check", "--strict", "SHA256SUMS"]
+    assert subprocess.run(command, cwd=made, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,191 @@
+"""What the tests of the examples share: npm's packages, the page's server, a headless Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PATIENCE = 60  # seconds that the page may take for one step
+
+
+@pytest.fixture(scope="session")
+def installed() -> Callable[[str], Path]:
+    """The folder of an example, with the npm packages that its package.json names."""
+    return _installed
+
+
+def _installed(name: str) -> Path:
+    folder = EXAMPLES / name
+    if shutil.which("npm") is None:
+        pytest.skip("needs Node.js and npm")
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    if any(_version(folder, package) != version for package, version in wanted.items()):
+        done = subprocess.run(
+            ["npm", "install", "--no-audit", "--no-fund", "--no-save"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip(f"npm install in examples/{name} failed: {done.stderr.strip()[-400:]}")
+    return folder
+
+
+def _version(folder: Path, package: str) -> str | None:
+    path = folder / "node_modules" / package / "package.json"
+    return json.loads(path.read_text())["version"] if path.is_file() else None
+
+
+class Browser:
+    """A page in headless Chromium, driven over its DevTools pipe: no port, no further package."""
+
+    def __init__(self, requests: int, answers: int) -> None:
+        self._requests = os.fdopen(requests, "wb", buffering=0)
+        self._answers = os.fdopen(answers, "rb", buffering=0)
+        self._buffer = b""
+        self._number = 0
+        self._session: str | None = None
+        self.said: list[str] = []
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send one command of the DevTools protocol and return its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        self._requests.write(json.dumps(message).encode() + b"\0")
+        while (answer := self._next()).get("id") != self._number:
+            self._note(answer)
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']['message']}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            if not select.select([self._answers], [], [], PATIENCE)[0]:
+                raise TimeoutError(f"Chromium has not answered for {PATIENCE} s")
+            piece = self._answers.read(1 << 20)
+            if not piece:
+                raise RuntimeError("Chromium ended")
+            self._buffer += piece
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
+
+    def _note(self, answer: dict[str, Any]) -> None:
+        """Keep what the page logs: errors of the page's own, and of its security policy."""
+        if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            self.said.append(json.dumps(answer["params"]))
+
+    def open(self, url: str, width: int = 1280, height: int = 900) -> None:
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "DOM"):
+            self.call(f"{domain}.enable")
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
+        )
+        self.call("Page.navigate", url=url)
+        self.wait("document.readyState === 'complete'")
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression, awaited where it is a promise."""
+        done = self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        if "exceptionDetails" in done:
+            raise RuntimeError(f"{expression}: {done['exceptionDetails']}")
+        return done["result"].get("value")
+
+    def wait(self, expression: str) -> None:
+        """Until `expression` is true."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.evaluate(expression):
+            if time.monotonic() > deadline:
+                words = self.evaluate("document.body?.innerText")
+                raise TimeoutError(f"{expression} after {PATIENCE} s; {self.said}; {words}")
+            time.sleep(0.05)
+
+    def choose(self, selector: str, file: Path) -> None:
+        """Set the file of an <input type=file>."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """Headless Chromium with a profile of its own."""
+    with open_browser(tmp_path / "profile") as opened:
+        yield opened
+
+
+@contextmanager
+def open_browser(profile: Path, *flags: str) -> Iterator[Browser]:
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    if binary is None or sys.platform == "win32":
+        pytest.skip("needs Chromium or Chrome on Linux or macOS")
+    command = [
+        *(binary, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+        *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+        *("--disable-sync", "--remote-debugging-pipe", f"--user-data-dir={profile}", *flags),
+    ]
+    theirs_in, requests = os.pipe()
+    answers, theirs_out = os.pipe()
+    # Chromium reads commands from descriptor 3 and answers on 4.
+    place = "import os, sys; i, o, *c = sys.argv[1:]; os.dup2(int(i), 3); os.dup2(int(o), 4)"
+    script = f"{place}; os.execvp(c[0], c)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(theirs_in), str(theirs_out), *command],
+        pass_fds=(theirs_in, theirs_out),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs_in)
+    os.close(theirs_out)
+    try:
+        yield Browser(requests, answers)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path, Path], str]]:
+    """Start a page's own serve.py on a bundle; returns its address."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(page: Path, bundle: Path) -> str:
+        process = subprocess.Popen(
+            [sys.executable, str(page / "serve.py"), str(bundle), "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        running.append(process)
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.communicate()
