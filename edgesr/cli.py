@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from edgesr import __version__, console, recipe_io
+from edgesr.deploy.memory import BUDGET
 from edgesr.errors import EdgesrError
 from edgesr.recipe import Recipe
 from edgesr.workspace import Workspace, write_json, write_text
@@ -129,6 +130,12 @@ def export(
     uint8_io: Annotated[
         bool, typer.Option("--uint8-io", help="And model.uint8-io.onnx: RGB bytes in and out.")
     ] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a key of export, verify or gates."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Export a run's student and its teacher as bundles in exports/."""
@@ -140,7 +147,7 @@ def export(
 
     console.configure(quiet=quiet)
     workspace = Workspace()
-    for folder in bundle.export(workspace.find_run(name), workspace, variants):
+    for folder in bundle.export(workspace.find_run(name), workspace, variants, overrides or []):
         for file in sorted(folder.glob("*.onnx")):
             size = file.stat().st_size
             console.say(f"exports/{folder.name}/{file.name}  {size / 1e6:.2f} MB")
@@ -154,6 +161,13 @@ def verify(
     provider: Annotated[
         list[str] | None,
         typer.Option(help="cpu or cuda; asked for, it must really run. May be repeated."),
+    ] = None,
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="openvino, ncnn or web, measured beside onnxruntime, which always runs. May be "
+            "repeated."
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Photographs to measure quality on.")
@@ -173,7 +187,9 @@ def verify(
     console.configure(quiet=quiet)
     failed = []
     for folder in [bundle] if bundle else stage.bundles(Workspace().exports):
-        evidence = stage.verify(folder, providers=provider, data=data, targets=target)
+        evidence = stage.verify(
+            folder, providers=provider, runtimes=runtime, data=data, targets=target
+        )
         present.print_evidence(evidence)
         if not evidence["passed"]:
             failed.append(folder.name)
@@ -214,20 +230,30 @@ def upscale(
     output: Annotated[Path, typer.Option("--output", "-o", help="An image, or a folder.")],
     provider: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
-    tile: Annotated[int, typer.Option(help="Side of a tile in LR pixels.")] = 256,
+    variant: Annotated[str, typer.Option(help="Of a bundle: fp32, fp16, int8, uint8-io.")] = "fp32",
+    tile: Annotated[str, typer.Option(help="Side of a tile in LR pixels; auto fits.")] = "auto",
+    memory: Annotated[str, typer.Option(help="What auto keeps to.")] = BUDGET,
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
     quiet: Quiet = False,
 ) -> None:
     """Enlarge images four times, tile by tile."""
-    from edgesr import upscale as upscaling
+    from edgesr import upscale_files
+    from edgesr.upscale import Upscaler, parse_tile
 
     console.configure(quiet=quiet)
-    upscaler = upscaling.Upscaler(model, threads=threads, provider=provider, tile=tile)
+    upscaler = Upscaler(
+        model,
+        variant=variant,
+        threads=threads,
+        provider=provider,
+        tile=parse_tile(tile),
+        memory=memory,
+    )
     if not source.is_dir():
-        upscaling.upscale_file(upscaler, source, output, quality=quality)
+        upscale_files.upscale_file(upscaler, source, output, quality=quality)
         console.say(f"{output}")
         return
-    summary = upscaling.upscale_folder(upscaler, source, output, quality=quality)
+    summary = upscale_files.upscale_folder(upscaler, source, output, quality=quality)
     console.say(f"{output}: {summary.done} images")
     for path, reason in summary.failed.items():
         console.warn(f"{path}: {reason}")

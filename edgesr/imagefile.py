@@ -6,6 +6,7 @@ Training reads photographs its own way (`data.photos`): it has no use for either
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,16 @@ from PIL import Image, ImageOps
 from edgesr import console
 from edgesr.data import photos
 from edgesr.data.photos import PhotoError
+from edgesr.deploy.tiling import Pixels
 from edgesr.errors import DataError
+from edgesr.png import write_png
 from edgesr.workspace import atomic
 
 WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 LONGEST = {"JPEG": 65500, "WEBP": 16383}
 """The longest side that a format, or the library that writes it, can hold."""
+HELD = {("JPEG", "L"): 2, ("JPEG", "RGB"): 6, ("WEBP", "RGB"): 27, ("WEBP", "RGBA"): 27}
+"""Bytes per pixel that Pillow holds while it writes: picture and encoder, measured on noise."""
 
 
 def read(path: Path) -> Image.Image:
@@ -158,30 +163,64 @@ def check_quality(quality: int) -> None:
         raise DataError(f"quality = {quality}: expected 1..100")
 
 
-def write(image: Image.Image, path: Path, *, quality: int) -> None:
-    """Write `image` atomically in the format that the suffix of `path` names.
+def held(mode: str, size: tuple[int, int], path: Path) -> int:
+    """Bytes that `write` holds beside a band: none in PNG, the whole picture in other formats."""
+    kind = WRITTEN[path.suffix.lower()]
+    return 0 if kind == "PNG" else HELD[kind, _stored(mode, kind)] * size[0] * size[1]
+
+
+def write(
+    bands: Iterable[Pixels],
+    path: Path,
+    *,
+    mode: str,
+    size: tuple[int, int],
+    profile: bytes | None,
+    quality: int,
+) -> None:
+    """Write a picture atomically in the format that the suffix of `path` names.
 
     Args:
-        image: L, RGB or RGBA. JPEG shows transparency on white, with a warning.
+        bands: from top to bottom, uint8 (rows, width, C), or (rows, width) for L. A PNG takes each
+            as it comes; for JPEG and WebP, which Pillow writes, the picture is held whole.
+        mode: L, RGB or RGBA. JPEG shows transparency on white, with a warning.
+        size: width and height.
+        profile: an ICC profile; left out, with a warning, where it does not fit what is stored.
         quality: of JPEG and WebP, 1..100.
 
     Raises:
         DataError: the file cannot be written.
     """
     kind = WRITTEN[path.suffix.lower()]
-    profile = image.info.get("icc_profile")
-    if kind == "JPEG" and image.mode == "RGBA":
+    if kind == "JPEG" and mode == "RGBA":
         console.warn(f"{path}: JPEG has no transparency, the image is laid on white")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    if kind == "WEBP" and image.mode == "L":  # WebP has no grey
-        image = image.convert("RGB")
-    profile = _fitting_profile(profile, image.mode, path)
-    options = {} if kind == "PNG" else {"quality": quality}
+    profile = _fitting_profile(profile, _stored(mode, kind), path)
     try:
         with atomic(path) as temporary:
-            image.save(temporary, kind, icc_profile=profile, **options)
+            if kind == "PNG":
+                with temporary.open("wb") as file:
+                    write_png(file, bands, mode=mode, size=size, profile=profile)
+            else:
+                whole = _gather(bands, size, _stored(mode, kind))
+                whole.save(temporary, kind, icc_profile=profile, quality=quality)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}") from None
+
+
+def _stored(mode: str, kind: str) -> str:
+    """JPEG has no alpha, WebP no grey."""
+    return "RGB" if (kind, mode) in (("JPEG", "RGBA"), ("WEBP", "L")) else mode
+
+
+def _gather(bands: Iterable[Pixels], size: tuple[int, int], mode: str) -> Image.Image:
+    whole, top = Image.new(mode, size), 0
+    for band in bands:
+        part = Image.fromarray(band)
+        if part.mode == "RGBA" and mode == "RGB":
+            part = Image.alpha_composite(Image.new("RGBA", part.size, "white"), part)
+        whole.paste(part.convert(mode), (0, top))
+        top += part.height
+    return whole
 
 
 def plan(source: Path, target: Path) -> dict[Path, Path]:

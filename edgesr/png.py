@@ -44,7 +44,8 @@ def write_png(
         _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
     packer = zlib.compressobj(LEVEL)
     for rows in _filtered(bands, size[0] * len(mode), len(mode)):
-        _chunk(file, b"IDAT", packer.compress(rows))
+        if packed := packer.compress(rows):
+            _chunk(file, b"IDAT", packed)
     _chunk(file, b"IDAT", packer.flush())
     _chunk(file, b"IEND", b"")
 
@@ -61,7 +62,7 @@ def _filtered(bands: Iterable[Pixels], stride: int, channels: int) -> Iterator[P
             filtered = np.full((len(rows), 1 + stride), AVERAGE, np.uint8)
             np.subtract(rows, (left & up) + ((left ^ up) >> 1), out=filtered[:, 1:])
             yield filtered
-            above = rows[-1:]
+            above = rows[-1:].copy()  # a view would keep the whole band
 
 
 def _chunk(file: BinaryIO, kind: bytes, data: bytes) -> None:

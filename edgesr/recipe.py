@@ -226,6 +226,8 @@ class Int8(Table):
     max_psnr_loss_db: Annotated[float, Field(gt=0)] = 0.05
     """PSNR that the held-out photographs may lose. Where calibration loses more, the network is
     fine-tuned, and then the most harmful convolutions stay in float."""
+    min_channels: Count = 16
+    """Convolutions to fewer channels stay in float: ONNX Runtime's 8-bit ones are slower there."""
     finetune_steps: Annotated[int, Field(ge=0)] = 1_000
     """Steps of quantisation-aware fine-tuning, where it is needed; 0 for none."""
     finetune_lr: Annotated[float, Field(gt=0)] = 1e-4

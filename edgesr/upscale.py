@@ -8,35 +8,44 @@ Imports no torch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from edgesr import console, imagefile
-from edgesr.data.photos import PhotoError
-from edgesr.deploy.session import Provider, open_session
-from edgesr.deploy.tiling import OnTile, Pixels, Run, ignore, upscale_tiled
-from edgesr.errors import DataError, EdgesrError, ModelError, VerifyError
+from edgesr import imagefile
+from edgesr.deploy import memory as budgets
+from edgesr.deploy import tiling
+from edgesr.deploy.memory import Windows
+from edgesr.deploy.model import Model
+from edgesr.deploy.session import Provider
+from edgesr.deploy.tiling import OnTile, Pixels, ignore
+from edgesr.errors import DataError, VerifyError
 
 Picture = TypeVar("Picture", Pixels, Image.Image)
-Values = NDArray[np.float32]
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of ITU-R BT.601, as Pillow and JPEG weigh R, G and B."""
+UNMEASURED = 256
+"""The tile on CUDA, in LR pixels: how much of a GPU's memory a window takes is not measured."""
+
+
+BICUBIC_REACH = 2
+"""LR pixels to either side that a pixel of an enlarged alpha depends on."""
 
 
 class Upscaler:
     """Enlarges images with a bundle or an ONNX file that edgesr exported.
 
     Args:
-        path: a bundle's folder, or its model.onnx.
+        path: a bundle's folder, or one of its model files.
+        variant: of the bundle: fp32, fp16, int8 or uint8-io.
         threads: of the CPU; None leaves it to ONNX Runtime.
         provider: "cpu" or "cuda"; None takes CUDA where it works.
-        tile: side of a tile in LR pixels; it bounds the memory and does not change the result.
+        tile: side, in LR pixels, of what a window contributes to the image; it does not change the
+            result. "auto" chooses windows that fit into `memory`; on CUDA it is 256.
+        memory: what the process may hold, e.g. "512MB" or "1.5GiB": all that it held when the
+            model was opened, the image, and the work on it. The result of a call comes on top.
 
     Attributes:
         scale: how many times larger the result is.
@@ -46,28 +55,35 @@ class Upscaler:
     Raises:
         ModelError: no such file, or none of edgesr's.
         VerifyError: the provider that was asked for is unknown or does not work here.
-        DataError: a tile, or a number of threads, below one.
+        DataError: a tile, or a number of threads, below one, or a memory that is no amount.
     """
 
     def __init__(
         self,
         path: str | Path,
         *,
+        variant: str = "fp32",
         threads: int | None = None,
         provider: str | None = None,
-        tile: int = 256,
+        tile: int | Literal["auto"] = "auto",
+        memory: str = budgets.BUDGET,
     ) -> None:
-        if tile < 1:
-            raise DataError(f"tile = {tile}: expected at least 1 LR pixel")
+        if tile != "auto" and tile < 1:
+            raise DataError(f"tile = {tile}: expected auto, or at least 1 LR pixel")
         if threads is not None and threads < 1:
             raise DataError(f"threads = {threads}: expected at least 1")
         if provider not in ("cpu", "cuda", None):
             raise VerifyError(f"provider {provider!r}: expected cpu or cuda")
-        file = Path(path) / "model.onnx" if Path(path).is_dir() else Path(path)
-        self._session = open_session(file, provider=cast("Provider", provider), threads=threads)
-        facts = self._session.get_modelmeta().custom_metadata_map
-        self.scale, self.halo, self.min_size = _contract(facts, file)
-        self.tile = max(tile, self.min_size)
+        self.budget = budgets.parse(memory)
+        file = Path(path)
+        if file.is_dir():
+            file /= "model.onnx" if variant == "fp32" else f"model.{variant}.onnx"
+        self._model = Model(file, provider=cast("Provider | None", provider), threads=threads)
+        contract = self._model.contract
+        self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
+        self.tile = tile if tile != "auto" or self._model.on_cpu else UNMEASURED
+        self._held = budgets.resident()
+        self._windows: Windows | None = None
 
     def __call__(self, image: Picture, on_tile: OnTile = ignore) -> Picture:
         """Enlarge one image.
@@ -82,8 +98,8 @@ class Upscaler:
             become the nearest of these.
 
         Raises:
-            DataError: an array of another type or shape, an image smaller than `min_size`, or a
-                Pillow image of floating-point pixels.
+            DataError: an array of another type or shape, an image smaller than `min_size`, a
+                `memory` that no window fits into, or a Pillow image of floating-point pixels.
             ModelError: the model cannot be run, e.g. for lack of memory.
         """
         if isinstance(image, Image.Image):
@@ -97,60 +113,87 @@ class Upscaler:
         return result
 
     def _array(self, image: Pixels, on_tile: OnTile) -> Pixels:
-        _check(image, self.min_size)
-        if image.ndim == 2:
-            return self._tiled(self._run_grey, image[..., None], on_tile)[..., 0]
-        if image.shape[2] == 3:
-            return self._tiled(self._run, image, on_tile)
+        bands = self.bands(image, self.windows(image), on_tile)
         height, width = (self.scale * side for side in image.shape[:2])
-        sr = np.empty((height, width, 4), np.uint8)
-        self._tiled(self._run, image[..., :3], on_tile, into=sr[..., :3])
-        alpha = Image.fromarray(np.ascontiguousarray(image[..., 3]))
-        sr[..., 3] = alpha.resize((width, height), Image.Resampling.BICUBIC)
+        sr, top = np.empty((height, width, *image.shape[2:]), np.uint8), 0
+        for band in bands:
+            sr[top : top + len(band)] = band
+            top += len(band)
         return sr
 
-    def _tiled(self, run: Run, lr: Pixels, on_tile: OnTile, into: Pixels | None = None) -> Pixels:
-        return upscale_tiled(
-            run,
-            lr,
-            scale=self.scale,
-            tile=self.tile,
-            halo=self.halo,
-            on_tile=on_tile,
-            into=into,
+    def windows(self, image: Pixels, *, held: int = 0) -> Windows:
+        """In which windows the model will see an image; up to 128 x 128 pixels always in one.
+
+        Args:
+            image: see `__call__`.
+            held: bytes of `memory` that the caller takes for the result.
+
+        Raises:
+            DataError: see `__call__`.
+        """
+        _check(image, self.min_size)
+        size = image.shape[:2]
+        if self.tile != "auto":
+            return budgets.cut_by_tile(size, self.halo, max(self.tile, self.min_size))
+        if max(size) <= budgets.PROBE:
+            return budgets.cut(size, self.halo, self.min_size, (1, 1))
+        channels = image.shape[2] if image.ndim == 3 else 1
+        need = budgets.Need(
+            held=self._held + image.nbytes + held,
+            pixel=self._model.bytes_per_pixel,
+            row=budgets.BANDS * self.scale**2 * size[1] * channels,
         )
+        return budgets.fit(size, self.halo, self.min_size, need, self.budget)
 
-    def _run(self, lr: Values) -> Values:
-        try:
-            sr: Values = self._session.run(["sr"], {"lr": lr})[0]
-        except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
-            raise ModelError(
-                f"the model failed on a tile of {lr.shape[3]} x {lr.shape[2]} pixels: {error}",
-                "Where memory ran out, try smaller tiles: --tile 128",
-            ) from None
-        return sr
+    def bands(self, image: Pixels, windows: Windows, on_tile: OnTile = ignore) -> Iterator[Pixels]:
+        """Enlarge an array as a call does, and give the result from top to bottom as it comes.
 
-    def _run_grey(self, lr: Values) -> Values:
-        """(1, 1, h, w) -> (1, 1, scale * h, scale * w): the luma of what the model makes."""
-        rgb = np.clip(self._run(np.repeat(lr, 3, axis=1)), 0, 1)
-        red, green, blue = (rgb[:, i : i + 1] * LUMA[i] for i in range(3))
-        luma: Values = red + green + blue
-        return luma
+        Args:
+            image, on_tile: see `__call__`.
+            windows: of this image, from `windows`.
+
+        Returns:
+            Bands uint8 (rows, scale * W, ...) that make up what a call returns.
+
+        Raises:
+            ModelError: see `__call__`.
+        """
+        if windows.count > 1 and self._windows is not None and windows.sides != self._windows.sides:
+            self._model.reopen()
+        self._windows = windows
+        run = self._model.grey if image.ndim == 2 else self._model
+        colours = image[..., None] if image.ndim == 2 else image[..., :3]
+        bands = tiling.bands(
+            run, colours, scale=self.scale, sides=windows.sides, halo=self.halo, on_tile=on_tile
+        )
+        if image.ndim == 2:
+            return (band[..., 0] for band in bands)
+        return bands if image.shape[2] == 3 else _with_alpha(bands, image[..., 3], self.scale)
 
 
-def _contract(facts: dict[str, str], file: Path) -> tuple[int, int, int]:
-    """Scale, halo and smallest side from the metadata of an ONNX file."""
-    try:
-        scale, halo, smallest = (int(facts[f"edgesr.{k}"]) for k in ("scale", "halo", "min_size"))
-        values = facts["edgesr.range"]
-    except (KeyError, ValueError) as error:
-        raise ModelError(
-            f"{file} is not an edgesr model: its metadata state no contract ({error})",
-            "Export one: edgesr export --onnx",
-        ) from None
-    if values != "0..1":
-        raise ModelError(f"{file} takes values of {values}, expected 0..1")
-    return scale, halo, smallest
+def parse_tile(text: str) -> int | Literal["auto"]:
+    """The `tile` that a user wrote.
+
+    Raises:
+        DataError: it is neither auto nor a number.
+    """
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal():
+        raise DataError(f"tile = {text}: expected auto, or at least 1 LR pixel")
+    return int(text)
+
+
+def _with_alpha(bands: Iterator[Pixels], alpha: Pixels, scale: int) -> Iterator[Pixels]:
+    """Bands of RGB with `alpha` (H, W), enlarged by bicubic, beside them."""
+    top = 0
+    for band in bands:
+        first = max(top - BICUBIC_REACH, 0)
+        part = Image.fromarray(alpha[first : top + len(band) // scale + BICUBIC_REACH])
+        part = part.resize((scale * part.width, scale * part.height), Image.Resampling.BICUBIC)
+        rows = np.asarray(part)[scale * (top - first) :][: len(band)]
+        yield np.dstack([band, rows])
+        top += len(band) // scale
 
 
 def _check(image: Pixels, smallest: int) -> None:
@@ -166,73 +209,3 @@ def _check(image: Pixels, smallest: int) -> None:
         f"an image of {kind}: expected uint8 (H, W), (H, W, 3) or (H, W, 4)",
         "Of values in 0..1: (255 * image).round().astype('uint8').",
     )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What became of a folder: how many images were enlarged, and why the others were not."""
-
-    done: int
-    failed: dict[Path, str]
-
-
-def upscale_file(upscaler: Upscaler, source: Path, target: Path, *, quality: int = 95) -> None:
-    """Enlarge the image file `source` into `target`; the suffix names the format.
-
-    Args:
-        quality: of JPEG and WebP, 1..100.
-
-    Raises:
-        DataError: the source cannot be read; the target's format is not PNG, JPEG or WebP, cannot
-            hold the result, or is the source; the quality is out of range.
-    """
-    imagefile.check_quality(quality)
-    imagefile.check_target(source, target)
-    image = _read_for(upscaler, source, target)
-    with console.bar(source.name, 1) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.resize(total)
-            bar.advance(done - bar.done, "tiles")
-
-        result = upscaler(image, show)
-    imagefile.write(result, target, quality=quality)
-
-
-def _read_for(upscaler: Upscaler, source: Path, target: Path) -> Image.Image:
-    image = imagefile.read(source)
-    imagefile.check_size(upscaler.scale * image.width, upscaler.scale * image.height, target)
-    return image
-
-
-def upscale_folder(upscaler: Upscaler, source: Path, target: Path, *, quality: int = 95) -> Summary:
-    """Enlarge every image under `source` into the same place under `target`.
-
-    Names are kept; a format that is not written becomes PNG. One bad file does not stop the rest.
-    Of two images that would get the same name only the first is written.
-
-    Args:
-        quality: of JPEG and WebP, 1..100.
-
-    Raises:
-        DataError: there is no image in `source`, `target` lies inside it, or the quality is out
-            of range.
-    """
-    imagefile.check_quality(quality)
-    if target.resolve().is_relative_to(source.resolve()):
-        raise DataError(f"{target} lies inside {source}", "Give a folder outside it.")
-    jobs, failed = imagefile.plan(source, target), dict[Path, str]()
-    # Where `source` lies inside `target`, a result may fall on an image that is still to be read.
-    taken = {path.resolve() for path in jobs}
-    with console.bar(str(source), len(jobs)) as bar:
-        for path, written in jobs.items():
-            try:
-                if written.resolve() in taken:
-                    raise DataError(f"{written} belongs to another image", "Rename one of them.")
-                image = _read_for(upscaler, path, written)
-                imagefile.write(upscaler(image), written, quality=quality)
-                taken.add(written.resolve())
-            except (EdgesrError, OSError, MemoryError) as error:
-                failed[path] = error.reason if isinstance(error, PhotoError) else str(error)
-            bar.advance(1, path.name)
-    return Summary(len(jobs) - len(failed), failed)

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,19 @@ from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe
 from edgesr.workspace import Workspace, sha256, write_json, write_text
 
+AFTER_TRAINING = ("export", "verify", "gates")
 
-def export(run: Path, workspace: Workspace, variants: tuple[str, ...] = ()) -> list[Path]:
+
+def export(
+    run: Path, workspace: Workspace, variants: tuple[str, ...] = (), overrides: Sequence[str] = ()
+) -> list[Path]:
     """Export a run's model, and its teacher where that is an edgesr model, as bundles.
 
     Args:
         run: a finished run's folder.
         variants: which files to make of the run's model beside fp32's, by their names in
             `deploy.variants`; the teacher's bundle gets fp32 alone.
+        overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
 
     Returns:
         The folders `exports/<name>`, the run's own first. A teacher's bundle that is whole and
@@ -40,7 +46,7 @@ def export(run: Path, workspace: Workspace, variants: tuple[str, ...] = ()) -> l
         ExportError: the run is incomplete or an ONNX file falls short of its contract.
     """
     facts = _read_json(run / "run.json")
-    recipe = recipe_io.load(run / "recipe.toml")
+    recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     role = "teacher" if facts["command"] == "train" else "student"
     model = zoo.load(run / "model.safetensors")
     teacher = zoo.load(Path(recipe.teacher.path)) if recipe.teacher else None
@@ -49,6 +55,17 @@ def export(run: Path, workspace: Workspace, variants: tuple[str, ...] = ()) -> l
         model, recipe, workspace, role=role, teacher=teacher, extras=extras, variants=variants
     )
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
+
+
+def _checked(overrides: Sequence[str]) -> list[str]:
+    for override in overrides:
+        if override.partition(".")[0] not in AFTER_TRAINING:
+            raise ExportError(
+                f"--set {override}: the run was trained with its recipe, export can change "
+                f"{', '.join(AFTER_TRAINING)} only",
+                "Train again with the other value.",
+            )
+    return list(overrides)
 
 
 def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> list[Path]:

@@ -18,8 +18,8 @@ from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
 
-WARMUP = 20
-"""Steps that only measure ranges."""
+MEASURED = 20
+"""Batches that the first ranges are measured on."""
 
 
 class EightBits(nn.Module):
@@ -85,19 +85,18 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
     adam = torch.optim.Adam(student.parameters(), lr=settings.finetune_lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.finetune_steps)
     student.train()
+    with torch.no_grad():
+        for _ in range(MEASURED):
+            student(sampler.next()[0])
+    for layer in layers:
+        layer.rounding = True
     with console.bar("8-bit fine-tuning", settings.finetune_steps) as bar:
-        for step in range(settings.finetune_steps):
-            if step == WARMUP:
-                for layer in layers:
-                    layer.rounding = True
+        for _ in range(settings.finetune_steps):
             lr = sampler.next()[0]
-            with torch.no_grad():
-                target = teacher(lr)
-            loss = F.l1_loss(student(lr), target)
-            if step >= WARMUP:
-                adam.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                adam.step()
+            loss = F.l1_loss(student(lr), teacher(lr))
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            adam.step()
             schedule.step()
             bar.advance(1, f"difference {float(loss.detach()):.5f}")
     unwrap(student)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import io
 import logging
 import tempfile
@@ -73,20 +74,33 @@ class Quantiser:
         ranges: photographs whose activations set the ranges.
         judges: held-out photographs that the loss is measured on.
         reference: PSNR in dB that the loss is counted from.
+        min_channels: a convolution to fewer stays in float.
     """
 
     fp32: onnx.ModelProto
     ranges: list[Pair]
     judges: list[Pair]
     reference: float
+    min_channels: int = 1
 
     @property
     def layers(self) -> list[str]:
-        """The convolutions, in order."""
-        return [node.name for node in self.fp32.graph.node if node.op_type == "Conv"]
+        """The convolutions that may have eight bits, in order."""
+        return [name for name, channels in self._convolutions() if channels >= self.min_channels]
+
+    @property
+    def narrow(self) -> list[str]:
+        """The convolutions that never have them."""
+        return [name for name, channels in self._convolutions() if channels < self.min_channels]
+
+    def _convolutions(self) -> list[tuple[str, int]]:
+        widths = {tensor.name: tensor.dims[0] for tensor in self.fp32.graph.initializer}
+        nodes = [node for node in self.fp32.graph.node if node.op_type == "Conv"]
+        return [(node.name, widths[node.input[1]]) for node in nodes]
 
     def quantise(self, method: str, in_float: list[str]) -> Int8:
-        """The graph in eight bits but for the convolutions named in `in_float`."""
+        """The graph in eight bits but for the narrow convolutions and those named in `in_float`."""
+        in_float = [*self.narrow, *in_float]
         with tempfile.TemporaryDirectory() as folder, _hushed():
             target = Path(folder) / "int8.onnx"
             quantize_static(
@@ -134,12 +148,12 @@ def to_int8(
     settings = recipe.export.int8
     ranges, judges = calibration(recipe.data, settings.images), heldout(recipe.data)
     reference = psnr_db(fp32, judges)
-    quantiser = Quantiser(fp32, ranges, judges, reference)
+    quantiser = Quantiser(fp32, ranges, judges, reference, settings.min_channels)
     tried = calibrate(quantiser)
     best, tuned = min(tried, key=lambda found: found.loss_db), False
     if best.loss_db > settings.max_psnr_loss_db and settings.finetune_steps:
         graph, _ = to_graph(finetune(module, recipe), recipe.export)
-        better = Quantiser(graph, ranges, judges, reference)
+        better = dataclasses.replace(quantiser, fp32=graph)
         candidate = min(calibrate(better), key=lambda found: found.loss_db)
         if candidate.loss_db < best.loss_db:
             best, quantiser, tuned = candidate, better, True
@@ -155,7 +169,7 @@ def to_int8(
         "finetuned": tuned,
         "psnr_loss_db_of_one_layer": {name: round(loss, 4) for name, loss in damage.items()},
         "float_layers": best.in_float,
-        "layers": len(quantiser.layers),
+        "layers": len(quantiser.layers) + len(quantiser.narrow),
         "psnr_loss_db_shipped": round(best.loss_db, 4),
         "judged_on": f"{len(judges)} held-out photographs",
     }
@@ -189,9 +203,10 @@ def keep_in_float(quantiser: Quantiser, worst: Int8, order: list[str], budget: f
 def _say(found: Int8, quantiser: Quantiser, budget: float) -> None:
     kept = f", in float: {', '.join(found.in_float)}" if found.in_float else ""
     console.say(f"int8: {found.loss_db:.3f} dB lost by {found.method} ranges{kept}")
-    if 2 * len(found.in_float) > len(quantiser.layers):
+    total = len(quantiser.layers) + len(quantiser.narrow)
+    if 2 * len(found.in_float) > total:
         console.warn(
-            f"{len(found.in_float)} of {len(quantiser.layers)} convolutions stay in float to lose "
+            f"{len(found.in_float)} of {total} convolutions stay in float to lose "
             f"at most {budget:g} dB: allow export.int8.finetune_steps, or a larger loss"
         )
 

@@ -18,6 +18,8 @@ PROBE = 128
 MARGIN = 1.15
 """ONNX Runtime takes memory in powers of two, which falls out well for some shapes and badly for
 others: N=4 and the edge student need up to a tenth more, or a third less, than the probe."""
+LAST = 0.1
+"""Time to write an image over time to compute it, roughly."""
 BANDS = 2
 """Bands of the result at a time: one in the making, one on its way to the file."""
 
@@ -45,13 +47,13 @@ def resident() -> int:
     return held
 
 
-def per_pixel(run: Callable[[], object]) -> float:
-    """Bytes per LR pixel by which memory grows while `run` has its first PROBE x PROBE window."""
+def growth(work: Callable[[], object]) -> float:
+    """Bytes by which the memory of this process grows by `work`, its result included."""
     before = resident()
-    kept = run()
+    kept = work()
     grown = resident() - before
     del kept
-    return MARGIN * max(grown, 0) / PROBE**2
+    return MARGIN * max(grown, 0)
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,21 @@ class Need:
 
     Attributes:
         held: whatever the windows are: the process as it was, the image, a result held whole.
-        window: per LR pixel of a window.
+        pixel: per LR pixel of a window.
         row: per LR row of a window: the bands of the result.
     """
 
     held: int
-    window: float
+    pixel: float
     row: int
 
     def of(self, height: int, width: int) -> int:
         """Of the process while it works with windows of height x width."""
-        return round(self.held + height * (self.row + width * self.window))
+        return round(self.held + height * (self.row + width * self.pixel))
 
     def widest(self, height: int, budget: int) -> int:
         """Width of the widest window of that height inside `budget`; may be below 1."""
-        return int((budget - self.held - height * self.row) / (height * self.window))
+        return int((budget - self.held - height * self.row) / max(height * self.pixel, 1))
 
 
 @dataclass(frozen=True)
@@ -82,22 +84,38 @@ class Windows:
     """How an image is cut.
 
     Attributes:
-        height, width: of a window, in LR pixels.
+        sides: height and width of a window, in LR pixels.
         count: of windows.
         work: LR pixels that the model computes, over those of the image.
     """
 
-    height: int
-    width: int
+    sides: tuple[int, int]
     count: int
     work: float
 
 
-def cut(size: tuple[int, int], halo: int, rows: int, columns: int) -> Windows:
-    """An image of `size` (height, width) in rows x columns windows that just suffice."""
-    height, width = (side_of(n, k, halo) for n, k in zip(size, (rows, columns), strict=True))
-    count = rows * columns
-    return Windows(height, width, count, count * height * width / (size[0] * size[1]))
+def cut(size: tuple[int, int], halo: int, smallest: int, counts: tuple[int, int]) -> Windows:
+    """An image of `size` (height, width) in windows that just suffice.
+
+    Args:
+        smallest: side that the model takes, in LR pixels.
+        counts: of windows along the height and the width.
+    """
+    sides = [max(side_of(n, k, halo), min(n, smallest)) for n, k in zip(size, counts, strict=True)]
+    return _windows(size, (sides[0], sides[1]), counts)
+
+
+def cut_by_tile(size: tuple[int, int], halo: int, tile: int) -> Windows:
+    """An image of `size` in windows that contribute `tile` x `tile` LR pixels each."""
+    sides = min(size[0], tile + 2 * halo), min(size[1], tile + 2 * halo)
+    return _windows(
+        size, sides, (count_of(size[0], sides[0], halo), count_of(size[1], sides[1], halo))
+    )
+
+
+def _windows(size: tuple[int, int], sides: tuple[int, int], counts: tuple[int, int]) -> Windows:
+    count = counts[0] * counts[1]
+    return Windows(sides, count, count * sides[0] * sides[1] / (size[0] * size[1]))
 
 
 def side_of(length: int, count: int, halo: int) -> int:
@@ -110,24 +128,28 @@ def count_of(length: int, side: int, halo: int) -> int:
     return 1 if side >= length else -(-(length - 2 * halo) // (side - 2 * halo))
 
 
-def fit(size: tuple[int, int], halo: int, need: Need, budget: int) -> Windows:
+def fit(size: tuple[int, int], halo: int, smallest: int, need: Need, budget: int) -> Windows:
     """The windows inside `budget` that cost least time, for an image of `size` (height, width).
 
-    The first window counts one and a half times: its memory is fresh, and nothing is there yet to
-    be written beside it. So several rows are preferred where one would fit as well.
+    What costs time is what they compute twice, and what is left to write when the last band has
+    come: the fewer rows, the more. Windows that keep less than a quarter are no choice.
+
+    Args:
+        smallest: side that the model takes, in LR pixels.
 
     Raises:
-        DataError: the budget does not hold a window whose kept part is as wide as its two halos.
+        DataError: the budget holds no window of 4 halos a side.
     """
-    least = [min(n, max(4 * halo, 1)) for n in size]
-    found = []
+    least = min(size[0], max(4 * halo, smallest)), min(size[1], max(4 * halo, smallest))
+    found: list[tuple[float, Windows]] = []
     for rows in range(1, count_of(size[0], least[0], halo) + 1):
-        widest = need.widest(side_of(size[0], rows, halo), budget)
+        widest = need.widest(max(side_of(size[0], rows, halo), least[0]), budget)
         if widest >= least[1]:
-            found.append(cut(size, halo, rows, count_of(size[1], widest, halo)))
+            windows = cut(size, halo, smallest, (rows, count_of(size[1], widest, halo)))
+            found.append((windows.work + LAST / rows, windows))
     if not found:
         raise DataError(
-            f"an image of {size[1]} x {size[0]} pixels does not fit into {megabytes(budget)}",
-            f"The least that does: --memory {megabytes(need.of(least[0], least[1]))}.",
+            f"an image of {size[1]} x {size[0]} pixels cannot be enlarged in {megabytes(budget)}",
+            f"The least that it takes: --memory {megabytes(need.of(*least))}.",
         )
-    return min(found, key=lambda windows: windows.work * (1 + 0.5 / windows.count))
+    return min(found, key=lambda each: each[0])[1]

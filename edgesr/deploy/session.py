@@ -35,6 +35,7 @@ def open_session(
     profile: Path | None = None,
     spinning: bool = True,
     tf32: bool = False,
+    memory_pattern: bool = True,
 ) -> onnxruntime.InferenceSession:
     """Open the model at `path`.
 
@@ -44,6 +45,8 @@ def open_session(
         profile: where to write ONNX Runtime's profile, without its suffix; None for no profile.
         spinning: whether idle threads wait busily. False where several sessions take turns.
         tf32: whether CUDA may compute products with 10 bits of mantissa, as is its default.
+        memory_pattern: whether later runs of a shape take one block that was planned in the first.
+            It comes on top of what the first run took, which is kept.
 
     Raises:
         ModelError: no such file, or none that ONNX Runtime can read.
@@ -52,6 +55,7 @@ def open_session(
     if not path.is_file():
         raise ModelError(f"model {path} does not exist", "Export one: edgesr export --onnx")
     options = _options(threads, profile, spinning)
+    options.enable_mem_pattern = memory_pattern
     if provider == "cpu":
         return _open(path, options, [CPU])
     reason = _why_no_cuda()

@@ -66,7 +66,9 @@ def bands(
         on_tile: called after each tile with how many are done, of how many.
     """
     height, width, channels = lr.shape
-    rows, columns = (list(spans(n, side, halo)) for n, side in zip((height, width), sides))
+    rows, columns = (
+        list(spans(n, side, halo)) for n, side in zip((height, width), sides, strict=False)
+    )
     for i, (read_rows, keep_rows) in enumerate(rows):
         kept = scaled(keep_rows, read_rows.start, scale)
         band = np.empty((kept.stop - kept.start, scale * width, channels), np.uint8)

@@ -66,7 +66,7 @@ class NcnnFile:
         failed = self._net.load_param(f"{stem}.param") or self._net.load_model(f"{stem}.bin")
         self.open_seconds = time.perf_counter() - start
         if failed:
-            raise NotTaken("ncnn lacks a layer that pnnx makes of it")
+            raise NotTaken(f"ncnn cannot load it: status {failed}")
 
     def run(self, lr: Tensor) -> tuple[Tensor, float]:
         if lr.shape[0] != 1:
@@ -129,7 +129,12 @@ def convert(model: Path, folder: Path, pnnx: Path) -> Path:
         check=False,
     )
     stem = folder / "model.ncnn"
-    if done.returncode or not stem.with_suffix(".ncnn.param").is_file():
+    parameters = stem.with_suffix(".ncnn.param")
+    if done.returncode or not parameters.is_file():
         lines = (done.stderr + done.stdout).strip().splitlines() or ["no reason given"]
         raise NotTaken(f"pnnx cannot convert it: {lines[-1]}")
+    kinds = {line.split()[0] for line in parameters.read_text(encoding="utf-8").splitlines()[2:]}
+    foreign = sorted(kind for kind in kinds if "." in kind)  # e.g. pnnx.Expression, Tensor.to
+    if foreign:
+        raise NotTaken(f"pnnx makes layers of it that ncnn lacks: {', '.join(foreign)}")
     return stem

@@ -13,30 +13,35 @@ import { pathToFileURL } from "node:url";
 const ARRAYS = { float32: Float32Array, uint8: Uint8Array };
 const [folder, file, threads] = process.argv.slice(2);
 
-function read(count) {
-  const bytes = Buffer.alloc(count);
-  for (let done = 0; done < count; ) {
-    const got = fs.readSync(0, bytes, done, count - done, null);
-    if (got === 0) process.exit(0);
-    done += got;
+const input = process.stdin[Symbol.asyncIterator]();
+let held = Buffer.alloc(0);
+
+async function take(length) {
+  for (let count = length(); ; count = length()) {
+    if (count > 0 && held.length >= count) {
+      const bytes = held.subarray(0, count);
+      held = held.subarray(count);
+      return bytes;
+    }
+    const { value, done } = await input.next();
+    if (done) process.exit(0);
+    held = Buffer.concat([held, value]);
   }
-  return bytes;
 }
 
-function readLine() {
-  let line = "";
-  for (let letter = ""; letter !== "\n"; line += letter) letter = read(1).toString("latin1");
-  return JSON.parse(line);
-}
+const read = (count) => take(() => count);
+const readLine = async () => JSON.parse(await take(() => held.indexOf("\n") + 1));
 
 function write(bytes) {
-  for (let done = 0; done < bytes.length; ) done += fs.writeSync(1, bytes, done);
+  return new Promise((done) => process.stdout.write(bytes, done));
 }
 
-function say(answer, values) {
-  write(Buffer.from(JSON.stringify(answer) + "\n"));
-  if (values) write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+async function say(answer, values) {
+  await write(JSON.stringify(answer) + "\n");
+  if (values) await write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
 }
+
+const reason = (error) => String(error.message ?? error).split("\n")[0];
 
 async function timed(action) {
   const start = performance.now();
@@ -48,9 +53,9 @@ const entry = path.join(folder, "dist", "ort.node.min.mjs");
 const ort = await import(pathToFileURL(entry).href);
 ort.env.wasm.numThreads = Number(threads);
 ort.env.logLevel = "fatal";
-say({ version: ort.env.versions.web });
+await say({ version: ort.env.versions.web });
 
-readLine();
+await readLine();
 const model = fs.readFileSync(file);
 let session;
 try {
@@ -58,21 +63,21 @@ try {
   [session, seconds] = await timed(() =>
     ort.InferenceSession.create(model, { executionProviders: ["wasm"] }),
   );
-  say({ seconds });
+  await say({ seconds });
 } catch (error) {
-  say({ error: String(error.message ?? error).split("\n")[0] });
+  await say({ error: reason(error) });
 }
 
 for (;;) {
-  const { dims, type } = readLine();
-  const bytes = read(dims.reduce((a, b) => a * b, ARRAYS[type].BYTES_PER_ELEMENT));
-  const values = new ARRAYS[type](bytes.buffer, bytes.byteOffset, bytes.byteLength / ARRAYS[type].BYTES_PER_ELEMENT);
+  const { dims, type } = await readLine();
+  const bytes = await read(dims.reduce((a, b) => a * b, ARRAYS[type].BYTES_PER_ELEMENT));
+  const values = new ARRAYS[type](new Uint8Array(bytes).buffer); // a copy: aligned
   try {
     const [{ sr }, seconds] = await timed(() =>
       session.run({ lr: new ort.Tensor(type, values, dims) }),
     );
-    say({ dims: sr.dims, type: sr.type, seconds }, sr.data);
+    await say({ dims: sr.dims, type: sr.type, seconds }, sr.data);
   } catch (error) {
-    say({ error: String(error.message ?? error).split("\n")[0] });
+    await say({ error: reason(error) });
   }
 }

@@ -145,8 +145,8 @@ def _shape(case: Case) -> str:
 
 
 def _rounded(values: Batch) -> Batch:
-    rounded: Batch = to_bytes(values) / np.float32(255)
-    return rounded
+    """To multiples of 1/255."""
+    return to_bytes(values).astype(np.float32) / np.float32(255)
 
 
 def _photograph() -> Batch:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesr.data import photos
-from edgesr.deploy.tiling import upscale_tiled
-from edgesr.quality.evaluate import evaluate, load_images
-from edgesr.verify.jobs import Job
+from edgesr.deploy.tiling import bands, to_picture
+from edgesr.quality.evaluate import Upscale, evaluate, load_images
+from edgesr.verify.jobs import Job, Run, to_values
 
 Pixels = NDArray[np.uint8]
 TILE = 256
+"""Side in LR pixels of what a tile keeps; the halo comes on top."""
 EMBEDDED = "astronaut (embedded, held out)"
 
 
@@ -32,11 +33,7 @@ def quality(jobs: list[Job], card: dict[str, Any], data: Path | None) -> list[di
 
 def _row(job: Job, card: dict[str, Any], data: Path | None) -> dict[str, Any]:
     with job.opened() as (run, _):
-
-        def upscale(lr: Pixels) -> Pixels:
-            return upscale_tiled(run, lr, scale=card["scale"], tile=TILE, halo=card["halo"])
-
-        result = evaluate(upscale, _images(data), lpips=None)
+        result = evaluate(_upscaler(run, card), _images(data), lpips=None)
     return job.row() | {
         "data": str(data) if data else EMBEDDED,
         "images": len(result.rows),
@@ -45,6 +42,21 @@ def _row(job: Job, card: dict[str, Any], data: Path | None) -> dict[str, Any]:
         "bicubic_psnr_db": result.bicubic.psnr_db,
         "bicubic_ssim": result.bicubic.ssim,
     }
+
+
+def _upscaler(run: Run, card: dict[str, Any]) -> Upscale:
+    """Whole pictures by tiles, as `edgesr upscale` makes them."""
+    scale, halo = card["scale"], card["halo"]
+    side = TILE + 2 * halo
+
+    def tile(lr: Pixels) -> Pixels:
+        return to_picture(run(to_values(lr[None]))[0])
+
+    def upscale(lr: Pixels) -> Pixels:
+        parts = bands(tile, lr, scale=scale, sides=(side, side), halo=halo)
+        return np.concatenate(list(parts))
+
+    return upscale
 
 
 def _images(data: Path | None) -> Iterator[tuple[str, Pixels]]:

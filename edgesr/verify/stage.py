@@ -20,7 +20,7 @@ from edgesr.errors import VerifyError
 from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.recipe import Recipe
-from edgesr.runtimes.base import LABELS, Name
+from edgesr.runtimes.base import Name
 from edgesr.verify import cost, gates, parity, speed
 from edgesr.verify.jobs import Job, check_asked, plan
 from edgesr.verify.junit import junit
@@ -124,10 +124,10 @@ def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
     }
     rows = []
     for job in jobs:
-        console.say(f"  {LABELS[job.runtime]}, {job.variant}")
         with job.opened() as (run, facts):
-            found = parity.parity(references[job.bytes_io], run)
-            row = job.row() | asdict(facts) | found
+            row = job.row() | asdict(facts)
+            console.say(f"  {gates.place(row)}")
+            row |= parity.parity(references[job.bytes_io], run)
             if job.bytes_io:
                 with replace(job, bytes_io=False, file=folder / FILES["fp32"]).opened() as (
                     fp32,

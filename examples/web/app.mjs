@@ -76,7 +76,7 @@ function describe(card, variant, where) {
 function goldenRow({ variant, name, difference, limit, passed, reason }) {
   const row = document.createElement("tr");
   const verdict = passed ? "passes" : "fails";
-  const measured = reason ?? difference.toExponential(1);
+  const measured = reason ?? (difference ? difference.toExponential(1) : "0");
   for (const text of [variant, name, measured, limit, verdict]) row.insertCell().textContent = text;
   row.className = verdict;
   return row;
@@ -103,7 +103,8 @@ async function load(source, title) {
 /** RGB over white, the middle of it where it is too large for the page. */
 function pixels(bitmap) {
   const part = Math.min(1, Math.sqrt(MOST / (bitmap.width * bitmap.height)));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.ceil(side * part));
+  const fitting = (side) => Math.max(1, Math.floor(side * part));
+  const [width, height] = [fitting(bitmap.width), fitting(bitmap.height)];
   if (part < 1) say(`${bitmap.width} × ${bitmap.height} is much for a page: its middle is taken.`);
   const canvas = new OffscreenCanvas(width, height);
   const pen = canvas.getContext("2d", { willReadFrequently: true });
@@ -118,7 +119,7 @@ function start() {
   const { data, width, height } = small;
   job += 1;
   stage.open(scale * width, scale * height);
-  $("picture").textContent = `${width} × ${height} → ${scale * width} × ${scale * height}`;
+  $("picture").textContent = `${width}×${height} → ${scale * width}×${scale * height}`;
   $("time").textContent = "running";
   $("progress").value = 0;
   $("count").textContent = "";
@@ -160,7 +161,10 @@ function loadFile(file) {
   if (file) load(file, file.name.replace(/\.[^.]*$/, "") || "pasted");
 }
 
-$("file").onchange = ({ target }) => loadFile(target.files[0]);
+$("file").onchange = ({ target }) => {
+  loadFile(target.files[0]);
+  target.value = ""; // so that the same file can be chosen again
+};
 $("sample").onclick = () => load(sample(), "sample");
 $("cancel").onclick = cancel;
 $("variant").onchange = ({ target }) => open(target.value);

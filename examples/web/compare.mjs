@@ -16,7 +16,7 @@ export function compare($) {
     $(id).getContext("2d").putImageData(image, x, y);
   }
 
-  /** Lay out for the window and the zoom: fitted, or so many screen pixels for one of the picture. */
+  /** Lay out for the window and the zoom: fitted, or so many screen pixels for one pixel. */
   function fit() {
     const { value } = document.querySelector("[name=zoom]:checked");
     const widest = stage.parentElement.clientWidth;
@@ -28,6 +28,7 @@ export function compare($) {
     stage.style.width = `${Math.min(width, widest)}px`;
     view.style.height = `${Math.min(height, highest)}px`;
     stage.dataset.zoom = value;
+    $("reduced").hidden = factor * devicePixelRatio > 0.75;
     uncover();
   }
 
@@ -42,7 +43,8 @@ export function compare($) {
   view.onscroll = uncover;
   $("zoom").onchange = () => {
     fit();
-    view.scrollTo((view.scrollWidth - view.clientWidth) / 2, (view.scrollHeight - view.clientHeight) / 2);
+    const beyond = [view.scrollWidth - view.clientWidth, view.scrollHeight - view.clientHeight];
+    view.scrollTo(beyond[0] / 2, beyond[1] / 2);
   };
   addEventListener("resize", fit);
   return { open, draw };

@@ -28,11 +28,11 @@ async function read(name) {
 /** Open a variant and let it prove itself; a GPU that does not is not used, which is said. */
 async function open({ variant, asked }) {
   const card = await readCard(read);
-  runtime ??= await openRuntime(asked);
+  runtime = await openRuntime(asked);
   let rows = await prove(variant);
   const fault = rows.find((row) => !row.passed);
   if (fault && runtime.provider === "webgpu" && !asked) {
-    runtime = await openWasm(`WebGPU fails the self-test (${fault.reason ?? fault.difference})`);
+    runtime = await openWasm(`WebGPU failed with it: ${fault.reason ?? fault.difference}`);
     rows = await prove(variant);
   }
   if (!model) throw new Error(rows[0].reason);
@@ -53,7 +53,7 @@ async function prove(variant) {
 
 async function golden({ asked }) {
   const card = await readCard(read);
-  runtime ??= await openRuntime(asked);
+  runtime = await openRuntime(asked);
   const rows = [];
   for (const variant of Object.keys(card.variants)) rows.push(...(await prove(variant)));
   postMessage({ event: "golden", card, rows, where: runtime.where });

@@ -164,7 +164,7 @@ def test_every_variant_is_in_the_card_with_its_contract_and_in_its_file(made: Pa
         kind = {TensorProto.FLOAT: "float32", TensorProto.UINT8: "uint8"}[taken.elem_type]
         dims = [dim.dim_param or dim.dim_value for dim in taken.shape.dim]
         assert (kind, dims) == (variant["input"]["dtype"], variant["input"]["shape"])
-    assert facts["variants"]["int8"]["float_layers"] == ["head"]
+    assert facts["variants"]["int8"]["layers"] == 3
     assert facts["variants"]["uint8-io"]["output"]["clipped"] is True
     assert facts["variants"]["fp32"]["output"]["clipped"] is False
 
@@ -184,3 +184,17 @@ def test_a_foreign_teacher_is_not_exported_and_that_is_said(
     assert bundle.export(student, workspace) == [workspace.bundle("small")]
     assert "CRAFT) is foreign: not exported" in capsys.readouterr().out
     assert card(workspace.bundle("small"))["teacher"]["spec"] is None
+
+
+def test_export_may_change_what_training_has_not_used(workspace: Workspace) -> None:
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    folder = bundle.export(run, workspace, overrides=["export.rewrites.clip=true"])[0]
+    assert card(folder)["variants"]["fp32"]["output"]["clipped"] is True
+    assert recipe_io.load(folder / "recipe.toml").export.rewrites.clip
+    assert not recipe_io.load(run / "recipe.toml").export.rewrites.clip
+
+
+def test_export_cannot_change_what_the_run_was_trained_with(workspace: Workspace) -> None:
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    with pytest.raises(ExportError, match=r"--set training.lr=1: .* export, verify, gates only"):
+        bundle.export(run, workspace, overrides=["training.lr=1"])

@@ -10,14 +10,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
+import torch
+
+from edgesr.deploy.bundle import write_bundle
+from edgesr.models import zoo
+from edgesr.recipe import Edge, Recipe
+from edgesr.workspace import Workspace
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PATIENCE = 60  # seconds that the page may take for one step
+PATIENCE = 120  # seconds that the page may take for one step
 
 
 @pytest.fixture(scope="session")
@@ -49,12 +56,31 @@ def _version(folder: Path, package: str) -> str | None:
     return json.loads(path.read_text())["version"] if path.is_file() else None
 
 
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle of two variants, one of floats and one of bytes; not to be written to."""
+    workspace = Workspace(tmp_path_factory.mktemp("examples"))
+    torch.manual_seed(0)
+    path = workspace.root / "model.safetensors"
+    spec = Edge(channels=4, depth=1)
+    zoo.save(zoo.build(spec), path, licence="MIT")
+    return write_bundle(
+        zoo.load(path),
+        Recipe(name="tiny", model=spec),
+        workspace,
+        role="student",
+        teacher=None,
+        extras=[],
+        variants=("uint8-io",),
+    )
+
+
 class Browser:
     """A page in headless Chromium, driven over its DevTools pipe: no port, no further package."""
 
-    def __init__(self, requests: int, answers: int) -> None:
-        self._requests = os.fdopen(requests, "wb", buffering=0)
-        self._answers = os.fdopen(answers, "rb", buffering=0)
+    def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
+        self._requests = requests
+        self._answers = answers
         self._buffer = b""
         self._number = 0
         self._session: str | None = None
@@ -133,14 +159,20 @@ class Browser:
 
 
 @pytest.fixture
+def open_browser(tmp_path: Path) -> Callable[..., AbstractContextManager[Browser]]:
+    """Start headless Chromium, with further flags."""
+    return partial(start_browser, tmp_path / "profile")
+
+
+@pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
     """Headless Chromium with a profile of its own."""
-    with open_browser(tmp_path / "profile") as opened:
+    with start_browser(tmp_path / "profile") as opened:
         yield opened
 
 
 @contextmanager
-def open_browser(profile: Path, *flags: str) -> Iterator[Browser]:
+def start_browser(profile: Path, *flags: str) -> Iterator[Browser]:
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     if binary is None or sys.platform == "win32":
         pytest.skip("needs Chromium or Chrome on Linux or macOS")
@@ -162,11 +194,12 @@ def open_browser(profile: Path, *flags: str) -> Iterator[Browser]:
     )
     os.close(theirs_in)
     os.close(theirs_out)
-    try:
-        yield Browser(requests, answers)
-    finally:
-        process.terminate()
-        process.wait()
+    with os.fdopen(requests, "wb", buffering=0) as to, os.fdopen(answers, "rb", buffering=0) as of:
+        try:
+            yield Browser(to, of)
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @pytest.fixture

@@ -261,6 +261,45 @@ def test_bf16_trains_on_the_cpu_too(workspace: Workspace, photographs: Path) -> 
     assert all(v.dtype in (torch.float32, torch.int64) for v in weights(folder).values())
 
 
+@pytest.mark.parametrize("arch", ["srgan", "edge"])
+def test_bf16_reaches_every_convolution_of_the_student(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch, arch: str
+) -> None:
+    kinds: list[torch.dtype] = []
+    real = torch.nn.functional.conv2d
+    if arch == "edge":
+        spec: Srgan | Edge = Edge(channels=4, depth=1, branches=["expand"])
+    else:
+        spec = Srgan(blocks=1, channels=4)
+
+    def seen(*args: Any, **kwargs: Any) -> torch.Tensor:
+        y = real(*args, **kwargs)
+        if y.requires_grad:  # validation runs in float32, without gradient
+            kinds.append(y.dtype)
+        return y
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", seen)
+    raw = recipe(photographs).model_dump(exclude_none=True) | {"model": spec.model_dump()}
+    raw["training"]["precision"] = "bf16-mixed"
+    stage.train(Recipe.model_validate(raw), workspace)
+    assert set(kinds) == {torch.bfloat16}
+
+
+def test_a_teacher_asked_once_teaches_what_one_asked_in_every_step_does(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    losses = {"feature_affinity": 0.0, "frequency": 0.0}
+    runs = {}
+    for once in (False, True):
+        raw = recipe(photographs, teacher, losses=losses).model_dump(exclude_none=True)
+        raw["name"], raw["teacher"]["once"] = f"once-{once}", once
+        runs[once] = log(stage.distill(Recipe.model_validate(raw), workspace))
+    first = [next(line for line in lines if "loss" in line) for lines in runs.values()]
+    # Whole photographs against crops: the patch's border sees other neighbours.
+    assert first[0]["l1"] == pytest.approx(first[1]["l1"], rel=1e-6)
+    assert first[0]["teacher_l1"] == pytest.approx(first[1]["teacher_l1"], rel=0.2)
+
+
 def test_an_edge_student_learns_its_photographs(workspace: Workspace, photographs: Path) -> None:
     spec = Edge(channels=8, depth=1).model_dump()
     training = {"steps": 60, "lr": 5e-3, "validate_every": 60, "schedule": "cosine"}

@@ -12,12 +12,16 @@ T = TypeVar("T")
 def ahead(items: Iterable[T]) -> Iterator[T]:
     """Iterate over `items`; while the caller uses one, a thread makes the next.
 
-    At most one item waits. What `items` raises is raised here, in its place. Closing the iterator
-    waits for the item that is being made.
+    At most one item waits. What `items` raises is raised here, in its place. Where the caller
+    stops early, the thread ends with the item that it is making, and nobody waits for it.
     """
     iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         coming = pool.submit(next, iterator, end)
         while (item := coming.result()) is not end:
             coming = pool.submit(next, iterator, end)
             yield cast(T, item)
+            del item  # so that no more than two are held: the one in the making, and this
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

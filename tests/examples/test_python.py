@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 
 from edgesr import Upscaler
 
-SCRIPT = Path(__file__).resolve().parents[1] / "examples/python/upscale.py"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples/python"
 FACTS = {
     "edgesr.scale": "4",
     "edgesr.halo": "2",
@@ -46,14 +47,16 @@ def save_model(path: Path, facts: dict[str, str]) -> None:
     onnx.save(model, path)
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the script as a user does; its exit status is 99 where it loaded edgesr or torch."""
+def run(
+    folder: Path, *arguments: str, script: str = "upscale.py"
+) -> subprocess.CompletedProcess[str]:
+    """Run a script as a user does; its exit status is 99 where it loaded edgesr or torch."""
     code = (
-        "import runpy, sys; sys.argv = sys.argv[1:];"
-        "runpy.run_path(sys.argv[0], run_name='__main__');"
-        "sys.exit(99 * bool({'edgesr', 'torch'} & set(sys.modules)))"
+        "import atexit, os, runpy, sys; sys.argv = sys.argv[1:];"
+        "atexit.register(lambda: {'edgesr', 'torch'} & set(sys.modules) and os._exit(99));"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    command = [sys.executable, "-c", code, str(SCRIPT), *arguments]
+    command = [sys.executable, "-c", code, str(EXAMPLE / script), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -69,7 +72,7 @@ def test_the_example_gives_the_pixels_of_the_upscaler_without_edgesr(
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     with Image.open(tmp_path / "big.png") as big:
         assert big.info["icc_profile"] == b"a profile"
-        expected = Upscaler(tmp_path / "model.onnx", threads=1)(small)
+        expected = Upscaler(tmp_path / "model.onnx", threads=1, tile=256)(small)
         assert np.array_equal(np.asarray(big), expected)
 
 
@@ -82,5 +85,28 @@ def test_the_example_refuses_a_model_of_another_contract(tmp_path: Path) -> None
     assert not (tmp_path / "big.png").exists()
 
 
-def test_the_example_says_how_it_is_used(tmp_path: Path) -> None:
-    assert "usage: python upscale.py" in run(tmp_path).stderr
+def test_every_variant_passes_its_golden_vectors_without_edgesr(bundle: Path) -> None:
+    result = run(bundle, ".", script="check_golden.py")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["fp32"] * 3 + ["uint8-io"] * 3
+    assert all(line.endswith(" passes") for line in lines)
+
+
+@pytest.mark.parametrize("added", [2 / 255, np.nan], ids=str)
+def test_an_output_that_is_not_the_golden_one_fails(
+    bundle: Path, tmp_path: Path, added: float
+) -> None:
+    changed = Path(shutil.copytree(bundle, tmp_path / "changed"))
+    expected = np.fromfile(changed / "golden/noise.f32", "<f4")
+    expected[5] += added
+    expected.tofile(changed / "golden/noise.f32")
+    result = run(changed, ".", script="check_golden.py")
+    assert result.returncode == 1
+    failed = [line for line in result.stdout.splitlines() if line.endswith(" FAILS")]
+    assert [line.partition(":")[0] for line in failed][:1] == ["fp32 noise"]
+
+
+@pytest.mark.parametrize("script", ["upscale.py", "check_golden.py"])
+def test_the_scripts_say_how_they_are_used(tmp_path: Path, script: str) -> None:
+    assert f"usage: python {script}" in run(tmp_path, script=script).stderr

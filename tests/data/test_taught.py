@@ -1,0 +1,83 @@
+"""The teacher's pictures, made once: the same as asking it in every step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from PIL import Image
+
+from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.data.taught import taught
+from edgesr.models import zoo
+from edgesr.models.zoo import SRModel
+from edgesr.recipe import Srgan
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> SRModel:
+    torch.manual_seed(0)
+    zoo.save(zoo.build(Srgan(blocks=1, channels=4)), tmp_path / "t.safetensors", licence="MIT")
+    return zoo.load(tmp_path / "t.safetensors")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PatchCache:
+    monkeypatch.setenv("EDGESR_CACHE", str(tmp_path / "cache"))
+    paths = []
+    for n, size in enumerate([(64, 80), (96, 48)]):
+        pixels = np.random.default_rng(n).integers(0, 256, (*size, 3), np.uint8)
+        paths.append(tmp_path / f"{n}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    return PatchCache.open(paths, patch=48)
+
+
+FABRIC = Fabric(accelerator="cpu", devices=1)
+
+
+def test_each_crop_is_cut_where_hr_is_cut_and_turned_as_hr_is(cache: PatchCache) -> None:
+    hr_again = torch.cat(
+        [
+            cache.data[start : start + 16 * height * width]
+            for (height, width), start in zip(
+                cache.sizes.tolist(), cache.offsets[:, 0].tolist(), strict=True
+            )
+        ]
+    )
+    draws = PatchSampler(cache, patch=48, batch=16, seed=0, taught=hr_again)
+    _, hr, picture = draws.next()
+    assert torch.equal(hr, picture)
+
+
+def test_the_picture_is_the_teachers_rounded_to_8_bits(cache: PatchCache, teacher: SRModel) -> None:
+    pixels = taught(cache, teacher, FABRIC, "fp32")
+    at = 0
+    for lr in cache.lr_photographs():
+        with torch.no_grad():
+            expected = teacher.module(lr)[0].clamp(0, 1) * 255
+        found = pixels[at : at + expected[0].numel()].view(*expected.shape[1:], 3).permute(2, 0, 1)
+        assert (found - expected).abs().max() <= 0.51
+        at += expected[0].numel()
+    assert at == len(pixels)
+
+
+def test_it_is_made_once_for_each_teacher_and_precision(
+    cache: PatchCache, teacher: SRModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    real = PatchCache.lr_photographs
+
+    def counted(self: PatchCache) -> Any:
+        asked.append(self)
+        return real(self)
+
+    monkeypatch.setattr(PatchCache, "lr_photographs", counted)
+    taught(cache, teacher, FABRIC, "fp32")
+    taught(cache, teacher, FABRIC, "fp32")
+    assert len(asked) == 1
+    taught(cache, teacher, FABRIC, "bf16-mixed")
+    assert len(asked) == 2

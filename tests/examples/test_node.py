@@ -1,0 +1,113 @@
+"""The Node example: the pixels of edgesr, in JavaScript."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesr import Upscaler
+
+Node = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def node(installed: Callable[[str], Path]) -> Node:
+    """Run one of the example's scripts."""
+    folder = installed("node")
+
+    def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = ["node", str(folder / script), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def noise(height: int, width: int, *channels: int) -> np.ndarray:
+    shape = (height, width, *channels)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def difference(path: Path, expected: Image.Image) -> int:
+    with Image.open(path) as image:
+        assert (image.mode, image.size) == (expected.mode, expected.size)
+        return int(np.abs(np.asarray(image).astype(int) - np.asarray(expected)).max())
+
+
+def test_every_variant_passes_its_golden_vectors(node: Node, bundle: Path) -> None:
+    result = node("golden.mjs", bundle)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["fp32"] * 3 + ["uint8-io"] * 3
+    assert all(line.endswith(" passes") for line in lines)
+
+
+@pytest.mark.parametrize("level", [2, np.nan], ids=str)
+def test_an_output_that_is_not_the_golden_one_fails(
+    node: Node, bundle: Path, tmp_path: Path, level: float
+) -> None:
+    changed = Path(shutil.copytree(bundle, tmp_path / "changed"))
+    expected = np.fromfile(changed / "golden/noise.f32", "<f4")
+    expected[5] += level / 255
+    expected.tofile(changed / "golden/noise.f32")
+    result = node("golden.mjs", changed)
+    assert result.returncode == 1
+    failed = [line for line in result.stdout.splitlines() if line.endswith(" FAILS")]
+    assert [line.split(":")[0] for line in failed][:1] == ["fp32 noise"]
+
+
+# Larger than one tile of 256 pixels along one axis, along none, and a single pixel.
+@pytest.mark.parametrize("size", [(20, 530), (9, 7), (1, 1)], ids=str)
+@pytest.mark.parametrize("variant", ["fp32", "uint8-io"])
+def test_the_pixels_are_those_of_the_upscaler(
+    node: Node, bundle: Path, tmp_path: Path, size: tuple[int, int], variant: str
+) -> None:
+    small = Image.fromarray(noise(*size, 3))
+    small.save(tmp_path / "small.png")
+    result = node("upscale.mjs", bundle, tmp_path / "small.png", tmp_path / "big.png", variant)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert difference(tmp_path / "big.png", Upscaler(bundle, threads=1, tile=256)(small)) <= 1
+
+
+def turned() -> Image.Image:
+    image = Image.fromarray(noise(6, 9, 3))
+    image.getexif()[0x0112] = 6
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "seen"),
+    [
+        (Image.fromarray(noise(6, 9)), "grey"),
+        (Image.fromarray(noise(6, 9, 4)), "without alpha"),
+        (turned(), "upright"),
+    ],
+    ids=["grey", "alpha", "exif"],
+)
+def test_a_picture_of_another_kind_becomes_upright_rgb(
+    node: Node, bundle: Path, tmp_path: Path, image: Image.Image, seen: str
+) -> None:
+    image.save(tmp_path / "small.png", exif=image.getexif())
+    plain = image.transpose(Image.Transpose.ROTATE_270) if seen == "upright" else image
+    result = node("upscale.mjs", bundle, tmp_path / "small.png", tmp_path / "big.png")
+    assert result.stderr == ""
+    expected = Upscaler(bundle, threads=1, tile=256)(plain.convert("RGB"))
+    assert difference(tmp_path / "big.png", expected) <= 1
+
+
+def test_a_variant_that_is_not_there_is_refused_by_name(node: Node, bundle: Path) -> None:
+    result = node("upscale.mjs", bundle, "small.png", "big.png", "int4")
+    assert result.returncode == 1
+    assert "no variant int4, only fp32,uint8-io" in result.stderr
+
+
+def test_the_scripts_say_how_they_are_used(node: Node) -> None:
+    for script in ("upscale.mjs", "golden.mjs"):
+        result = node(script)
+        assert result.returncode == 2
+        assert f"usage: node {script} BUNDLE" in result.stderr

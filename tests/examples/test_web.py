@@ -1,0 +1,186 @@
+"""The web example, in a real browser: the pixels of edgesr, and a page that one can use."""
+
+from __future__ import annotations
+
+import base64
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesr import Upscaler
+from edgesr.data import photos
+from edgesr.data.degrade import bicubic_up, to_image, to_tensor
+
+OpenBrowser = Callable[..., Any]
+STATE = "document.getElementById('app').dataset.state"
+READY = f"['done', 'failed', 'cancelled'].includes({STATE})"
+
+
+@pytest.fixture
+def page(installed: Callable[[str], Path]) -> Path:
+    return installed("web")
+
+
+@pytest.fixture
+def address(page: Path, bundle: Path, serve: Callable[[Path, Path], str]) -> str:
+    return serve(page, bundle)
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Path:
+    """A piece of the held-out photograph that takes four tiles."""
+    pixels = photos.decode(photos.embedded().validation[0])[:150, 100:270]
+    path = tmp_path / "photograph.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def text(browser: Any, name: str) -> str:
+    words: str = browser.evaluate(f"document.getElementById('{name}').textContent")
+    return words
+
+
+def canvas(browser: Any, name: str) -> np.ndarray:
+    url = browser.evaluate(f"document.getElementById('{name}').toDataURL()")
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def enlarge(browser: Any, picture: Path) -> None:
+    """Have the page enlarge a file, and wait until the canvas holds it."""
+    browser.wait(READY)
+    browser.evaluate(f"delete {STATE}")
+    browser.choose("#file", picture)
+    browser.wait(READY)
+    assert browser.evaluate(STATE) == "done", text(browser, "message")
+
+
+def test_every_variant_passes_its_golden_vectors(browser: Any, address: str) -> None:
+    browser.open(f"{address}?golden&provider=wasm")
+    browser.wait(READY)
+    assert browser.evaluate("document.getElementById('golden').dataset.passed") == "true"
+    assert text(browser, "golden") == "6 of 6 pass"
+    assert browser.evaluate("document.querySelectorAll('#rows .passes').length") == 6
+    assert browser.said == []
+
+
+def test_the_golden_vectors_pass_on_an_emulated_gpu(
+    open_browser: OpenBrowser, address: str
+) -> None:
+    flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+    with open_browser(*flags, "--enable-features=Vulkan") as browser:
+        browser.open(f"{address}?golden&provider=webgpu")
+        browser.wait(READY)
+        if not text(browser, "where").startswith("WebGPU, "):
+            pytest.skip(f"needs a WebGPU adapter: {text(browser, 'where')}")
+        assert text(browser, "golden") == "6 of 6 pass"
+
+
+@pytest.mark.parametrize("variant", ["fp32", "uint8-io"])
+def test_a_photo_gets_the_pixels_of_the_upscaler_beside_a_true_bicubic(
+    browser: Any, address: str, bundle: Path, photograph: Path, variant: str
+) -> None:
+    browser.open(f"{address}?provider=wasm&variant={variant}")
+    enlarge(browser, photograph)
+    with Image.open(photograph) as image:
+        small = np.asarray(image)
+    expected = Upscaler(bundle, threads=1, tile=256)(small).astype(int)
+    assert np.abs(canvas(browser, "result") - expected).max() <= 1
+    bicubic = to_image(bicubic_up(to_tensor(small))).astype(int)
+    assert np.abs(canvas(browser, "bicubic") - bicubic).max() <= 1
+    assert text(browser, "picture") == "170×150 → 680×600"
+    assert ", 4 tiles, " in text(browser, "time")
+    assert text(browser, "selftest") == "3 of 3 golden vectors hold here"
+    assert browser.said == []
+
+
+def test_a_cancelled_picture_stops_at_the_next_tile_and_the_page_goes_on(
+    browser: Any, address: str, photograph: Path
+) -> None:
+    browser.open(f"{address}?provider=wasm")
+    browser.wait(READY)
+    browser.evaluate(
+        "new MutationObserver((_, watch) => { if (!count.textContent) return;"
+        "watch.disconnect(); cancel.click(); }).observe(count, { childList: true })"
+    )
+    browser.choose("#file", photograph)
+    browser.wait(f"{STATE} === 'cancelled'")
+    assert browser.evaluate("count.textContent") == "1 of 4"
+    assert browser.evaluate("download.hasAttribute('href')") is False
+    enlarge(browser, photograph)
+    assert browser.evaluate("download.download") == "photograph-x4.png"
+
+
+def test_the_page_fits_a_phone_and_its_slider_moves_by_keys(browser: Any, address: str) -> None:
+    browser.open(f"{address}?provider=wasm", width=375, height=812)
+    browser.wait(READY)
+    assert browser.evaluate("document.documentElement.scrollWidth") == 375
+    browser.evaluate("split.focus()")
+    before = browser.evaluate("stage.style.getPropertyValue('--cut')")
+    key = {"key": "ArrowRight", "code": "ArrowRight", "windowsVirtualKeyCode": 39}
+    browser.call("Input.dispatchKeyEvent", type="keyDown", **key)
+    after = browser.evaluate("stage.style.getPropertyValue('--cut')")
+    assert float(after.removesuffix("px")) > float(before.removesuffix("px"))
+
+
+@contextmanager
+def plain_server(folder: Path) -> Iterator[str]:
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    server = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert server.stdout is not None
+    try:
+        yield server.stdout.readline().split("(")[1].split(")")[0]
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+THREADED = "ort-wasm-simd-threaded"
+TO_COPY = (
+    *("ort.wasm.min.mjs", f"{THREADED}.mjs", f"{THREADED}.wasm"),
+    *("ort.webgpu.min.mjs", f"{THREADED}.asyncify.mjs", f"{THREADED}.asyncify.wasm"),
+)
+
+
+def test_any_static_server_does_with_the_files_that_the_readme_names_and_one_thread(
+    browser: Any, page: Path, bundle: Path, tmp_path: Path
+) -> None:
+    site, dist = tmp_path / "site", "node_modules/onnxruntime-web/dist"
+    (site / dist).mkdir(parents=True)
+    for path in (*page.glob("*.*"), *(page / dist / name for name in TO_COPY)):
+        (site / path.relative_to(page)).symlink_to(path)
+    (site / "model").symlink_to(bundle)
+    with plain_server(site) as url:
+        browser.open(f"{url}?golden&provider=wasm")
+        browser.wait(READY)
+        assert text(browser, "golden") == "6 of 6 pass"
+        assert text(browser, "where").startswith("WebAssembly, 1 thread (more need the headers")
+
+
+def test_a_missing_model_is_named(
+    browser: Any, page: Path, serve: Callable[[Path, Path], str], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    browser.open(serve(page, tmp_path / "empty"))
+    browser.wait(READY)
+    assert browser.evaluate(STATE) == "failed"
+    assert "model/card.json: 404" in text(browser, "message")
+
+
+def test_a_file_that_is_no_picture_is_told_of(browser: Any, address: str, tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_text("no picture")
+    browser.open(f"{address}?provider=wasm")
+    browser.wait(READY)
+    browser.choose("#file", tmp_path / "no.png")
+    browser.wait("!message.hidden")
+    assert "no is no picture that this browser opens" in text(browser, "message")
