@@ -44,7 +44,7 @@ def write_png(
         _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
     packer = zlib.compressobj(LEVEL)
     for rows in _filtered(bands, size[0] * len(mode), len(mode)):
-        if packed := packer.compress(rows):
+        if packed := packer.compress(rows.data):
             _chunk(file, b"IDAT", packed)
     _chunk(file, b"IDAT", packer.flush())
     _chunk(file, b"IEND", b"")

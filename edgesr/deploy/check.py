@@ -35,16 +35,16 @@ class Golden:
 
     Attributes:
         pixels: the input, (H, W, 3) RGB.
-        expected: what the fp32 file gave for pixels / 255, (1, 3, 4H, 4W), not clipped.
+        expected: variant -> what it should give for pixels / 255, (1, 3, 4H, 4W), not clipped.
     """
 
     name: str
     pixels: Pixels
-    expected: Values
+    expected: dict[str, Values]
 
-    def as_bytes(self) -> Pixels:
-        """What is expected as (1, 4H, 4W, 3) bytes."""
-        return to_bytes(self.expected).transpose(0, 2, 3, 1)
+    def as_bytes(self, variant: str) -> Pixels:
+        """What is expected of `variant` as (1, 4H, 4W, 3) bytes."""
+        return to_bytes(self.expected[variant]).transpose(0, 2, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _rows(
     levels = _takes_bytes(facts)
     unit = " levels" if levels else ""
     try:
-        measured = deviations(folder / facts["file"], goldens, levels=levels)
+        measured = deviations(folder / facts["file"], variant, goldens, levels=levels)
     except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
         reason = str(error).partition("\n")[0]
         return [Row(variant, golden.name, None, limit, unit, reason) for golden in goldens]
@@ -135,8 +135,12 @@ def read_golden(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Golden]]:
 def _read(folder: Path, case: dict[str, Any]) -> Golden:
     width, height = case["width"], case["height"]
     pixels = _array(folder / case["input"], "u1", (height, width, 3))
-    expected = _array(folder / case["output"], "<f4", (1, 3, SCALE * height, SCALE * width))
-    return Golden(case["name"], pixels, expected.astype(np.float32))
+    shape = (1, 3, SCALE * height, SCALE * width)
+    expected = {
+        variant: _array(folder / name, "<f4", shape).astype(np.float32)
+        for variant, name in case["output"].items()
+    }
+    return Golden(case["name"], pixels, expected)
 
 
 def _array(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -146,8 +150,9 @@ def _array(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     return values.reshape(shape)
 
 
-def deviations(model: Path, goldens: list[Golden], *, levels: bool) -> list[float]:
-    """The largest difference of `model` to each golden vector; infinity or NaN where it has one.
+def deviations(model: Path, variant: str, goldens: list[Golden], *, levels: bool) -> list[float]:
+    """The largest difference of `model` to what each golden vector expects of `variant`; infinity
+    or NaN where it has one.
 
     Args:
         levels: whether the model takes and gives bytes, (batch, H, W, 3), and the difference is
@@ -161,7 +166,7 @@ def deviations(model: Path, goldens: list[Golden], *, levels: bool) -> list[floa
     for golden in goldens:
         lr = golden.pixels[None] if levels else to_values(golden.pixels)
         sr = session.run(["sr"], {"lr": lr})[0]
-        expected = golden.as_bytes() if levels else golden.expected
+        expected = golden.as_bytes(variant) if levels else golden.expected[variant]
         if sr.shape != expected.shape:
             raise ValueError(f"{golden.name}: shape {sr.shape}, expected {expected.shape}")
         found.append(float(np.abs(sr.astype(np.float64) - expected).max()))

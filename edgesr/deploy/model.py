@@ -56,10 +56,16 @@ class Model:
 
     def reopen(self) -> None:
         """Give back the memory that ONNX Runtime keeps for windows of earlier shapes."""
-        # A planned pattern is a second block beside what the first run took: twice the memory.
+        # Threads that spin would take the cores from decoding and encoding. A planned pattern is a
+        # second block of memory beside what the first run took.
         self._session = open_session(
-            self.path, provider=self._provider, threads=self._threads, memory_pattern=False
+            self.path,
+            provider=self._provider,
+            threads=self._threads,
+            spinning=False,
+            memory_pattern=False,
         )
+        memory.give_back()
 
     def __call__(self, lr: Pixels) -> Pixels:
         """(h, w, 3) -> (scale * h, scale * w, 3).
@@ -68,7 +74,8 @@ class Model:
             ModelError: the model cannot be run, e.g. for lack of memory.
         """
         if self.contract.takes_bytes:
-            return self._run(np.ascontiguousarray(lr)[None])[0]
+            sr: Pixels = self._run(np.ascontiguousarray(lr)[None])[0]
+            return sr
         values = np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32)
         values /= 255
         return to_picture(self._run(values)[0])
@@ -83,7 +90,10 @@ class Model:
         """By which memory grows for each LR pixel of a window, measured on a session of its own."""
         other = Model(self.path, provider="cpu", threads=self._threads)
         lr = np.zeros((memory.PROBE, memory.PROBE, 3), np.uint8)
-        return memory.growth(lambda: other(lr)) / memory.PROBE**2
+        grown = memory.growth(lambda: other(lr))
+        del other
+        memory.give_back()
+        return grown / memory.PROBE**2
 
     def _run(self, lr: NDArray[Any]) -> NDArray[Any]:
         try:

@@ -13,6 +13,7 @@ from edgesr.report import bundles, curves, tables
 from edgesr.report.bundles import Bundle
 from edgesr.report.pictures import Pictures, pictures
 from edgesr.report.text import FILTERS
+from edgesr.verify import sidebyside
 from edgesr.verify.cost import REMARK
 from edgesr.workspace import write_text
 
@@ -65,6 +66,10 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
         "figures": tables.figures(verify) if verify else [],
         "rows": tables.comparison(verify, teacher) if verify else [],
         "parts": tables.parts(verify["cost"]) if verify else [],
+        "variants": sidebyside.variants(verify) if verify else [],
+        "slower": list(sidebyside.slower(verify)) if verify else [],
+        "not_measured": sidebyside.not_measured(verify) if verify else [],
+        "quality": tables.fp32(verify, "quality") if verify else [],
         "other_machine": _other_machine(bundle, teacher),
         "paper": _beside_paper(bundle),
         "remark": REMARK,

@@ -15,11 +15,12 @@ from edgesr.report.text import (
     megabytes,
     milliseconds,
     percent,
-    provider,
     signed,
     size,
     three,
 )
+from edgesr.runtimes.base import LABELS
+from edgesr.verify import gates as gates_of
 from edgesr.verify.cost import PAPER
 
 
@@ -106,7 +107,7 @@ def _limit(row: Json) -> tuple[str, str]:
 
 def figures(verify: Json) -> list[Figure]:
     """The headline: size, parameters, latency, PSNR."""
-    cost, quality, speed = verify["cost"], verify["quality"][0], verify["speed"][0]
+    cost, speed, quality = verify["cost"], fp32(verify, "speed")[0], fp32(verify, "quality")[0]
     reduction = cost["reduction_percent"]
     fewer = "" if reduction is None else f"{reduction:.1f} % fewer than the teacher"
     gain = signed(quality["psnr_db"] - quality["bicubic_psnr_db"])
@@ -120,10 +121,15 @@ def figures(verify: Json) -> list[Figure]:
     ]
 
 
+def fp32(verify: Json, part: str) -> list[Json]:
+    """What ONNX Runtime measured of model.onnx: the rows of "speed" or "quality"."""
+    return gates_of.fp32(verify[part], runtimes=gates_of.ORT)
+
+
 def timing(verify: Json, like: Json) -> Json | None:
     """The timing under the same conditions as `like`."""
-    keys = ("provider", "threads", "size", "batch")
-    for speed in verify["speed"]:
+    keys = ("runtime", "threads", "size", "batch")
+    for speed in fp32(verify, "speed"):
         if all(speed[key] == like[key] for key in keys):
             found: Json = speed
             return found
@@ -132,7 +138,7 @@ def timing(verify: Json, like: Json) -> Json | None:
 
 def conditions(speed: Json) -> str:
     """`CPU, 2 threads, 128×128 LR`."""
-    return f"{provider(speed['provider'])}, {speed['threads']} threads, {size(speed['size'])} LR"
+    return f"{LABELS[speed['runtime']]}, {speed['threads']} threads, {size(speed['size'])} LR"
 
 
 def comparison(own: Json, teacher: Bundle | None) -> list[Row]:
@@ -152,13 +158,13 @@ def comparison(own: Json, teacher: Bundle | None) -> list[Row]:
         _ratio(f"MACs {at}", giga, theirs.get("macs"), cost["macs"]),
         _ratio(f"FLOPs {at}", giga, theirs.get("flops"), cost["flops"]),
     ]
-    for speed in own["speed"]:
+    for speed in fp32(own, "speed"):
         slow = (timing(other, like=speed) if same_machine(own, other) else None) or {}
         for key in ("p50", "p95"):
             label = f"Latency {key}, {conditions(speed)}"
             rows.append(_ratio(label, milliseconds, slow.get(f"{key}_ms"), speed[f"{key}_ms"]))
-    known = {quality["data"]: quality for quality in other.get("quality", [])}
-    for quality in own["quality"]:
+    known = {quality["data"]: quality for quality in fp32(other, "quality")} if other else {}
+    for quality in fp32(own, "quality"):
         best = known.get(quality["data"], {}).get("psnr_db")
         rows.append(_difference(f"PSNR on Y, {quality['data']}", best, quality["psnr_db"]))
     return rows

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edgesr.verify.sidebyside import names
 
 UNKNOWN = "–"
 
@@ -62,6 +65,11 @@ def provider(name: str) -> str:
     return name.removesuffix("ExecutionProvider")
 
 
+def place(row: Mapping[str, Any]) -> str:
+    """Runtime, variant and, where it is not float32, precision: `CPU, int8`."""
+    return ", ".join(names(row))
+
+
 def duration(seconds: float) -> str:
     """Seconds, minutes or hours, whichever reads best."""
     if seconds < 120:
@@ -89,6 +97,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "signed": signed,
     "percent": percent,
     "provider": provider,
+    "place": place,
     "duration": duration,
     "size": size,
 }

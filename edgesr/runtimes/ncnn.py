@@ -71,9 +71,10 @@ class NcnnFile:
     def run(self, lr: Tensor) -> tuple[Tensor, float]:
         if lr.shape[0] != 1:
             raise NotTaken("ncnn takes one picture at a time")
+        picture = np.ascontiguousarray(lr[0])  # ncnn does not look at strides
         start = time.perf_counter()
         with self._net.create_extractor() as extractor:
-            extractor.input("in0", ncnn.Mat(lr[0]))
+            extractor.input("in0", ncnn.Mat(picture))
             failed, sr = extractor.extract("out0")
             seconds = time.perf_counter() - start
             if failed:

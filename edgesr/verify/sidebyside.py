@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -35,7 +35,7 @@ def table(title: str, *columns: str, left: int = 1) -> Table:
     return view
 
 
-def names(row: Row) -> tuple[str, str]:
+def names(row: Mapping[str, Any]) -> tuple[str, str]:
     """Runtime and variant as they are printed; the precision where it is not float32."""
     variant = row["variant"] if row["exact"] else f"{row['variant']}, {row['precision']}"
     return LABELS[row["runtime"]], variant
@@ -54,8 +54,8 @@ def _speed(evidence: Evidence) -> Table:
     for speed, parity in pairs(evidence):
         view.add_row(
             *names(speed),
-            f"{speed['p50_ms']:.1f}",
-            f"{speed['p95_ms']:.1f}",
+            _ms(speed["p50_ms"]),
+            _ms(speed["p95_ms"]),
             f"{parity['max_abs_diff']:.1e}",
             f"{100 * parity['max_pixels_changed']:.3f} %",
         )
@@ -101,7 +101,7 @@ def _starts(evidence: Evidence) -> Table:
     first = evidence["speed"][0]
     sizes = [shape["size"] for shape in first["shapes"]][:2]
     title = f"Cold start at {first['size']} LR, peak memory; a new shape: first run > later runs"
-    columns = ("runtime", "variant", "start ms", "peak MB", *(f"{s} ms" for s in sizes))
+    columns = ("runtime", "variant", "start ms", "MB", *(f"{s} ms" for s in sizes))
     view = table(title, *columns, left=2)
     for speed in evidence["speed"]:
         peak = speed["peak_memory_mb"]
@@ -110,9 +110,13 @@ def _starts(evidence: Evidence) -> Table:
             *names(speed),
             f"{speed['cold_start_ms']:.0f}",
             "-" if peak is None else f"{peak:.0f}",
-            *(f"{s['first_ms']:.1f} > {s['p50_ms']:.1f}" for s in shapes),
+            *(f"{_ms(s['first_ms'])} > {_ms(s['p50_ms'])}" for s in shapes),
         )
     return view
+
+
+def _ms(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def _variants(evidence: Evidence) -> Table:

@@ -20,7 +20,9 @@ def check(bundle: Path, variant: str, file: str, case: dict, tolerance: dict) ->
     """Whether one variant gives what it should for one input; prints how far off it is."""
     height, width = case["height"], case["width"]
     lr = np.fromfile(bundle / "golden" / case["input"], np.uint8).reshape(1, height, width, 3)
-    sr = np.fromfile(bundle / "golden" / case["output"], "<f4").reshape(1, 3, 4 * height, -1)
+    sr = np.fromfile(bundle / "golden" / case["output"][variant], "<f4").reshape(
+        1, 3, 4 * height, -1
+    )
     if "max_levels" in tolerance:  # bytes in, bytes out
         sr = np.floor(np.clip(sr, 0, 1) * 255 + 0.5).transpose(0, 2, 3, 1)
     else:

@@ -132,7 +132,10 @@ function finish(tiles, ms) {
   const speed = (small.width * small.height) / 1e3 / ms;
   const took = ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
   $("time").textContent = `${took}, ${tiles} tile${tiles > 1 ? "s" : ""}, ${speed.toFixed(2)} MP/s`;
-  $("result").toBlob((blob) => offer(URL.createObjectURL(blob)));
+  const finished = job;
+  $("result").toBlob((blob) => {
+    if (finished === job) offer(URL.createObjectURL(blob)); // no other picture begun meanwhile
+  });
   state("done");
 }
 

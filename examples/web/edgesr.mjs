@@ -138,7 +138,7 @@ export async function checkGolden(model, read) {
   for (const { name, width, height, input, output } of cases) {
     const got = await model.infer(await read(`golden/${input}`), width, height);
     // A fresh copy: a view of floats must start at a multiple of four bytes.
-    const planes = new Float32Array(Uint8Array.from(await read(`golden/${output}`)).buffer);
+    const planes = new Float32Array(Uint8Array.from(await read(`golden/${output[model.variant]}`)).buffer);
     const difference = largestDifference(got, model.bytes ? toBytes(planes) : planes);
     rows.push({ variant: model.variant, name, difference, limit, passed: difference <= limit });
   }

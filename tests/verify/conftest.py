@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgesr import recipe_io
 from edgesr.deploy import bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
@@ -24,7 +25,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = workspace.root / f"{name}.safetensors"
         zoo.save(zoo.build(spec), path, licence="MIT")
         models[name] = zoo.load(path)
-    quick = {"size": "16x12", "threads": 1, "runs": 5}
+    quick = {"size": "16x12", "shapes": ["8x8", "9x7"], "threads": 1, "runs": 5}
     for name, teacher in (("big", None), ("small", models["big"])):
         model = models[name]
         assert model.spec is not None
@@ -39,3 +40,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exports(exported: Path, tmp_path: Path) -> Path:
     """A copy of `exported` that a test may change."""
     return Path(shutil.copytree(exported, tmp_path / "exports"))
+
+
+@pytest.fixture(scope="session")
+def with_variants(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the student "small" with the variants fp16 and uint8-io, not to be written to."""
+    model = zoo.load(exported / "small/weights.safetensors")
+    recipe = recipe_io.load(exported / "small/recipe.toml")
+    workspace = Workspace(tmp_path_factory.mktemp("variants"))
+    names = ("fp16", "uint8-io")
+    return bundle.write_bundle(
+        model, recipe, workspace, role="student", teacher=None, extras=[], variants=names
+    )

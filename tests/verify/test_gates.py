@@ -7,29 +7,46 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from edgesr.recipe import Gates
-from edgesr.verify.gates import check
+from edgesr.recipe import Gates, VariantGates
+from edgesr.verify.gates import RUNTIMES, check, place
 from edgesr.verify.junit import junit
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 INPUT = {"width": 9, "height": 7, "batch": 1, "max_abs_diff": 1e-5, "changed": 0, "values": 2000}
 
+FP32 = {"runtime": "cpu", "variant": "fp32", "exact": True}
+INT8 = FP32 | {"variant": "int8"}
+
+
+def timing(p50: float, p95: float) -> dict[str, Any]:
+    """Of 8x8, and twice that of 16x16."""
+    larger = {"size": "16x16", "first_ms": 99.0, "p50_ms": 2 * p50, "p95_ms": 2 * p95}
+    return {"size": "8x8", "p50_ms": p50, "p95_ms": p95, "shapes": [larger]}
+
+
+def scores(psnr: float, loss: float) -> dict[str, Any]:
+    return {"data": "set", "psnr_db": psnr, "bicubic_psnr_db": 28.0, "loss_db": loss}
+
 
 def evidence() -> dict[str, Any]:
     return {
         "bundle": "x",
         "file": {"bytes": 2_000_000},
+        "variants": {"fp32": 2_000_000, "int8": 600_000},
+        "not_taken": [],
         "parity": [
-            {
-                "provider": CPU,
+            FP32
+            | {
                 "max_abs_diff": 1e-5,
                 "max_pixels_changed": 0.0005,
                 "cases": [INPUT | {"case": "noise"}, INPUT | {"case": "black", "changed": 1}],
-            }
+                "not_taken": [],
+            },
+            INT8 | {"max_abs_diff": 0.02, "max_pixels_changed": 0.5, "cases": [], "not_taken": []},
         ],
-        "speed": [{"provider": CPU, "size": "8x8", "p95_ms": 20.0}],
-        "quality": [{"data": "set", "psnr_db": 30.0, "bicubic_psnr_db": 28.0}],
+        "speed": [FP32 | timing(18.0, 20.0), INT8 | timing(9.0, 10.0)],
+        "quality": [FP32 | scores(30.0, 0.0), INT8 | scores(29.9, 0.1)],
         "cost": {"reduction_percent": 57.0},
         "providers": [
             {
@@ -54,6 +71,13 @@ CASES = [
     ("min_reduction_percent", 57.0, 57.1),
 ]
 NONE = {"max_abs_diff": None, "max_pixels_changed": None}
+OWN = [
+    ("p95_ms", 10.0, 9.9),
+    ("max_psnr_loss_db", 0.1, 0.09),
+    ("max_abs_diff", 0.02, 0.019),
+    ("max_mb", 0.6, 0.59),
+    ("min_speedup", 2.0, 2.1),
+]
 
 
 @pytest.mark.parametrize(("gate", "holds", "fails"), CASES, ids=[case[0] for case in CASES])
@@ -66,9 +90,77 @@ def test_a_gate_holds_at_its_limit_and_not_beyond(gate: str, holds: float, fails
         ]
 
 
+@pytest.mark.parametrize(("gate", "holds", "fails"), OWN, ids=[case[0] for case in OWN])
+def test_a_variants_gate_holds_at_its_limit_and_not_beyond(
+    gate: str, holds: float, fails: float
+) -> None:
+    for limit, expected in ((holds, True), (fails, False)):
+        own = Gates.model_validate(NONE | {"cpu": {"int8": {gate: limit}}})
+        row = check(own, evidence())[0]
+        assert (row["gate"], row["passed"]) == (gate, expected)
+        assert row["where"].startswith("cpu, int8")
+
+
 def test_every_gate_of_the_recipe_is_known_to_the_check() -> None:
-    gates = Gates(**dict.fromkeys(Gates.model_fields, 1.0))
-    assert {row["gate"] for row in check(gates, evidence())} >= set(Gates.model_fields)
+    own = dict.fromkeys(set(VariantGates.model_fields) - {"size"}, 1.0)
+    whole = set(Gates.model_fields) - set(RUNTIMES)
+    gates = Gates.model_validate(dict.fromkeys(whole, 1.0) | {"cpu": {"int8": own}})
+    rows = check(gates, evidence())
+    assert {row["gate"] for row in rows if "int8" in row["where"]} == set(own)
+    assert {row["gate"] for row in rows if "int8" not in row["where"]} >= whole
+
+
+def test_a_latency_is_taken_at_the_gates_own_size() -> None:
+    own = {"p95_ms": 20.0, "min_speedup": 2.0, "size": "16x16"}
+    rows = check(Gates.model_validate(NONE | {"cpu": {"int8": own}}), evidence())[:2]
+    assert [(r["measured"], r["where"]) for r in rows] == [
+        (20.0, "cpu, int8, 16x16"),
+        (2.0, "cpu, int8, 16x16"),
+    ]
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "cuda"])
+def test_a_variants_gate_on_a_runtime_that_did_not_run_fails(runtime: str) -> None:
+    own = dict.fromkeys(("p95_ms", "max_abs_diff", "max_psnr_loss_db", "min_speedup"), 1e9)
+    rows = check(Gates.model_validate(NONE | {runtime: {"fp16": own}}), evidence())
+    assert [(row["measured"], row["passed"]) for row in rows[:4]] == [(None, False)] * 4
+
+
+def test_the_whole_bundles_parity_is_asked_of_fp32_on_every_runtime() -> None:
+    found = evidence()
+    found["parity"].append(found["parity"][0] | {"runtime": "ncnn", "max_abs_diff": 0.5})
+    rows = check(Gates(max_pixels_changed=None), found)
+    assert [(r["where"], r["passed"]) for r in rows if r["gate"] == "max_abs_diff"] == [
+        ("cpu, fp32", True),
+        ("ncnn, fp32", False),
+    ]
+
+
+def test_a_runtimes_own_limit_on_the_parity_of_fp32_stands_in_for_the_bundles() -> None:
+    found = evidence()
+    found["parity"].append(found["parity"][0] | {"runtime": "ncnn", "max_abs_diff": 0.5})
+    own = {"ncnn": {"fp32": {"max_abs_diff": 0.6}}, "max_pixels_changed": None}
+    rows = check(Gates.model_validate(own), found)
+    assert [(r["where"], r["limit"]) for r in rows if r["gate"] == "max_abs_diff"] == [
+        ("cpu, fp32", 1e-4),
+        ("ncnn, fp32", 0.6),
+    ]
+
+
+def test_a_runtime_as_it_comes_is_shown_and_not_gated() -> None:
+    found = evidence()
+    loose = {"exact": False, "precision": "tf32", "runtime": "cuda", "max_abs_diff": 0.1}
+    found["parity"].append(found["parity"][0] | loose)
+    assert {row["where"] for row in check(Gates(), found)} == {"cpu, fp32", CPU}
+    assert place(found["parity"][-1]) == "cuda, fp32, tf32"
+
+
+@pytest.mark.parametrize("off", [0, 1])
+def test_a_file_of_bytes_must_give_the_very_bytes_of_the_float_file(off: int) -> None:
+    found = evidence()
+    found["parity"].append(found["parity"][0] | {"variant": "uint8-io", "bytes_off": off})
+    row = next(row for row in check(Gates(), found) if row["gate"] == "bytes_off")
+    assert (row["measured"], row["passed"]) == (off, off == 0)
 
 
 def test_a_gate_without_its_measurement_fails() -> None:
@@ -107,20 +199,27 @@ def test_junit_has_a_case_per_gate_and_input_and_a_failure_per_fault() -> None:
     assert len(suite) == 4 + 2
     assert failures(suite) == {
         "max_mb (model.onnx)": "measured 2.0, limit 1.0",
-        f"max_pixels_changed ({CPU})": "measured 0.0005, limit 0.0004",
-        f"parity black 9x7, batch 1 ({CPU})": ("max_pixels_changed: measured 0.0005, limit 0.0004"),
+        "max_pixels_changed (cpu, fp32)": "measured 0.0005, limit 0.0004",
+        "parity black 9x7, batch 1 (cpu, fp32)": (
+            "max_pixels_changed: measured 0.0005, limit 0.0004"
+        ),
     }
 
 
-def test_junit_skips_a_provider_that_is_not_there_and_says_why_one_is_not_proved() -> None:
+def test_junit_skips_what_was_not_measured_and_says_why_a_provider_is_not_proved() -> None:
     found = evidence()
     found["providers"][0] |= {"proved": False, "message": "these nodes ran elsewhere: PRelu"}
     missing = {"provider": CUDA, "asked": False, "available": False, "message": "no device"}
     found["providers"].append(missing)
+    found["not_taken"] = [{"runtime": "ncnn", "variant": "int8", "reason": "no such layer"}]
+    found["parity"][0]["not_taken"] = [INPUT | {"case": "noise", "batch": 3, "reason": "one only"}]
     found["gates"] = check(Gates(), found)
     suite = xml.fromstring(junit(found))
     assert failures(suite) == {f"provider_proof ({CPU})": "these nodes ran elsewhere: PRelu"}
-    skipped = suite.find(f"testcase[@name='provider {CUDA}']/skipped")
-    assert suite.get("skipped") == "1"
-    assert skipped is not None
-    assert skipped.get("message") == "no device"
+    skipped = {case.get("name"): case.find("skipped") for case in suite}
+    assert suite.get("skipped") == "3"
+    assert {name: node.get("message") for name, node in skipped.items() if node is not None} == {
+        f"provider {CUDA}": "no device",
+        "ncnn, int8": "no such layer",
+        "parity noise 9x7, batch 3 (cpu, fp32)": "one only",
+    }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as xml
 
 import pytest
@@ -14,12 +16,14 @@ from edgesr import recipe_io
 from edgesr.deploy.card import read_card
 from edgesr.deploy.sums import write_sums
 from edgesr.errors import VerifyError
-from edgesr.recipe import Gates, Recipe
+from edgesr.recipe import Gates, Recipe, VariantGates
+from edgesr.report.stage import report
 from edgesr.verify import present, stage
+from edgesr.verify.gates import RUNTIMES
 from edgesr.workspace import sha256, write_json, write_text
 
 
-def set_gates(folder: Path, **gates: float) -> None:
+def set_gates(folder: Path, **gates: Any) -> None:
     """Rewrite the bundle's recipe with other gates, and its sum in the card."""
     recipe = recipe_io.load(folder / "recipe.toml")
     raw = recipe.model_dump(exclude_none=True) | {"gates": gates}
@@ -53,8 +57,12 @@ def shown(evidence: stage.Evidence) -> str:
 
 
 def test_80_columns_hold_every_gate_in_full(exports: Path) -> None:
-    names = [name for name in Gates.model_fields if name != "min_reduction_percent"]
-    set_gates(exports / "big", min_reduction_percent=55.0, **dict.fromkeys(names, 0.123))
+    names = set(Gates.model_fields) - {"min_reduction_percent", *RUNTIMES}
+    own = dict.fromkeys(set(VariantGates.model_fields) - {"size"}, 0.123)
+    own_places = {name: {"uint8-io": own} for name in RUNTIMES}
+    set_gates(
+        exports / "big", min_reduction_percent=55.0, **dict.fromkeys(names, 0.123), **own_places
+    )
     evidence = stage.verify(exports / "big", providers=["cpu"])
     text = shown(evidence)
     assert all(gate["gate"] in text for gate in evidence["gates"])
@@ -66,6 +74,7 @@ def test_80_columns_hold_every_gate_in_full(exports: Path) -> None:
 def test_a_provider_that_is_not_there_is_shown_with_the_reason(exports: Path) -> None:
     evidence = stage.verify(exports / "small", providers=["cpu"])
     missing = {"provider": "CUDAExecutionProvider", "message": "not available: no [device]"}
+    missing["available"] = False
     evidence["providers"].append(missing)
     assert "CUDA: not available: no [device]" in shown(evidence)
 
@@ -95,6 +104,29 @@ def test_the_figures_get_into_the_card_and_the_bundle_can_be_verified_again(
         found = read_card(folder)["evidence"]["variants"]["fp32"]
         assert found["parity"][0]["max_abs_diff"] == evidence["parity"][0]["max_abs_diff"]
         assert found["speed"][0]["p50_ms"] == evidence["speed"][0]["p50_ms"]
+
+
+def test_every_variant_is_compared_timed_and_looked_at(with_variants: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(with_variants, tmp_path / "small"))
+    evidence = stage.verify(folder, providers=["cpu"])
+    names = ["fp32", "fp16", "uint8-io"]
+    for part in ("parity", "speed", "quality"):
+        assert [row["variant"] for row in evidence[part]] == names
+    fp32, fp16, pixels = evidence["parity"]
+    assert fp32["max_abs_diff"] < fp16["max_abs_diff"] < 0.01
+    assert pixels["bytes_off"] == 0
+    assert pixels["max_abs_diff"] <= 1 / 255 + 1e-6
+    assert [row["loss_db"] for row in evidence["quality"]] == [0, pytest.approx(0, abs=0.01), 0]
+    text = shown(evidence)
+    assert "uint8-io" in text
+    assert "bytes_off" in text
+    assert report(folder, folder.parent).is_file()
+
+
+def test_a_runtime_that_is_not_known_is_answered_with_the_known_ones(exports: Path) -> None:
+    with pytest.raises(VerifyError, match="--runtime tflite: expected one of onnxruntime, openv"):
+        stage.verify(exports / "small", runtimes=["tflite"])
+    assert not (exports / "small/verify.json").exists()
 
 
 def test_a_folder_without_a_card_is_no_bundle(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Two tiny networks as ONNX files, with what PyTorch makes of the parity grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from edgesr.deploy.export import export_onnx
+from edgesr.models import zoo
+from edgesr.recipe import Edge, Export, Srgan
+from edgesr.runtimes.base import Runtime
+from edgesr.verify.jobs import float_run
+from edgesr.verify.parity import Expected, expected, parity
+
+SPECS = {
+    "edge": Edge(channels=4, depth=1),
+    "srgan": Srgan(blocks=1, channels=4, prelu="channel"),
+}
+
+
+class Network(NamedTuple):
+    """A file, and the grid through the module that it was exported from."""
+
+    file: Path
+    references: list[Expected]
+
+    def parity(self, runtime: Runtime, *, exact: bool = True) -> dict:
+        """The parity grid on a runtime."""
+        running = runtime.open(self.file, threads=1, exact=exact)
+        try:
+            return parity(self.references, float_run(running))
+        finally:
+            running.close()
+
+
+@pytest.fixture(scope="session", params=list(SPECS))
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """With nearest resize and PixelShuffle(4); with per-channel PReLU and two PixelShuffle(2)."""
+    torch.manual_seed(0)
+    module = zoo.build(SPECS[request.param]).eval()
+    path = tmp_path_factory.mktemp("runtimes") / "model.onnx"
+    export_onnx(module, path, Export(), metadata={})
+    return Network(path, expected(module))
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A file that is no model."""
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no model")
+    return path

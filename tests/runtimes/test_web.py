@@ -1,0 +1,96 @@
+"""ONNX Runtime Web under Node, for real where both are there; nothing is downloaded."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edgesr.errors import NotTaken, VerifyError
+from edgesr.runtimes.web import Web, WebFile, find_package
+
+
+@pytest.fixture(scope="session")
+def web() -> Web:
+    if shutil.which("node") is None:
+        pytest.skip("node is not on the path")
+    try:
+        return Web()
+    except VerifyError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def running(web: Web, network) -> Iterator[WebFile]:
+    with closing(web.open(network.file, threads=1)) as file:
+        yield file
+
+
+def test_the_function_is_pytorchs_at_every_size_and_batch(web: Web, network) -> None:
+    found = network.parity(web)
+    assert found["max_abs_diff"] < 1e-5
+    assert found["not_taken"] == []
+
+
+def test_it_states_its_version_and_times_inside_node(running: WebFile) -> None:
+    facts = running.describe()
+    assert facts.version[0].isdigit()
+    assert (facts.precision, facts.note) == ("float32", "WebAssembly under Node")
+    _, seconds = running.run(np.zeros((1, 3, 4, 4), np.float32))
+    assert seconds > 0
+    assert running.open_seconds > 0
+
+
+def test_two_threads_give_the_same(web: Web, running: WebFile, network) -> None:
+    lr = np.random.default_rng(0).random((1, 3, 40, 56), dtype=np.float32)
+    with closing(web.open(network.file, threads=2)) as other:
+        assert np.allclose(running.run(lr)[0], other.run(lr)[0], atol=1e-6)
+
+
+def test_bytes_go_in_and_come_out(web: Web, tmp_path: Path) -> None:
+    kind = onnx.TensorProto.UINT8
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Transpose", ["lr"], ["sr"], perm=[0, 2, 1, 3])],
+        "turned",
+        [onnx.helper.make_tensor_value_info("lr", kind, ["b", "h", "w", 3])],
+        [onnx.helper.make_tensor_value_info("sr", kind, ["b", "w", "h", 3])],
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=10
+    )
+    onnx.save(model, tmp_path / "bytes.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 5, 7, 3), dtype=np.uint8)
+    with closing(web.open(tmp_path / "bytes.onnx", threads=1)) as file:
+        turned, _ = file.run(pixels)
+    assert np.array_equal(turned, pixels.transpose(0, 2, 1, 3))
+
+
+def test_a_file_that_is_no_model_is_not_taken(web: Web, broken: Path) -> None:
+    with pytest.raises(NotTaken, match="ONNX Runtime Web cannot open it: "):
+        web.open(broken, threads=1)
+
+
+def test_after_an_input_that_is_not_taken_the_next_one_is(running: WebFile) -> None:
+    with pytest.raises(NotTaken, match="ONNX Runtime Web cannot run it: "):
+        running.run(np.zeros((1, 5, 4, 4), np.float32))
+    assert running.run(np.zeros((1, 3, 4, 4), np.float32))[0].shape == (1, 3, 16, 16)
+
+
+def test_without_the_package_the_remedy_is_npm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGESR_ORT_WEB", str(tmp_path))
+    with pytest.raises(VerifyError, match=r"holds no node_modules/onnxruntime-web") as caught:
+        find_package()
+    assert "npm install" in caught.value.remedy
+
+
+def test_without_node_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(VerifyError, match="there is no node on the path"):
+        Web()
