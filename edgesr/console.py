@@ -57,6 +57,7 @@ class Bar:
     progress: Progress | None = None
     task: TaskID | None = None
     done: int = 0
+    before: int = 0
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
 
@@ -75,16 +76,18 @@ class Bar:
         now = time.monotonic()
         if now - self.printed >= self.every or (self.done == self.total and now - self.started > 2):
             self.printed = now
-            left = (now - self.started) / max(self.done, 1) * (self.total - self.done)
+            rate = (now - self.started) / max(self.done - self.before, 1)
+            left = rate * (self.total - self.done)
             parts = (self.title, f"{self.done}/{self.total}", text, f"{left:.0f} s left")
             say(" ".join(part for part in parts if part))
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Bar]:
-    """Show progress over `total` units: a Rich bar, or a plain line every ten seconds."""
+def bar(title: str, total: int, before: int = 0) -> Iterator[Bar]:
+    """Show progress over `total` units, `before` of them done earlier: a Rich bar, or a plain line
+    every ten seconds."""
     if is_plain():
-        yield Bar(title, total)
+        yield Bar(title, total, done=before, before=before)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -94,8 +97,8 @@ def bar(title: str, total: int) -> Iterator[Bar]:
         TimeRemainingColumn(compact=True),
     )
     with Progress(*columns, console=out, transient=True, expand=True) as progress:
-        task = progress.add_task(title, total=total, text="")
-        yield Bar(title, total, progress=progress, task=task)
+        task = progress.add_task(title, total=total, completed=before, text="")
+        yield Bar(title, total, progress=progress, task=task, done=before, before=before)
 
 
 def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgesr import recipe_io
 from edgesr.errors import RecipeError
-from edgesr.recipe import Edge, GanLosses, Recipe, Srgan, parse_size
+from edgesr.recipe import Edge, GanLosses, Recipe, Srgan, VariantGates, parse_size
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
 MINIMAL = 'name = "x"\n[model]\narch = "edge"\n'
@@ -135,3 +136,36 @@ def test_the_difference_of_two_recipes_names_the_dotted_keys(tmp_path: Path) -> 
 
 def test_a_size_is_width_by_height() -> None:
     assert parse_size("320x180") == (320, 180)
+
+
+GATES = """
+[gates.cpu.int8]
+p95_ms = 20
+size = "128x128"
+max_psnr_loss_db = 0.1
+[gates.openvino.uint8-io]
+min_speedup = 1.5
+"""
+
+
+def test_gates_per_runtime_and_variant_read_back_as_they_were_written(tmp_path: Path) -> None:
+    recipe = recipe_io.load(write(tmp_path, MINIMAL + GATES))
+    assert recipe.gates.cpu["int8"] == VariantGates(p95_ms=20, size="128x128", max_psnr_loss_db=0.1)
+    assert recipe.gates.openvino["uint8-io"].min_speedup == 1.5
+    assert recipe_io.loads(recipe_io.dumps(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ("[gates.cpu.int9]\np95_ms = 1", "gates.cpu.int9 = 'int9': Input should be 'fp32', 'fp16'"),
+        ("[gates.tpu.int8]\np95_ms = 1", "gates.tpu = {'int8': {'p95_ms': 1}}: no such key; did"),
+        ("[gates.cpu.int8]\np95 = 1", "gates.cpu.int8.p95 = 1: no such key; did you mean p95_ms?"),
+        ('[gates.cpu.int8]\nsize = "128"', "gates.cpu.int8.size = '128': String should match"),
+    ],
+)
+def test_a_fault_in_a_variants_gates_is_told_with_its_place(
+    tmp_path: Path, table: str, fault: str
+) -> None:
+    with pytest.raises(RecipeError, match=re.escape(fault)):
+        recipe_io.load(write(tmp_path, f"{MINIMAL}\n{table}\n"))

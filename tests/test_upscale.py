@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import subprocess
 import sys
+import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +21,15 @@ from PIL import Image, ImageCms
 
 import edgesr
 from edgesr import imagefile
+from edgesr.deploy import bytes_io, memory
 from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import DataError, EdgesrError, ModelError, VerifyError
 from edgesr.recipe import Edge, Export, Srgan
-from edgesr.upscale import Upscaler, upscale_file, upscale_folder
+from edgesr.upscale import Upscaler, parse_tile
+from edgesr.upscale_files import upscale_file, upscale_folder
 
 Pixels = NDArray[np.uint8]
-FACTS = {"scale": "4", "halo": "1", "min_size": "1", "range": "0..1"}
+FACTS = {"scale": "4", "halo": "1", "min_size": "1", "layout": "NCHW", "range": "0..1"}
 
 
 def save_model(path: Path, facts: dict[str, str] = FACTS) -> None:
@@ -177,7 +182,7 @@ def test_a_model_without_a_contract_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not an edgesr model"):
         Upscaler(tmp_path / "bare.onnx")
     save_model(tmp_path / "range.onnx", FACTS | {"range": "0..255"})
-    with pytest.raises(ModelError, match=r"expected 0\.\.1"):
+    with pytest.raises(ModelError, match=r"takes NCHW 0\.\.255, expected NCHW 0\.\.1 or NHWC"):
         Upscaler(tmp_path / "range.onnx")
 
 
@@ -198,8 +203,8 @@ def test_a_model_that_fails_while_it_runs_is_an_error_with_a_remedy(
             raise RuntimeError("out of memory")
 
     upscaler = Upscaler(bundle, threads=1)
-    monkeypatch.setattr(upscaler, "_session", Session())
-    with pytest.raises(ModelError, match="tile of 6 x 5 pixels: out of memory"):
+    monkeypatch.setattr(upscaler._model, "_session", Session())
+    with pytest.raises(ModelError, match="window of 6 x 5 pixels: out of memory"):
         upscaler(noise(5, 6, 3))
 
 
@@ -438,3 +443,142 @@ def test_an_empty_folder_or_one_inside_its_source_is_an_error(
         upscale_folder(upscaler, tmp_path, tmp_path.parent / "elsewhere")
     with pytest.raises(EdgesrError, match="lies inside"):
         upscale_folder(upscaler, tmp_path, tmp_path / "out")
+
+
+def least_memory(bundle: Path, image: Pixels) -> str:
+    """The budget that the error for a far too small one asks for, and a little more."""
+    with pytest.raises(DataError, match="cannot be enlarged in 1MB") as caught:
+        Upscaler(bundle, threads=1, memory="1MB")(image)
+    found = re.search(r"--memory (\d+)MB", caught.value.remedy)
+    assert found is not None
+    return f"{int(found[1]) + 16}MB"
+
+
+@pytest.mark.parametrize("shape", [(701, 403, 3), (701, 403, 4), (701, 403)])
+def test_windows_that_fit_a_budget_do_not_change_the_result(
+    bundle: Path, shape: tuple[int, ...]
+) -> None:
+    lr = noise(*shape)
+    upscaler = Upscaler(bundle, threads=1, memory=least_memory(bundle, lr))
+    windows = upscaler.windows(lr)
+    assert windows.count > 1
+    bands = list(upscaler.bands(lr, windows))
+    assert len(bands) > 1
+    whole = Upscaler(bundle, threads=1, tile=999)(lr)
+    assert np.array_equal(np.concatenate(bands), whole)
+    assert np.array_equal(upscaler(lr), whole)
+
+
+def test_a_small_image_is_one_window_and_needs_no_measuring(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "growth", lambda _: pytest.fail("measured"))
+    upscaler = Upscaler(bundle, threads=1)
+    assert upscaler.windows(noise(128, 100, 3)).count == 1
+    assert upscaler(noise(5, 5, 3)).shape == (20, 20, 3)
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "2.5", "big", ""])
+def test_a_tile_that_is_no_number_is_refused(bundle: Path, text: str) -> None:
+    with pytest.raises(DataError, match="expected auto, or at least 1"):
+        Upscaler(bundle, tile=parse_tile(text))
+
+
+def test_a_model_of_bytes_gives_the_same_pixels(bundle: Path, tmp_path: Path) -> None:
+    model = bytes_io.to_bytes_io(onnx.load(bundle / "model.onnx"))
+    facts = FACTS | {"layout": "NHWC", "range": "0..255"}
+    helper.set_model_props(model, {f"edgesr.{key}": value for key, value in facts.items()})
+    onnx.save(model, tmp_path / "model.uint8-io.onnx")
+    floats, levels = (
+        Upscaler(bundle, threads=1, tile=11),
+        Upscaler(tmp_path, variant="uint8-io", threads=1, tile=11),
+    )
+    for shape in ((23, 31, 3), (9, 8, 4), (12, 30)):
+        assert np.array_equal(levels(noise(*shape)), floats(noise(*shape)))
+
+
+def test_a_variant_that_the_bundle_does_not_have_is_named(bundle: Path) -> None:
+    with pytest.raises(ModelError, match=r"model\.int8\.onnx does not exist"):
+        Upscaler(bundle, variant="int8")
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("L", "png"), ("RGBA", "png"), ("L", "jpg")])
+def test_a_file_holds_what_a_call_gives(
+    bundle: Path, tmp_path: Path, mode: str, suffix: str
+) -> None:
+    picture = Image.fromarray(noise(150, 41, 4)).convert(mode)
+    picture.save(tmp_path / "small.png")
+    upscaler = Upscaler(bundle, threads=1, tile=20)
+    upscale_file(upscaler, tmp_path / "small.png", tmp_path / f"big.{suffix}", quality=100)
+    expected = np.asarray(upscaler(picture)).astype(int)
+    with Image.open(tmp_path / f"big.{suffix}") as result:
+        assert result.mode == mode
+        difference = np.abs(np.asarray(result).astype(int) - expected)
+    assert difference.max() <= (0 if suffix == "png" else 3)
+
+
+def test_what_was_chosen_is_said(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.png"
+    lr = noise(701, 403, 3)
+    Image.fromarray(lr).save(path)
+    budget = least_memory(bundle, lr)
+    upscale_file(Upscaler(bundle, threads=1, memory=budget), path, tmp_path / "big.png")
+    said = capsys.readouterr().out
+    assert f"{path}: 403 x 701 pixels in " in said
+    assert f"within {budget}, 1." in said
+
+
+def test_a_format_that_is_held_whole_needs_a_budget_for_it(bundle: Path, tmp_path: Path) -> None:
+    lr = noise(701, 403, 3)
+    Image.fromarray(lr).save(tmp_path / "small.png")
+    upscaler = Upscaler(bundle, threads=1, memory=least_memory(bundle, lr))
+    upscale_file(upscaler, tmp_path / "small.png", tmp_path / "big.png")
+    with pytest.raises(DataError, match="cannot be enlarged in"):
+        upscale_file(upscaler, tmp_path / "small.png", tmp_path / "big.webp")
+
+
+def test_a_failure_half_way_leaves_no_file(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upscaler = Upscaler(bundle, threads=1, tile=20)
+    Image.fromarray(noise(150, 41, 3)).save(tmp_path / "small.png")
+    run, calls = upscaler._model._run, []
+
+    def failing(lr: NDArray[np.float32]) -> NDArray[np.float32]:
+        calls.append(lr)
+        if len(calls) > 4:
+            raise ModelError("no memory left")
+        return run(lr)
+
+    monkeypatch.setattr(upscaler._model, "_run", failing)
+    with pytest.raises(ModelError, match="no memory left"):
+        upscale_file(upscaler, tmp_path / "small.png", tmp_path / "big.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["small.png"]
+
+
+def test_an_interrupted_run_leaves_no_file_and_stops_at_the_next_window(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upscaler = Upscaler(bundle, threads=1, tile=20)
+    Image.fromarray(noise(2000, 41, 3)).save(tmp_path / "small.png")
+    run, calls = upscaler._model._run, []
+
+    def counted(lr: NDArray[np.float32]) -> NDArray[np.float32]:
+        calls.append(lr)
+        return run(lr)
+
+    def interrupted(_file: object, bands: Iterator[Pixels], **_: object) -> None:
+        next(bands)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upscaler._model, "_run", counted)
+    monkeypatch.setattr(imagefile, "write_png", interrupted)
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        upscale_file(upscaler, tmp_path / "small.png", tmp_path / "big.png")
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert len(calls) < 10
+    assert [path.name for path in tmp_path.iterdir()] == ["small.png"]

@@ -74,12 +74,12 @@ def record_evidence(folder: Path, evidence: dict[str, Any]) -> None:
 def summary(evidence: dict[str, Any], variants: list[str]) -> dict[str, Any]:
     """Per variant: parity and speed on each provider, and quality; whether all gates hold."""
     kept = {
-        "parity": ("runtime", "provider", "max_abs_diff"),
+        "parity": ("runtime", "provider", "precision", "max_abs_diff"),
         "speed": (
-            *("runtime", "provider", "size", "threads"),
+            *("runtime", "provider", "precision", "size", "threads"),
             *("p50_ms", "p95_ms", "peak_memory_mb"),
         ),
-        "quality": ("data", "psnr_db", "bicubic_psnr_db"),
+        "quality": ("runtime", "data", "psnr_db", "bicubic_psnr_db", "loss_db"),
     }
     return {
         "passed": evidence["passed"],

@@ -73,8 +73,8 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
     training = run.recipe.training
     score = _validate(run, state) if state.step == 0 else None
     title = f"{state.stage} stage"
-    with console.bar(state.stage, optimisation.steps) as bar, stop_requested() as stop:
-        bar.advance(state.step)
+    steps = optimisation.steps
+    with console.bar(state.stage, steps, state.step) as bar, stop_requested() as stop:
         meter = Meter(training.batch)
         while state.step < optimisation.steps:
             set_learning_rates(optimisation, state)

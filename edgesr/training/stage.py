@@ -94,8 +94,8 @@ def _run(
     folder = workspace.run(recipe.name)
     checkpoint = _checkpoint(folder, recipe, resume=resume, fresh=fresh)
     setup = _setup(recipe, folder)
-    if checkpoint is None and setup.run.leads:
-        _begin(folder, recipe)
+    if setup.run.leads:
+        _begin(folder, recipe, anew=checkpoint is None)
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
     initialise(student, recipe.training.init, setup.teacher)
@@ -150,9 +150,9 @@ def _checkpoint(
     return None
 
 
-def _begin(folder: Path, recipe: Recipe) -> None:
-    """Make an empty folder of the run, now that everything it needs was found."""
-    if folder.exists():
+def _begin(folder: Path, recipe: Recipe, *, anew: bool) -> None:
+    """Write the recipe into the run's folder, now that everything it needs was found."""
+    if anew and folder.exists():
         shutil.rmtree(folder)
     write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
 

@@ -8,13 +8,21 @@ from typing import Any
 
 import torch
 
-from edgesr import recipe_io
+from edgesr import console, recipe_io
 from edgesr.data.patches import PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.recipe import Recipe
 from edgesr.training.ema import Ema
 from edgesr.training.steps import Player
 from edgesr.workspace import atomic
+
+
+CHANGEABLE = (
+    *("training.steps", "training.log_every", "training.validate_every"),
+    *("training.checkpoint_every", "gan.steps", "export.", "verify.", "gates."),
+)
+"""Keys that a run may be resumed with other values of. Where `steps` changes, the schedule of the
+learning rate is the new one's from there on."""
 
 
 @dataclass
@@ -79,11 +87,14 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
         theirs = recipe_io.loads(checkpoint["recipe"])
     except Exception as error:  # whatever a damaged file leads torch.load to raise
         raise TrainingError(f"checkpoint {path} is damaged: {error}") from None
-    if changed := recipe_io.difference(theirs, recipe):
+    changed = recipe_io.difference(theirs, recipe)
+    if fixed := [key for key in changed if not key.startswith(CHANGEABLE)]:
         raise TrainingError(
-            f"checkpoint {path} was written by another recipe: {', '.join(changed)} changed",
+            f"checkpoint {path} was written by another recipe: {', '.join(fixed)} changed",
             "Resume with the same recipe, or begin anew with --fresh.",
         )
+    for key in changed:
+        console.say(f"resumed with another {key}")
     return checkpoint
 
 

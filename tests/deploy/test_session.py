@@ -116,3 +116,20 @@ def test_a_build_without_cuda_says_which_has_it(
 @pytest.mark.skipif(not cuda_device_present(), reason="needs a CUDA device")
 def test_cuda_asked_for_where_it_works_is_used(model: Path) -> None:
     assert open_session(model, provider="cuda").get_providers()[0] == CUDA
+
+
+@pytest.mark.usefixtures("broken_cuda")
+@pytest.mark.parametrize(("tf32", "settings"), [(False, {"use_tf32": "0"}), (True, {})])
+def test_cuda_computes_without_tf32_unless_asked(
+    model: Path, tf32: bool, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def opened(path: Path, options: object, providers: list[object]) -> object:
+        asked.append(providers)
+        return original(path, options, [CPU])
+
+    original = sessions._open
+    monkeypatch.setattr(sessions, "_open", opened)
+    open_session(model, tf32=tf32)
+    assert asked[0] == [(CUDA, settings), CPU]

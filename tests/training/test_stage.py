@@ -219,6 +219,19 @@ def test_resuming_with_another_recipe_names_what_changed(
         stage.train(recipe(photographs, training={"lr": 1e-3}), workspace, resume=True)
 
 
+def test_a_run_may_be_resumed_to_end_later_and_is_then_that_recipes_run(
+    workspace: Workspace, photographs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.train(recipe(photographs), workspace)
+    longer = recipe(photographs, training={"steps": 9}, gates={"max_mb": 1.0})
+    folder = stage.train(longer, workspace, resume=True)
+    assert "resumed with another training.steps" in capsys.readouterr().out
+    steps = [line["step"] for line in log(folder) if "loss" in line]
+    assert steps == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert recipe_io.load(folder / "recipe.toml") == longer
+    assert json.loads((folder / "run.json").read_text())["steps"] == 9
+
+
 def test_resuming_without_a_checkpoint_says_so(workspace: Workspace, photographs: Path) -> None:
     with pytest.raises(TrainingError, match="no checkpoint"):
         stage.train(recipe(photographs), workspace, resume=True)

@@ -18,6 +18,7 @@ from edgesr.deploy.sums import write_sums
 from edgesr.errors import VerifyError
 from edgesr.recipe import Gates, Recipe, VariantGates
 from edgesr.report.stage import report
+from edgesr.runtimes.base import LABELS
 from edgesr.verify import present, stage
 from edgesr.verify.gates import RUNTIMES
 from edgesr.workspace import sha256, write_json, write_text
@@ -121,6 +122,27 @@ def test_every_variant_is_compared_timed_and_looked_at(with_variants: Path, tmp_
     assert "uint8-io" in text
     assert "bytes_off" in text
     assert report(folder, folder.parent).is_file()
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "ncnn"])
+def test_a_runtime_that_is_asked_for_stands_beside_onnx_runtime(
+    runtime: str, exports: Path
+) -> None:
+    pytest.importorskip(runtime, reason=f"{runtime} is not installed")
+    own = {runtime: {"fp32": {"max_abs_diff": 1e-5, "p95_ms": 1e6, "size": "10x6"}}}
+    set_gates(exports / "small", **own)
+    evidence = stage.verify(exports / "small", providers=["cpu"], runtimes=[runtime])
+    for part in ("parity", "speed", "quality"):
+        exact = [row["runtime"] for row in evidence[part] if row["exact"]]
+        assert exact == ["cpu", runtime]
+    gates = {(row["gate"], row["where"]) for row in evidence["gates"] if row["passed"]}
+    assert gates >= {
+        ("max_abs_diff", "cpu, fp32"),
+        ("max_abs_diff", f"{runtime}, fp32"),
+        ("p95_ms", f"{runtime}, fp32, 10x6"),
+    }
+    assert evidence["passed"]
+    assert LABELS[runtime] in shown(evidence)
 
 
 def test_a_runtime_that_is_not_known_is_answered_with_the_known_ones(exports: Path) -> None:

@@ -1,0 +1,95 @@
+"""The same ONNX file on every runtime that is installed, in turn.
+
+    python benchmarks/runtimes.py             a table of medians and ratios, a few minutes
+    python benchmarks/runtimes.py --rounds 3 --sizes 64x64 --threads 1
+
+Random weights: the arithmetic does not depend on them. In each round every runtime opens the file
+in a process of its own, warms up and is timed, then the next one; so a drift of the machine meets
+all of them alike. It must be idle otherwise: OpenMP's threads, which ncnn uses, wait busily. What
+is not installed is left out, which is said. ONNX Runtime Web is looked for in EDGESR_ORT_WEB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from edgesr.deploy.export import export_onnx
+from edgesr.errors import VerifyError
+from edgesr.models import zoo
+from edgesr.recipe import Edge, Export, Srgan
+from edgesr.runtimes.base import Name, load
+from edgesr.verify.speed import speed
+
+NETWORKS = {"edge 32x8": Edge(), "N=4": Srgan(blocks=4)}
+COLUMNS: dict[str, tuple[Name, bool]] = {
+    "ONNX Runtime": ("cpu", True),
+    "OpenVINO": ("openvino", True),
+    "OpenVINO, as it comes": ("openvino", False),
+    "ncnn": ("ncnn", True),
+    "ONNX Runtime Web": ("web", True),
+}
+
+
+def installed() -> dict[str, tuple[Name, bool]]:
+    """The columns whose runtime is there."""
+    found = {}
+    for title, (name, exact) in COLUMNS.items():
+        try:
+            load(name)
+        except VerifyError as error:
+            print(f"left out: {title}: {error.message}", file=sys.stderr)
+        else:
+            found[title] = (name, exact)
+    return found
+
+
+def medians(
+    model: Path, columns: dict[str, tuple[Name, bool]], size: str, options: argparse.Namespace
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Median over the rounds of each runtime's p50 in ms; version and precision of each."""
+    times: dict[str, list[float]] = {title: [] for title in columns}
+    facts = {}
+    for _ in range(options.rounds):
+        for title, (name, exact) in columns.items():
+            found = speed(
+                name, model, sizes=[size], threads=options.threads, runs=options.runs, exact=exact
+            )
+            times[title].append(found["p50_ms"])
+            facts[title] = f"{found['version']}, {found['precision']}"
+    return {title: statistics.median(values) for title, values in times.items()}, facts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=10, help="timed runs of a round")
+    parser.add_argument("--sizes", nargs="+", default=["64x64", "128x128"])
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    columns = installed()
+    print(f"p50 in ms, {options.threads} threads; in brackets ONNX Runtime's divided by it")
+    print("| network | LR | " + " | ".join(columns) + " |")
+    print("|---|--:|" + "--:|" * len(columns))
+    facts: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for network, spec in NETWORKS.items():
+            model = Path(folder) / "model.onnx"
+            export_onnx(zoo.build(spec).eval(), model, Export(), metadata={})
+            for size in options.sizes:
+                found, facts = medians(model, columns, size, options)
+                base = found["ONNX Runtime"]
+                cells = [f"{ms:.1f} (**{base / ms:.2f} x**)" for ms in found.values()]
+                print(f"| {network} | {size} | {' | '.join(cells)} |", flush=True)
+    for title, text in facts.items():
+        print(f"{title}: {text}")
+
+
+if __name__ == "__main__":
+    main()
