@@ -1,11 +1,11 @@
 """Large images: what tiling costs in time and saves in memory, and whether a budget holds.
 
-    python benchmarks/upscale.py                        a table, some minutes
-    python benchmarks/upscale.py --runs 1 --nets edge --side 512
+    python benchmarks/upscale.py            a table, some minutes; N=4 takes 8 GB
+    python benchmarks/upscale.py --runs 1 --nets "edge 32x8" --no-huge
 
-An LR photograph of side x side goes from file to PNG, whole and under several budgets, in turn and
-each in a process of its own. Then one with a result of 100
-megapixels, under 512MB. Random weights: the arithmetic does not depend on them.
+An LR photograph of 1024 x 1024 goes from file to PNG, whole and within two budgets, in turn and
+each in a process of its own; then one with a result of 100 megapixels, within 512MB. Random
+weights: the arithmetic does not depend on them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from edgesr.upscale_files import upscale_file
 
 WHOLE, QUARTER, BUDGET = "whole", "a quarter", "512MB"
 NETS = {"edge 32x8": Edge(), "N=4": Srgan(blocks=4)}
-HUGE = 2500
+SIDE, HUGE = 1024, 2500
 
 Result = dict[str, Any]
 
@@ -98,7 +98,6 @@ def photograph(folder: Path, side: int) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--nets", nargs="+", default=list(NETS), choices=list(NETS))
     parser.add_argument("--huge", action=argparse.BooleanOptionalAction, default=True)
@@ -114,7 +113,7 @@ def main() -> None:
     print("|---|--:|--:|---|--:|--:|--:|--:|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source, huge = photograph(folder, options.side), photograph(folder, HUGE)
+        source, huge = photograph(folder, SIDE), photograph(folder, HUGE)
         for net in options.nets:
             model = export(folder, net)
             compare(net, model, source, options.runs, options.threads)

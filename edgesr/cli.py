@@ -132,9 +132,7 @@ def export(
     ] = False,
     overrides: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a key of export, verify or gates."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of export, verify or gates."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -46,6 +46,7 @@ class Upscaler:
             result. "auto" chooses windows that fit into `memory`; on CUDA it is 256.
         memory: what the process may hold, e.g. "512MB" or "1.5GiB": all that it held when the
             model was opened, the image, and the work on it. The result of a call comes on top.
+            None allows 512MB more than it held.
 
     Attributes:
         scale: how many times larger the result is.
@@ -66,7 +67,7 @@ class Upscaler:
         threads: int | None = None,
         provider: str | None = None,
         tile: int | Literal["auto"] = "auto",
-        memory: str = budgets.BUDGET,
+        memory: str | None = None,
     ) -> None:
         if tile != "auto" and tile < 1:
             raise DataError(f"tile = {tile}: expected auto, or at least 1 LR pixel")
@@ -74,7 +75,7 @@ class Upscaler:
             raise DataError(f"threads = {threads}: expected at least 1")
         if provider not in ("cpu", "cuda", None):
             raise VerifyError(f"provider {provider!r}: expected cpu or cuda")
-        self.budget = budgets.parse(memory)
+        asked = budgets.parse(memory or budgets.BUDGET)
         file = Path(path)
         if file.is_dir():
             file /= "model.onnx" if variant == "fp32" else f"model.{variant}.onnx"
@@ -83,6 +84,7 @@ class Upscaler:
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
         self.tile = tile if tile != "auto" or self._model.on_cpu else UNMEASURED
         self._held = budgets.resident()
+        self.budget = asked if memory else self._held + asked
         self._windows: Windows | None = None
 
     def __call__(self, image: Picture, on_tile: OnTile = ignore) -> Picture:

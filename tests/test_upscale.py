@@ -582,3 +582,14 @@ def test_an_interrupted_run_leaves_no_file_and_stops_at_the_next_window(
         thread.join(10)
     assert len(calls) < 10
     assert [path.name for path in tmp_path.iterdir()] == ["small.png"]
+
+
+def test_a_process_that_is_large_already_has_the_default_budget_all_the_same(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app that has loaded other things must not be refused a small picture."""
+    monkeypatch.setattr(memory, "resident", lambda: 8 * 10**9)
+    pixels = np.zeros((20, 300, 3), np.uint8)
+    assert Upscaler(bundle)(pixels).shape == (80, 1200, 3)
+    with pytest.raises(DataError, match="cannot be enlarged in 512MB"):
+        Upscaler(bundle, memory="512MB")(pixels)

@@ -79,7 +79,8 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
     settings, training = recipe.export.int8, recipe.training
     teacher = deployable(module, recipe.export.rewrites)
     student = deployable(module, recipe.export.rewrites).requires_grad_(True)
-    layers = wrap(student, relus=isinstance(module, EdgeStudent))
+    relus = isinstance(module, EdgeStudent)
+    layers = wrap(student, relus=relus, min_channels=settings.min_channels)
     cache = PatchCache.open(photos.split(recipe.data).train, patch=training.patch)
     sampler = PatchSampler(cache, patch=training.patch, batch=training.batch, seed=recipe.seed)
     adam = torch.optim.Adam(student.parameters(), lr=settings.finetune_lr)
@@ -103,16 +104,18 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
     return student.eval().requires_grad_(False)
 
 
-def wrap(network: nn.Module, *, relus: bool) -> list[EightBits]:
-    """Put every convolution of `network` into an EightBitConv; the roundings, for switching.
+def wrap(network: nn.Module, *, relus: bool, min_channels: int = 1) -> list[EightBits]:
+    """Put the convolutions of `network` into EightBitConvs; the roundings, for switching.
 
     Args:
         relus: whether a ReLU follows every convolution but the last.
+        min_channels: a convolution to fewer stays in float, as in the int8 file.
     """
     plain = [(name, layer) for name, layer in network.named_modules() if type(layer) is nn.Conv2d]
     for i, (name, layer) in enumerate(plain):
         last = i == len(plain) - 1
-        network.set_submodule(name, EightBitConv(layer, rounds_output=last or not relus))
+        if layer.out_channels >= min_channels:
+            network.set_submodule(name, EightBitConv(layer, rounds_output=last or not relus))
     return [layer for layer in network.modules() if isinstance(layer, EightBits)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,10 @@ class Model:
     @cached_property
     def bytes_per_pixel(self) -> float:
         """By which memory grows for each LR pixel of a window, measured on a session of its own."""
-        other = Model(self.path, provider="cpu", threads=self._threads)
+        fresh = Model(self.path, provider="cpu", threads=self._threads)
         lr = np.zeros((memory.PROBE, memory.PROBE, 3), np.uint8)
-        grown = memory.growth(lambda: other(lr))
-        del other
+        grown = memory.growth(partial(fresh, lr))
+        del fresh
         memory.give_back()
         return grown / memory.PROBE**2
 

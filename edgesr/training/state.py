@@ -16,7 +16,6 @@ from edgesr.training.ema import Ema
 from edgesr.training.steps import Player
 from edgesr.workspace import atomic
 
-
 CHANGEABLE = (
     *("training.steps", "training.log_every", "training.validate_every"),
     *("training.checkpoint_every", "gan.steps", "export.", "verify.", "gates."),

@@ -59,6 +59,15 @@ def test_only_the_last_convolution_of_a_relu_network_rounds_its_output() -> None
     assert [layer.output is not None for layer in wrapped] == [False, False, False, True]
 
 
+def test_a_convolution_to_few_channels_stays_as_it_is_as_in_the_file() -> None:
+    network = deployable(zoo.build(SPECS[1]).eval(), Rewrites())
+    before = sum(type(layer) is nn.Conv2d for layer in network.modules())
+    wrap(network, relus=False, min_channels=16)
+    wrapped = [layer for layer in network.modules() if isinstance(layer, EightBitConv)]
+    assert [layer.conv.out_channels for layer in wrapped] == [16, 16]
+    assert sum(type(layer) is nn.Conv2d for layer in network.modules()) == before
+
+
 def rounded_error(network: nn.Module, reference: Student) -> float:
     """Mean |difference| to `reference` of `network` in eight bits, on a held-out photograph."""
     x = torch.from_numpy(heldout(Data())[0].lr)
@@ -89,7 +98,7 @@ def test_it_brings_the_rounded_network_closer_to_the_float_one() -> None:
         "name": "tiny",
         "model": spec.model_dump(),
         "training": {"patch": 32, "batch": 4},
-        "export": {"int8": {"finetune_steps": 150, "finetune_lr": 3e-4}},
+        "export": {"int8": {"finetune_steps": 150, "finetune_lr": 3e-4, "min_channels": 1}},
     }
     tuned = finetune(module, Recipe.model_validate(raw))
     before = rounded_error(deployable(module, Rewrites()), module)
