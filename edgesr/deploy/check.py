@@ -19,7 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from edgesr.deploy.card import read_card
-from edgesr.deploy.tiling import Pixels, to_bytes
+from edgesr.deploy.tiling import Pixels, to_bytes, to_values
 from edgesr.errors import BundleError, EdgesrError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def deviations(model: Path, variant: str, goldens: list[Golden], *, levels: bool
     found = []
     session = open_on_cpu(model)
     for golden in goldens:
-        lr = golden.pixels[None] if levels else to_values(golden.pixels)
+        lr = golden.pixels[None] if levels else to_values(golden.pixels[None])
         sr = session.run(["sr"], {"lr": lr})[0]
         expected = golden.as_bytes(variant) if levels else golden.expected[variant]
         if sr.shape != expected.shape:
@@ -178,13 +178,6 @@ def open_on_cpu(model: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is told by the exception
     return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-
-
-def to_values(pixels: Pixels) -> Values:
-    """(H, W, 3) bytes -> (1, 3, H, W) float32 0..1."""
-    channels_first = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
-    values: Values = channels_first / np.float32(255)
-    return values
 
 
 def table(rows: list[Row]) -> Table:

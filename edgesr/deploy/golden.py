@@ -17,8 +17,8 @@ import numpy as np
 
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, to_image, to_tensor
-from edgesr.deploy.check import Golden, Values, deviations, open_on_cpu, to_values
-from edgesr.deploy.tiling import Pixels
+from edgesr.deploy.check import Golden, Values, deviations, open_on_cpu
+from edgesr.deploy.tiling import Pixels, to_values
 from edgesr.errors import ExportError
 from edgesr.workspace import write_bytes, write_json
 
@@ -78,7 +78,9 @@ def _expected(
 ) -> dict[str, Values]:
     """What each variant should give: fp32's output, but int8 its own."""
     own: dict[str, Values] = {
-        name: open_on_cpu(folder / variants[name]["file"]).run(["sr"], {"lr": to_values(pixels)})[0]
+        name: open_on_cpu(folder / variants[name]["file"]).run(
+            ["sr"], {"lr": to_values(pixels[None])}
+        )[0]
         for name in ("fp32", "int8")
         if name in variants
     }

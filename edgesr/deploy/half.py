@@ -15,6 +15,7 @@ from edgesr.deploy.heldout import Pair, Values, outputs
 from edgesr.errors import ExportError
 
 MIN_PSNR_DB = 60.0
+REMEDY = "The network does not fit half precision: leave --fp16 out."
 
 
 def to_fp16(fp32: onnx.ModelProto, pairs: list[Pair]) -> tuple[onnx.ModelProto, dict[str, Any]]:
@@ -49,6 +50,3 @@ def distance(name: str, fp32: Values, fp16: Values) -> float:
             REMEDY,
         )
     return psnr_db
-
-
-REMEDY = "The network does not fit half precision: leave --fp16 out."

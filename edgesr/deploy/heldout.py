@@ -1,4 +1,4 @@
-"""Photographs on which conversions to lower precision are judged, and one that ranges come from.
+"""Photographs on which conversions to lower precision are judged, and those that ranges come from.
 
 Both are the recipe's own: held-out photographs judge, training photographs calibrate. No benchmark
 set is looked at.

@@ -84,6 +84,13 @@ def scaled(span: slice, origin: int, scale: int) -> slice:
     return slice(scale * (span.start - origin), scale * (span.stop - origin))
 
 
+def to_values(pixels: Pixels) -> NDArray[np.float32]:
+    """(B, H, W, 3) bytes -> (B, 3, H, W) float32 0..1."""
+    planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
+    values: NDArray[np.float32] = planes / np.float32(255)
+    return values
+
+
 def to_bytes(values: NDArray[np.float32]) -> Pixels:
     """Values nominally in 0..1 as an app shows them: clipped, rounded half up to 8 bits."""
     levels: NDArray[Any] = np.clip(values, 0, 1)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from edgesr.deploy.tiling import to_bytes
+from edgesr.deploy.tiling import to_bytes, to_values
 from edgesr.errors import NotTaken, VerifyError
-from edgesr.runtimes.base import Facts, Name, Pixels, Running, Values, load
+from edgesr.runtimes.base import Facts, Name, Running, Values, load
 
 Run = Callable[[Values], Values]
 ASKABLE = ("onnxruntime", "openvino", "ncnn", "web")
@@ -72,13 +72,6 @@ def bytes_run(running: Running) -> Run:
         return to_values(np.asarray(pixels, np.uint8))
 
     return run
-
-
-def to_values(pixels: Pixels) -> Values:
-    """(B, H, W, 3) bytes -> (B, 3, H, W) float32 0..1."""
-    planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
-    values: Values = planes / np.float32(255)
-    return values
 
 
 def check_asked(asked: list[str]) -> list[Name]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesr.data import photos
-from edgesr.deploy.tiling import bands, to_picture
+from edgesr.deploy.tiling import bands, to_picture, to_values
 from edgesr.quality.evaluate import Upscale, evaluate, load_images
-from edgesr.verify.jobs import Job, Run, to_values
+from edgesr.verify.jobs import Job, Run
 
 Pixels = NDArray[np.uint8]
 TILE = 256

@@ -8,8 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edgesr.deploy.check import to_values
-from edgesr.deploy.tiling import to_bytes
+from edgesr.deploy.tiling import to_bytes, to_values
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
@@ -20,7 +19,7 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 def test_its_bytes_are_those_of_the_float_file(made: Path, size: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     pixels[0, 0] = 0, 128, 255
-    expected = session(made / "model.onnx").run(["sr"], {"lr": to_values(pixels)})[0]
+    expected = session(made / "model.onnx").run(["sr"], {"lr": to_values(pixels[None])})[0]
     found = session(made / "model.uint8-io.onnx").run(["sr"], {"lr": pixels[None]})[0]
     assert expected.min() < 0 or expected.max() > 1 or size == (1, 1)  # so that clipping is seen
     np.testing.assert_array_equal(found, to_bytes(expected).transpose(0, 2, 3, 1))
