@@ -100,9 +100,11 @@ class EdgeStudent(nn.Module):
         super().__init__()
         self.spec = spec or Edge()
         c, branches = self.spec.channels, self.spec.branches
-        self.head = RepConv(3, c, branches)
+        ends = [branch for branch in branches if branch != "identity"]
+        self.head = RepConv(3, c, ends)
         self.body = nn.ModuleList([RepConv(c, c, branches) for _ in range(self.spec.depth)])
-        self.tail = RepConv(c, 3 * self.scale**2, branches)
+        # With 48 channels an identity would fit here, and add the features to the picture.
+        self.tail = RepConv(c, 3 * self.scale**2, ends)
         self.shuffle = nn.PixelShuffle(self.scale)
         self._initialise()
 

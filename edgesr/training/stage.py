@@ -245,7 +245,7 @@ def _player(fabric: Fabric, net: torch.nn.Module, optimisation: Optimisation) ->
     betas = (optimisation.beta1, optimisation.beta2)
     # Convolutions read and write their channels side by side, on the CPU and on tensor cores.
     net.train().to(memory_format=torch.channels_last)
-    adam = torch.optim.Adam(net.parameters(), lr=optimisation.lr, betas=betas)
+    adam = torch.optim.Adam(net.parameters(), lr=optimisation.lr, betas=betas, fused=True)
     wrapped, optimiser = fabric.setup(net, adam)
     return Player(wrapped, optimiser)
 

@@ -52,6 +52,15 @@ def test_the_signal_does_not_fade_from_layer_to_layer() -> None:
     assert 0.1 < features.std() < 10
 
 
+def test_a_width_of_48_adds_no_features_to_the_picture() -> None:
+    # The last convolution makes 48 channels of 48 there, but an identity beside it makes no sense.
+    student = EdgeStudent(Edge(channels=48, depth=1, branches=["identity"]))
+    for parameter in student.tail.parameters():
+        torch.nn.init.zeros_(parameter)
+    lr = torch.rand(1, 3, 3, 5)
+    assert torch.equal(student(lr), torch.nn.functional.interpolate(lr, scale_factor=4))
+
+
 def test_halo_is_what_gradients_reach(receptive_radius: Callable[[nn.Module], int]) -> None:
     student = EdgeStudent(Edge(channels=6, depth=3))
     assert receptive_radius(student) == student.halo == 5
