@@ -109,13 +109,16 @@ class Optimisation(Table):
 class Training(Optimisation):
     """The pixel stage, and what both stages share."""
 
+    steps: Annotated[int, Field(ge=0)] = 400_000
+    """Optimiser steps of the pixel stage; 0 leaves it out: the GAN stage then starts from `init`."""
     batch: Count = 16
     """Patches per step, over all devices."""
     patch: Annotated[int, Field(ge=16, multiple_of=4)] = 96
     """Side of a square HR patch in pixels (paper: 96, so 24 at LR)."""
     init: str = "random"
     """Where the student starts: `random`, `teacher` (head, tail and evenly spaced blocks of
-    the teacher) or the path of an edgesr model."""
+    the teacher) or the path of an edgesr model: of the same table, or an SRGAN generator of fewer
+    blocks, between which the new ones start as the identity."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights that is validated and shipped; 0 for none."""
     validate_every: Count = 5_000
@@ -192,6 +195,8 @@ class Gan(Optimisation):
     """Learning rate of the generator at the start."""
     discriminator_lr: Annotated[float, Field(gt=0)] = 1e-4
     """Learning rate of the discriminator at the start."""
+    discriminator: Literal["srgan", "unet"] = "srgan"
+    """`srgan` gives one verdict for each patch (the paper), `unet` one for each pixel."""
     losses: GanLosses = GanLosses()
     """Weights of the loss terms in this stage."""
 

@@ -38,7 +38,7 @@ def test_defaults_of_the_gan_stage_are_the_papers() -> None:
 def test_all_faults_are_told_at_once_with_key_value_and_nearest_key(tmp_path: Path) -> None:
     path = write(
         tmp_path,
-        'name = "x"\n[model]\narch = "edge"\nchanels = 3\n[training]\nsteps = 0\nlr = "fast"\n',
+        'name = "x"\n[model]\narch = "edge"\nchanels = 3\n[training]\nbatch = 0\nlr = "fast"\n',
     )
     with pytest.raises(RecipeError) as caught:
         recipe_io.load(path)
@@ -46,7 +46,7 @@ def test_all_faults_are_told_at_once_with_key_value_and_nearest_key(tmp_path: Pa
     assert str(path) in message
     assert "3 fault(s)" in message
     assert "model.chanels = 3: no such key; did you mean channels?" in message
-    assert "training.steps = 0: Input should be greater than or equal to 1" in message
+    assert "training.batch = 0: Input should be greater than or equal to 1" in message
     assert "training.lr = 'fast'" in message
 
 
@@ -77,6 +77,12 @@ def test_a_term_against_the_teacher_needs_a_teacher(tmp_path: Path) -> None:
 def test_the_pixel_stage_has_no_discriminator_for_an_adversarial_term(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL + "[losses]\nadversarial = 1.0\n")
     with pytest.raises(RecipeError, match="needs a discriminator"):
+        recipe_io.load(path)
+
+
+def test_a_gan_stage_alone_needs_something_to_start_from(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + "[training]\nsteps = 0\n[gan]\nsteps = 1\n")
+    with pytest.raises(RecipeError, match=r"training.steps = 0 needs .* a training.init"):
         recipe_io.load(path)
 
 

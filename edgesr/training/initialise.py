@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from edgesr.errors import ModelError
 from edgesr.models.srgan import Generator
 from edgesr.models.zoo import SRModel, Student, load
+from edgesr.recipe import Srgan
 
 
 def initialise(student: Student, init: str, teacher: SRModel | None) -> None:
@@ -25,12 +26,41 @@ def initialise(student: Student, init: str, teacher: SRModel | None) -> None:
         from_teacher(student, teacher)
         return
     source = load(Path(init))
+    if isinstance(student, Generator) and isinstance(source.module, Generator):
+        smaller = source.module.spec.blocks < student.spec.blocks
+        if smaller and _but_blocks(source.module) == _but_blocks(student):
+            grow(student, source.module)
+            return
     if source.spec != student.spec:
         raise ModelError(
             f'training.init = "{init}": that is {source.spec}, the recipe asks for {student.spec}',
-            "Give a model of the same table, or start at random.",
+            "Give a model of the same table, an SRGAN generator that differs in having fewer blocks, "
+            "or start at random.",
         )
     student.load_state_dict(source.module.state_dict())
+
+
+def _but_blocks(generator: Generator) -> Srgan:
+    return generator.spec.model_copy(update={"blocks": 1})
+
+
+@torch.no_grad()
+def grow(student: Generator, source: Generator) -> None:
+    """Make `student` the function of `source`, which has fewer blocks.
+
+    The blocks of `source` are spread evenly. Those between them start as the identity: the scale
+    of their last batch normalisation is zero, as in Goyal et al., arXiv:1706.02677, section 5.1.
+    """
+    for part in ("head", "fusion", "upsample", "tail"):
+        student.get_submodule(part).load_state_dict(source.get_submodule(part).state_dict())
+    taken = {
+        i * student.spec.blocks // source.spec.blocks: block for i, block in enumerate(source.body)
+    }
+    for place, block in enumerate(student.body):
+        if place in taken:
+            block.load_state_dict(taken[place].state_dict())
+        else:
+            nn.init.zeros_(block.get_parameter("bn2.weight"))
 
 
 @torch.no_grad()

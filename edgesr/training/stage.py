@@ -26,8 +26,9 @@ from edgesr.losses.total import GeneratorLoss
 from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.models.srgan import Discriminator
+from edgesr.models.unet import UNetDiscriminator
 from edgesr.models.zoo import SRModel, Student
-from edgesr.recipe import Losses, Optimisation, Recipe, teacher_terms
+from edgesr.recipe import Gan, Losses, Optimisation, Recipe, teacher_terms
 from edgesr.training.ema import Ema
 from edgesr.training.initialise import initialise
 from edgesr.training.log import Log
@@ -130,8 +131,12 @@ def _part(fabric: Fabric) -> None:
 
 def stages(recipe: Recipe) -> list[tuple[str, Optimisation, Losses]]:
     """The stages in order: name, optimisation, loss weights."""
-    pixel: list[tuple[str, Optimisation, Losses]] = [("pixel", recipe.training, recipe.losses)]
-    return pixel + ([("gan", recipe.gan, recipe.gan.losses)] if recipe.gan else [])
+    found: list[tuple[str, Optimisation, Losses]] = []
+    if recipe.training.steps:
+        found.append(("pixel", recipe.training, recipe.losses))
+    if recipe.gan:
+        found.append(("gan", recipe.gan, recipe.gan.losses))
+    return found
 
 
 def _checkpoint(
@@ -167,7 +172,9 @@ def _setup(recipe: Recipe, folder: Path) -> Setup:
     # All stages' losses now: missing weights should not show after hours of the first stage.
     folder_of_weights = recipe.weights.folder
     losses = {
-        name: GeneratorLoss(weights, folder_of_weights).to(fabric.device)
+        name: GeneratorLoss(weights, folder_of_weights).to(
+            fabric.device, memory_format=torch.channels_last
+        )
         for name, _, weights in stages(recipe)
     }
     split = photos.split(recipe.data)
@@ -222,8 +229,9 @@ def _stage(
     fabric, training = setup.fabric, setup.recipe.training
     loss = setup.losses[name]
     discriminator = None
-    if loss.losses.adversarial:
-        discriminator = _player(fabric, Discriminator(), optimisation)
+    if loss.losses.adversarial and isinstance(optimisation, Gan):
+        judge = Discriminator() if optimisation.discriminator == "srgan" else UNetDiscriminator()
+        discriminator = _player(fabric, judge, optimisation)
     player = _player(fabric, student, optimisation)
     player.net.mark_forward_method("with_features")
     sampler = PatchSampler(

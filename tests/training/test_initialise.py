@@ -80,3 +80,29 @@ def test_a_run_of_the_same_table_can_be_continued(tmp_path: Path) -> None:
     assert torch.equal(student.eval()(lr), source.module(lr))
     with pytest.raises(ModelError, match="the recipe asks for"):
         initialise(zoo.build(Edge(channels=5, depth=1)), str(source.path), None)
+
+
+def test_a_generator_grown_from_a_smaller_one_begins_as_its_function(tmp_path: Path) -> None:
+    teacher_of(Srgan(blocks=2, channels=4), tmp_path)
+    smaller = zoo.load(tmp_path / "t.safetensors").module
+    grown = Generator(Srgan(blocks=5, channels=4))
+    initialise(grown, str(tmp_path / "t.safetensors"), None)
+    lr = torch.rand(1, 3, 9, 9)
+    assert torch.equal(grown.eval()(lr), smaller(lr))
+
+
+def test_every_block_of_a_grown_generator_learns(tmp_path: Path) -> None:
+    teacher_of(Srgan(blocks=1, channels=4), tmp_path)
+    grown = Generator(Srgan(blocks=3, channels=4))
+    initialise(grown, str(tmp_path / "t.safetensors"), None)
+    grown.train()(torch.rand(2, 3, 9, 9)).square().mean().backward()
+    for block in grown.body:
+        gradient = block.get_parameter("bn2.weight").grad
+        assert gradient is not None
+        assert gradient.abs().sum() > 0
+
+
+def test_a_generator_of_another_width_cannot_be_grown(tmp_path: Path) -> None:
+    teacher_of(Srgan(blocks=1, channels=8), tmp_path)
+    with pytest.raises(ModelError, match="fewer blocks"):
+        initialise(Generator(Srgan(blocks=3, channels=4)), str(tmp_path / "t.safetensors"), None)

@@ -346,3 +346,21 @@ def test_learning_rate_falls_as_the_recipe_says(
 def test_the_batch_must_be_shared_evenly() -> None:
     with pytest.raises(ValueError, match="batch 3 cannot be shared by 2 devices"):
         Training(batch=3, devices=2)
+
+
+def test_the_gan_stage_alone_starts_from_the_named_model(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    first = stage.train(recipe(photographs), workspace, resume=False, fresh=False)
+    start = str(first / "model.safetensors")
+    alone = recipe(
+        photographs,
+        name="alone",
+        training={"steps": 0, "init": start, "ema": 0.0},
+        gan={**ADVERSARIAL, "steps": 1, "lr": 1e-12, "discriminator": "unet"},
+    )
+    second = stage.train(alone, workspace, resume=False, fresh=False)
+    assert [line["stage"] for line in log(second)] == ["gan"] * len(log(second))
+    for name, value in weights(first).items():
+        if "running" not in name and "batches" not in name:
+            assert torch.allclose(value, weights(second)[name], atol=1e-9), name
