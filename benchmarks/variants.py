@@ -63,10 +63,15 @@ def medians(paths: list[Path], options: argparse.Namespace) -> dict[Path, float]
     width, height = parse_size(options.size)
     noise = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     floats = np.ascontiguousarray(noise.transpose(0, 3, 1, 2), dtype=np.float32) / 255
+    inputs = {
+        "tensor(uint8)": noise,
+        "tensor(float)": floats,
+        "tensor(float16)": floats.astype(np.float16),
+    }
     seconds: dict[Path, list[float]] = {path: [] for path in paths}
     for turn in range(options.runs + 1):
         for path, session in sessions.items():
-            lr = noise if session.get_inputs()[0].type == "tensor(uint8)" else floats
+            lr = inputs[session.get_inputs()[0].type]
             start = time.perf_counter()
             session.run(None, {"lr": lr})
             if turn:  # the first one warms up

@@ -34,7 +34,8 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.steps=2000."),
 ]
-Small = Annotated[bool, typer.Option("--small", help="Apply the recipe's [small] table.")]
+# The backslash: brackets in a help text are markup to Rich.
+Small = Annotated[bool, typer.Option("--small", help="Apply the recipe's \\[small] table.")]
 Photos = Annotated[
     str | None, typer.Option("--data", metavar="DIR", help="Photographs: data.photos.")
 ]

@@ -110,7 +110,7 @@ class Training(Optimisation):
     """The pixel stage, and what both stages share."""
 
     steps: Annotated[int, Field(ge=0)] = 400_000
-    """Optimiser steps of the pixel stage; 0 leaves it out: the GAN stage then starts from `init`."""
+    """Optimiser steps of the pixel stage; 0 leaves it out, and the GAN stage starts from `init`."""
     batch: Count = 16
     """Patches per step, over all devices."""
     patch: Annotated[int, Field(ge=16, multiple_of=4)] = 96
@@ -209,9 +209,12 @@ class Weights(Table):
 
 
 class Rewrites(Table):
-    """Exact rewrites of the exported graph, each one the same function with less work. Batch
-    normalisation is folded and branches are collapsed always."""
+    """Exact rewrites of the exported graph, each one the same function with less work."""
 
+    fold_batch_norm: bool = True
+    """A convolution also does what the batch normalisation behind it does."""
+    collapse_branches: bool = True
+    """Branches beside a 3x3 convolution become part of it."""
     leaky_relu: bool = True
     """A PReLU with one slope becomes a LeakyReLU, which runtimes fuse into the convolution."""
     prelu_before_shuffle: bool = True
@@ -221,6 +224,14 @@ class Rewrites(Table):
     the lower resolution."""
     clip: bool = False
     """Clip the output to 0..1 inside the graph; changes values outside it only."""
+
+
+class Fp16(Table):
+    """How `edgesr export --fp16` converts."""
+
+    io: Literal["float32", "float16"] = "float32"
+    """Type of `lr` and `sr`. With `float32` the file casts at both ends and is called as
+    `model.onnx` is; with `float16` the app does."""
 
 
 class Int8(Table):
@@ -249,6 +260,8 @@ class Export(Table):
     depth_to_space: Literal["CRD", "DCR"] = "CRD"
     """Channel order of DepthToSpace: `CRD` as torch has it; `DCR`, the weights permuted and the
     function the same, for delegates that take nothing else. See `edgesr verify --target`."""
+    fp16: Fp16 = Fp16()
+    """How `edgesr export --fp16` converts."""
     int8: Int8 = Int8()
     """How `edgesr export --int8` quantises."""
 
@@ -359,6 +372,10 @@ class Recipe(Table):
                 faults.append(f"{table}.lpips with AlexNet needs training.patch >= 32")
         if self.losses.adversarial:
             faults.append("losses.adversarial needs a discriminator: put it under [gan.losses]")
+        if not self.training.steps and (self.gan is None or self.training.init == "random"):
+            faults.append(
+                "training.steps = 0 needs a [gan] stage, and a training.init to start from"
+            )
         if self.teacher is not None and self.teacher.once:
             faults += [
                 f"{table}.feature_affinity needs the teacher in every step: teacher.once = false"

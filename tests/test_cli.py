@@ -6,11 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
+from typer.testing import CliRunner
+
+from edgesr.cli import app
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,6 +116,14 @@ def test_evaluate_prints_bicubic_beside_and_writes_json_and_csv(folder: Path) ->
     assert len((folder / "scores.csv").read_text().splitlines()) == 5
 
 
+def test_evaluate_against_another_model_says_what_the_difference_shows(folder: Path) -> None:
+    arguments = ("evaluate", "exports/tiny", "--data", "photographs", "--against", "runs/big")
+    output = edgesr(folder, *arguments, "-o", "compared.json")
+    assert "PSNR: not tested, A - B is" in output
+    read = json.loads((folder / "compared.json").read_text())
+    assert read["against"]["models"] == ["exports/tiny", "runs/big"]
+
+
 def test_upscale_takes_a_file_or_a_folder(folder: Path) -> None:
     edgesr(folder, "upscale", "exports/tiny", "photographs/0.png", "-o", "big.png")
     with Image.open(folder / "big.png") as result:
@@ -179,3 +193,24 @@ def test_version_and_help(folder: Path) -> None:
     for command in ("train", "distill", "export", "verify", "evaluate", "upscale", "report"):
         assert command in edgesr(folder, "--help")
         edgesr(folder, command, "--help")
+
+
+def commands(group: typer.core.TyperGroup, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command below `group` with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_shows_brackets_that_rich_would_take_for_markup(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "300"}).output
+    command = COMMANDS[words]
+    for text in (command.help, *(getattr(option, "help", None) for option in command.params)):
+        assert (text or "").replace("\\[", "[") in shown
+    assert ("[small]" in shown) == any(option.name == "small" for option in command.params)

@@ -198,12 +198,11 @@ def test_settings_that_make_no_sense_are_refused(bundle: Path) -> None:
 def test_a_model_that_fails_while_it_runs_is_an_error_with_a_remedy(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Session:
-        def run(self, _names: list[str], _inputs: dict[str, object]) -> None:
-            raise RuntimeError("out of memory")
+    def fail(_session: object, _lr: object) -> None:
+        raise RuntimeError("out of memory")
 
     upscaler = Upscaler(bundle, threads=1)
-    monkeypatch.setattr(upscaler._model, "_session", Session())
+    monkeypatch.setattr("edgesr.deploy.feed.run", fail)
     with pytest.raises(ModelError, match="window of 6 x 5 pixels: out of memory"):
         upscaler(noise(5, 6, 3))
 

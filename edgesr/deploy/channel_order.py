@@ -115,5 +115,5 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 def _fault(reason: str) -> ExportError:
     return ExportError(
         f"DepthToSpace cannot be put into DCR order: {reason}",
-        'Set export.depth_to_space = "CRD".',
+        'Set export.depth_to_space = "CRD"; branches: export.rewrites.collapse_branches = true.',
     )

@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from edgesr.deploy import feed
 from edgesr.deploy.card import read_card
 from edgesr.deploy.tiling import Pixels, to_bytes, to_values
 from edgesr.errors import BundleError, EdgesrError
@@ -165,7 +166,7 @@ def deviations(model: Path, variant: str, goldens: list[Golden], *, levels: bool
     session = open_on_cpu(model)
     for golden in goldens:
         lr = golden.pixels[None] if levels else to_values(golden.pixels[None])
-        sr = session.run(["sr"], {"lr": lr})[0]
+        sr = feed.run(session, lr)
         expected = golden.as_bytes(variant) if levels else golden.expected[variant]
         if sr.shape != expected.shape:
             raise ValueError(f"{golden.name}: shape {sr.shape}, expected {expected.shape}")

@@ -68,16 +68,18 @@ def export_onnx(
 
 def to_graph(network: nn.Module, settings: Export) -> tuple[onnx.ModelProto, bool]:
     """The graph of `network` as it is, and whether onnxsim's version of it was kept."""
-    original = _to_onnx(network, settings.opset)
+    keep_bn = any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+    original = _to_onnx(network, settings.opset, keep_bn=keep_bn)
     _strip(original)
-    simplified = _simplify(original)
+    simplified = _simplify(original, keep_bn=keep_bn)
     model = simplified or original
     if settings.depth_to_space == "DCR":
         model = _reorder(model)
     return model, simplified is not None
 
 
-def _to_onnx(module: nn.Module, opset: int) -> onnx.ModelProto:
+def _to_onnx(module: nn.Module, opset: int, *, keep_bn: bool) -> onnx.ModelProto:
+    """The graph, not optimised where BN must stay: torch's optimiser would fold it unasked."""
     dim = torch.export.Dim
     program = torch.onnx.export(
         module,
@@ -88,6 +90,7 @@ def _to_onnx(module: nn.Module, opset: int) -> onnx.ModelProto:
         dynamic_shapes=({0: dim("batch"), 2: dim("height"), 3: dim("width")},),
         opset_version=max(opset, NATIVE_OPSET),
         external_data=False,
+        optimize=not keep_bn,
         verbose=False,
     )
     assert program is not None
@@ -116,10 +119,10 @@ def _strip(model: onnx.ModelProto) -> None:
     model.ClearField("doc_string")
 
 
-def _simplify(model: onnx.ModelProto) -> onnx.ModelProto | None:
+def _simplify(model: onnx.ModelProto, *, keep_bn: bool) -> onnx.ModelProto | None:
     """onnxsim's version of `model`, or None where it fails or computes something else."""
     try:
-        candidate, checked = onnxsim.simplify(model)
+        candidate, checked = onnxsim.simplify(model, skip_fuse_bn=keep_bn)
     except Exception as error:  # whatever its C++ side throws, the export goes on without it
         console.warn(f"onnxsim failed, the graph is exported as it was: {error}")
         return None

@@ -79,13 +79,14 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
     settings, training = recipe.export.int8, recipe.training
     teacher = deployable(module, recipe.export.rewrites)
     student = deployable(module, recipe.export.rewrites).requires_grad_(True)
-    relus = isinstance(module, EdgeStudent)
+    relus = isinstance(module, EdgeStudent) and not separate_branches(module, recipe)
     layers = wrap(student, relus=relus, min_channels=settings.min_channels)
     cache = PatchCache.open(photos.split(recipe.data).train, patch=training.patch)
     sampler = PatchSampler(cache, patch=training.patch, batch=training.batch, seed=recipe.seed)
     adam = torch.optim.Adam(student.parameters(), lr=settings.finetune_lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.finetune_steps)
     student.train()
+    keep_statistics(student)
     with torch.no_grad():
         for _ in range(MEASURED):
             student(sampler.next()[0])
@@ -102,6 +103,18 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
             bar.advance(1, f"difference {float(loss.detach()):.5f}")
     unwrap(student)
     return student.eval().requires_grad_(False)
+
+
+def separate_branches(module: EdgeStudent, recipe: Recipe) -> bool:
+    """Whether convolutions are added up before the ReLU, in the file that is exported."""
+    return bool(module.spec.branches) and not recipe.export.rewrites.collapse_branches
+
+
+def keep_statistics(network: nn.Module) -> None:
+    """Let batch normalisation that was not folded do in training what the file does."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
 
 
 def wrap(network: nn.Module, *, relus: bool, min_channels: int = 1) -> list[EightBits]:

@@ -1,10 +1,10 @@
-"""Half precision: weights and arithmetic in float16, input and output in float32."""
+"""Half precision: weights and arithmetic in float16, input and output too where asked."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -18,8 +18,13 @@ MIN_PSNR_DB = 60.0
 REMEDY = "The network does not fit half precision: leave --fp16 out."
 
 
-def to_fp16(fp32: onnx.ModelProto, pairs: list[Pair]) -> tuple[onnx.ModelProto, dict[str, Any]]:
+def to_fp16(
+    fp32: onnx.ModelProto, pairs: list[Pair], io: Literal["float32", "float16"]
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """`fp32` in half precision, and how far its outputs on `pairs` are from fp32's.
+
+    Args:
+        io: type of its input and output.
 
     Raises:
         ExportError: an output holds NaN or infinity, is constant where fp32's is not, or lies
@@ -28,7 +33,8 @@ def to_fp16(fp32: onnx.ModelProto, pairs: list[Pair]) -> tuple[onnx.ModelProto, 
     with warnings.catch_warnings():
         # One for each tensor with weights below 6e-8, which become that; the outputs decide.
         warnings.filterwarnings("ignore", "the float32 number", UserWarning)
-        converted = OnnxModel(convert_float_to_float16(copy.deepcopy(fp32), keep_io_types=True))
+        half = convert_float_to_float16(copy.deepcopy(fp32), keep_io_types=io == "float32")
+    converted = OnnxModel(half)
     converted.topological_sort()  # the casts at the ends come out of order
     model: onnx.ModelProto = converted.model
     found = zip(pairs, outputs(fp32, pairs), outputs(model, pairs), strict=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
+from edgesr.deploy import feed
 from edgesr.quality.metrics import psnr
 from edgesr.recipe import Data
 
@@ -70,7 +71,7 @@ def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     for pair in pairs:
-        yield session.run(["sr"], {"lr": pair.lr})[0]
+        yield feed.run(session, pair.lr)
 
 
 def psnr_db(model: onnx.ModelProto, pairs: list[Pair]) -> float:

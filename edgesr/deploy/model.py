@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgesr.deploy import memory
+from edgesr.deploy import feed, memory
 from edgesr.deploy.session import CPU, Provider, open_session
 from edgesr.deploy.tiling import Pixels, to_picture
 from edgesr.errors import ModelError
@@ -28,7 +28,8 @@ class Contract:
         scale: how many times larger the result is.
         halo: radius of the receptive field, in LR pixels.
         min_size: the shortest side that the model takes, in LR pixels.
-        takes_bytes: (batch, height, width, 3) uint8, in and out; else the same as floats, NCHW.
+        takes_bytes: (batch, height, width, 3) uint8, in and out; else the same as floats, NCHW,
+            of the type that the session takes.
     """
 
     scale: int
@@ -97,14 +98,13 @@ class Model:
 
     def _run(self, lr: NDArray[Any]) -> NDArray[Any]:
         try:
-            sr: NDArray[Any] = self._session.run(["sr"], {"lr": lr})[0]
+            return feed.run(self._session, lr)
         except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
             height, width = lr.shape[1:3] if self.contract.takes_bytes else lr.shape[2:]
             raise ModelError(
                 f"the model failed on a window of {width} x {height} pixels: {error}",
                 "Where memory ran out, try smaller windows: --memory 256MB, or --tile 64",
             ) from None
-        return sr
 
 
 def _contract(facts: dict[str, str], path: Path) -> Contract:

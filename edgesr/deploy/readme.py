@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 ADVICE = {
     "fp32": "unless there is a reason for another: the network as it was trained, in float32",
-    "fp16": "for GPUs and NPUs that compute in half precision; input and output stay float32",
+    "fp16": "for GPUs and NPUs that compute in half precision",
     "int8": "where 8-bit arithmetic is fast (many CPUs and NPUs) and a small loss is allowed",
     "uint8-io": "to pass a bitmap's bytes: conversion, clipping and rounding are inside",
 }

@@ -6,12 +6,14 @@
     PixelShuffle(r) > PReLU                -> PReLU > PixelShuffle(r)
     PixelShuffle(r) > activation > conv    -> activation > conv > PixelShuffle(r)
 
+Each has its switch in `export.rewrites`; what is switched off stays in the file as it was trained.
 The arithmetic of the rewriting is float64, so that only its result is rounded.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +30,7 @@ def deployable(module: Student, rewrites: Rewrites) -> nn.Module:
     dtype = next(module.parameters()).dtype
     rewritten = copy.deepcopy(module).eval().double()
     if isinstance(rewritten, EdgeStudent):
-        collapse(rewritten)
+        (collapse if rewrites.collapse_branches else separate)(rewritten)
     else:
         _rewrite_generator(rewritten, rewrites)
     rewritten.to(dtype).requires_grad_(False)
@@ -42,13 +44,27 @@ class Clip(nn.Module):
         return x.clamp(0, 1)
 
 
+class Branches(nn.Module):
+    """The branches of a RepConv as layers of their own, which forward has in one convolution."""
+
+    def __init__(self, layer: RepConv) -> None:
+        super().__init__()
+        self.conv, self.point = layer.conv, layer.point
+        self.expand, self.squeeze = layer.expand, layer.squeeze
+        self.identity = layer.identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        if self.expand is not None and self.squeeze is not None:
+            y = y + self.squeeze(self.expand(x))
+        if self.point is not None:
+            y = y + self.point(x)
+        return y + x if self.identity else y
+
+
 def _rewrite_generator(generator: Generator, rewrites: Rewrites) -> None:
-    for layer in list(generator.modules()):
-        if isinstance(layer, ResidualBlock):
-            fold(layer, "conv1", "bn1")
-            fold(layer, "conv2", "bn2")
-        elif isinstance(layer, Fusion):
-            fold(layer, "conv", "bn")
+    if rewrites.fold_batch_norm:
+        fold_all(generator)
     first, last = generator.upsample
     assert isinstance(first, Upsample)
     assert isinstance(last, Upsample)
@@ -62,6 +78,16 @@ def _rewrite_generator(generator: Generator, rewrites: Rewrites) -> None:
         use_leaky_relu(generator)
 
 
+def fold_all(generator: Generator) -> None:
+    """Fold each batch normalisation into the convolution before it."""
+    for layer in list(generator.modules()):
+        if isinstance(layer, ResidualBlock):
+            fold(layer, "conv1", "bn1")
+            fold(layer, "conv2", "bn2")
+        elif isinstance(layer, Fusion):
+            fold(layer, "conv", "bn")
+
+
 def fold(layer: nn.Module, conv: str, bn: str) -> None:
     """Let the convolution also do what the batch normalisation behind it does in eval mode."""
     setattr(layer, conv, fuse_conv_bn_eval(getattr(layer, conv), getattr(layer, bn)))
@@ -70,9 +96,18 @@ def fold(layer: nn.Module, conv: str, bn: str) -> None:
 
 def collapse(student: EdgeStudent) -> None:
     """Replace each convolution's branches by the one convolution that they add up to."""
+    _replace(student, RepConv.collapse)
+
+
+def separate(student: EdgeStudent) -> None:
+    """Replace each convolution's branches by layers of their own."""
+    _replace(student, Branches)
+
+
+def _replace(student: EdgeStudent, make: Callable[[RepConv], nn.Module]) -> None:
     for name, layer in list(student.named_modules()):
         if isinstance(layer, RepConv):
-            student.set_submodule(name, layer.collapse())
+            student.set_submodule(name, make(layer))
 
 
 def use_leaky_relu(module: nn.Module) -> None:

@@ -32,11 +32,13 @@ class Variant:
     Attributes:
         name: a key of `FILES`.
         clipped: whether the output is held to its range inside the graph.
+        dtype: of what it takes and gives: float32, float16 or uint8.
         facts: what else card.json says of it, e.g. which layers an int8 file keeps in float.
     """
 
     name: str
     clipped: bool
+    dtype: str = "float32"
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -46,7 +48,7 @@ class Variant:
     @property
     def bytes_io(self) -> bool:
         """Whether it takes and gives bytes, not floats."""
-        return self.name == "uint8-io"
+        return self.dtype == "uint8"
 
     def metadata(self) -> dict[str, str]:
         """What its file says of it beside what all files of the bundle say."""
@@ -54,6 +56,7 @@ class Variant:
             "edgesr.variant": self.name,
             "edgesr.layout": "NHWC" if self.bytes_io else "NCHW",
             "edgesr.range": "0..255" if self.bytes_io else "0..1",
+            "edgesr.dtype": self.dtype,
         }
 
     def card(self, folder: Path) -> dict[str, Any]:
@@ -67,12 +70,12 @@ class Variant:
         }
 
     def _picture(self, name: str, height: str, width: str) -> dict[str, Any]:
-        facts = {"name": name, "colour": "RGB"}
+        facts = {"name": name, "colour": "RGB", "dtype": self.dtype}
         if self.bytes_io:
             shape = ["batch", height, width, 3]
-            return {**facts, "layout": "NHWC", "dtype": "uint8", "range": [0, 255], "shape": shape}
+            return {**facts, "layout": "NHWC", "range": [0, 255], "shape": shape}
         shape = ["batch", 3, height, width]
-        return {**facts, "layout": "NCHW", "dtype": "float32", "range": [0, 1], "shape": shape}
+        return {**facts, "layout": "NCHW", "range": [0, 1], "shape": shape}
 
 
 def write_variant(
@@ -87,7 +90,8 @@ def write_variant(
         ExportError: the variant cannot be made, or is no valid ONNX file.
     """
     model, facts = convert(name, module, onnx.load(folder / FILES["fp32"]), recipe)
-    variant = Variant(name, recipe.export.rewrites.clip or name == "uint8-io", facts)
+    clipped = recipe.export.rewrites.clip or name == "uint8-io"
+    variant = Variant(name, clipped, input_dtype(model), facts)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     version = {"edgesr.opset": str(opset), "edgesr.ir_version": str(model.ir_version)}
     model.ClearField("metadata_props")
@@ -101,6 +105,12 @@ def write_variant(
     return variant
 
 
+def input_dtype(model: onnx.ModelProto) -> str:
+    """Type of what `model` takes, as NumPy calls it."""
+    kind = model.graph.input[0].type.tensor_type.elem_type
+    return str(onnx.helper.tensor_dtype_to_np_dtype(kind))
+
+
 def convert(
     name: str, module: Student, fp32: onnx.ModelProto, recipe: Recipe
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
@@ -110,7 +120,7 @@ def convert(
         ExportError: there is no such variant, or its outputs are not what they should be.
     """
     if name == "fp16":
-        return to_fp16(fp32, heldout(recipe.data))
+        return to_fp16(fp32, heldout(recipe.data), recipe.export.fp16.io)
     if name == "int8":
         return to_int8(module, fp32, recipe)
     if name == "uint8-io":

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-Tensor = Values | Pixels
-"""float32 (B, 3, H, W) RGB 0..1, or bytes (B, H, W, 3), as the file wants it."""
+Tensor = Values | NDArray[np.float16] | Pixels
+"""float32 or float16 (B, 3, H, W) RGB 0..1, or bytes (B, H, W, 3), as the file wants it."""
 
 Name = Literal["cpu", "cuda", "openvino", "ncnn", "web"]
 LABELS: dict[str, str] = {

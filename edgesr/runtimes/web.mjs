@@ -10,7 +10,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
-const ARRAYS = { float32: Float32Array, uint8: Uint8Array };
+// Of float16 the bits: not every Node has an array for it, and ONNX Runtime takes these.
+const ARRAYS = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array };
 const [folder, file, threads] = process.argv.slice(2);
 
 const input = process.stdin[Symbol.asyncIterator]();

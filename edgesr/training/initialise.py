@@ -34,8 +34,8 @@ def initialise(student: Student, init: str, teacher: SRModel | None) -> None:
     if source.spec != student.spec:
         raise ModelError(
             f'training.init = "{init}": that is {source.spec}, the recipe asks for {student.spec}',
-            "Give a model of the same table, an SRGAN generator that differs in having fewer blocks, "
-            "or start at random.",
+            "Give a model of the same table, an SRGAN generator that differs in having fewer "
+            "blocks, or start at random.",
         )
     student.load_state_dict(source.module.state_dict())
 

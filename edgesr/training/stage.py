@@ -172,9 +172,9 @@ def _setup(recipe: Recipe, folder: Path) -> Setup:
     # All stages' losses now: missing weights should not show after hours of the first stage.
     folder_of_weights = recipe.weights.folder
     losses = {
-        name: GeneratorLoss(weights, folder_of_weights).to(
-            fabric.device, memory_format=torch.channels_last
-        )
+        name: GeneratorLoss(weights, folder_of_weights)
+        .to(fabric.device)
+        .to(memory_format=torch.channels_last)
         for name, _, weights in stages(recipe)
     }
     split = photos.split(recipe.data)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgesr.deploy.rewrite import collapse
+from edgesr.deploy.rewrite import collapse, separate
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.recipe import Edge, Srgan, parse_size
@@ -31,8 +31,7 @@ class Cost:
     """Sums over layers.
 
     Attributes:
-        parameters: trainable ones, batch normalisation included as the paper counts, branches
-            collapsed.
+        parameters: trainable ones, batch normalisation included as the paper counts.
         macs: multiply-adds of the convolutions.
     """
 
@@ -53,15 +52,16 @@ class Cost:
         return asdict(self) | {"bytes": self.bytes, "flops": self.flops}
 
 
-def cost(spec: Srgan | Edge, size: str) -> dict[str, Cost]:
+def cost(spec: Srgan | Edge, size: str, *, collapsed: bool = True) -> dict[str, Cost]:
     """Cost of each part of the network, in its order.
 
     Args:
         size: the LR input, "WIDTHxHEIGHT" in pixels, batch 1.
+        collapsed: whether branches have become part of the convolution that they stand beside.
     """
     module = zoo.build(spec)
     if isinstance(module, EdgeStudent):
-        collapse(module)
+        (collapse if collapsed else separate)(module)
     macs = _count_macs(module.to("meta"), size)
     return {
         name: Cost(
@@ -93,9 +93,13 @@ def total(parts: dict[str, Cost]) -> Cost:
     return Cost(sum(c.parameters for c in parts.values()), sum(c.macs for c in parts.values()))
 
 
-def compare(card: dict[str, Any], size: str) -> dict[str, Any]:
-    """The evidence on cost: the card's network, and its teacher's where that is known."""
-    own = cost(zoo.SPEC.validate_python(card["spec"]), size)
+def compare(card: dict[str, Any], size: str, *, collapsed: bool = True) -> dict[str, Any]:
+    """The evidence on cost: the card's network, and its teacher's where that is known.
+
+    Args:
+        size, collapsed: see `cost`; the teacher's branches always are.
+    """
+    own = cost(zoo.SPEC.validate_python(card["spec"]), size, collapsed=collapsed)
     evidence = {"size": size, **_as_dict(own), "teacher": None}
     evidence |= {"reduction_percent": None, "mac_ratio": None}
     teacher = card["teacher"]

@@ -26,16 +26,21 @@ class Job:
 
     Attributes:
         variant: as in card.json.
-        bytes_io: whether the file takes and gives bytes.
+        dtype: what the file takes and gives: float32, float16 or uint8.
         exact: float32 files in float32; False for the runtime as it comes.
     """
 
     runtime: Name
     variant: str
     file: Path
-    bytes_io: bool
+    dtype: str
     threads: int
     exact: bool = True
+
+    @property
+    def bytes_io(self) -> bool:
+        """Whether the file takes and gives bytes."""
+        return self.dtype == "uint8"
 
     def row(self) -> dict[str, Any]:
         """The keys that every row of evidence about this job begins with."""
@@ -49,17 +54,18 @@ class Job:
             NotTaken: the runtime does not take the file, or on a run, the input.
         """
         with closing(self._open()) as running:
-            yield (bytes_run(running) if self.bytes_io else float_run(running)), running.describe()
+            run = bytes_run(running) if self.bytes_io else float_run(running, self.dtype)
+            yield run, running.describe()
 
     def _open(self) -> Running:
         return load(self.runtime).open(self.file, threads=self.threads, exact=self.exact)
 
 
-def float_run(running: Running) -> Run:
-    """A file of floats as it is."""
+def float_run(running: Running, dtype: str = "float32") -> Run:
+    """A file of floats of type `dtype`, as one of float32."""
 
     def run(lr: Values) -> Values:
-        return np.asarray(running.run(lr)[0], np.float32)
+        return np.asarray(running.run(lr.astype(dtype, copy=False))[0], np.float32)
 
     return run
 
@@ -122,8 +128,8 @@ def _all(
 ) -> Iterator[Job]:
     for runtime in runtimes:
         for variant, facts in variants.items():
-            bytes_io = facts["input"]["dtype"] == "uint8"
-            job = Job(runtime, variant, folder / facts["file"], bytes_io, threads)
+            dtype = facts["input"]["dtype"]
+            job = Job(runtime, variant, folder / facts["file"], dtype, threads)
             yield job
             if variant == "fp32" and runtime in LOOSE:
-                yield Job(runtime, variant, job.file, bytes_io, threads, exact=False)
+                yield Job(runtime, variant, job.file, dtype, threads, exact=False)

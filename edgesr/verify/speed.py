@@ -33,14 +33,14 @@ def speed(
     sizes: list[str],
     threads: int,
     runs: int,
-    bytes_io: bool = False,
+    dtype: str = "float32",
     exact: bool = True,
 ) -> dict[str, Any]:
     """Time `model` at batch 1 on noise.
 
     Args:
         sizes: LR "WIDTHxHEIGHT"; the headline is the first one's.
-        bytes_io: whether the file takes bytes.
+        dtype: what the file takes: float32, float16 or uint8.
         exact: as `runtimes.base.Runtime.open`.
 
     Returns:
@@ -60,7 +60,7 @@ def speed(
         "sizes": sizes,
         "threads": threads,
         "runs": runs,
-        "bytes_io": bytes_io,
+        "dtype": dtype,
         "exact": exact,
     }
     command = [sys.executable, "-m", "edgesr.verify.speed", json.dumps(job)]
@@ -105,18 +105,18 @@ def _shape(model: Running, size: str, job: dict[str, Any]) -> dict[str, Any]:
 
 def _time(model: Running, size: str, job: dict[str, Any]) -> tuple[float, list[float]]:
     """Seconds of the first run, and of the runs after the warm-up."""
-    lr = noise(size, bytes_io=job["bytes_io"])
+    lr = noise(size, job["dtype"])
     first, *later = [model.run(lr)[1] for _ in range(WARMUP + job["runs"])]
     return first, later[WARMUP - 1 :]
 
 
-def noise(size: str, *, bytes_io: bool) -> Tensor:
+def noise(size: str, dtype: str) -> Tensor:
     """One picture of noise, as a model file takes it."""
     width, height = parse_size(size)
     rng = np.random.default_rng(0)
-    if bytes_io:
+    if dtype == "uint8":
         return rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    return rng.random((1, 3, height, width), dtype=np.float32)
+    return rng.random((1, 3, height, width), dtype=np.float32).astype(dtype)
 
 
 def summarise(seconds: list[float], width: int, height: int) -> dict[str, float]:

@@ -111,7 +111,9 @@ def _measure(
         "not_taken": refused,
         "parity": _parity(folder, jobs),
         "speed": _speed(jobs, recipe),
-        "cost": cost.compare(card, settings.size),
+        "cost": cost.compare(
+            card, settings.size, collapsed=recipe.export.rewrites.collapse_branches
+        ),
         "quality": quality(jobs, card, data),
     }
 
@@ -129,7 +131,7 @@ def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
             console.say(f"  {gates.place(row)}")
             row |= parity.parity(references[job.bytes_io], run)
             if job.bytes_io:
-                with replace(job, bytes_io=False, file=folder / FILES["fp32"]).opened() as (
+                with replace(job, dtype="float32", file=folder / FILES["fp32"]).opened() as (
                     fp32,
                     _,
                 ):
@@ -149,7 +151,7 @@ def _speed(jobs: list[Job], recipe: Recipe) -> list[dict[str, Any]]:
             sizes=list(sizes),
             threads=job.threads,
             runs=settings.runs,
-            bytes_io=job.bytes_io,
+            dtype=job.dtype,
             exact=job.exact,
         )
         rows.append(job.row() | found)

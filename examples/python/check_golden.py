@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 
 
-def check(bundle: Path, variant: str, file: str, case: dict, tolerance: dict) -> bool:
+def check(bundle: Path, variant: str, facts: dict, case: dict, tolerance: dict) -> bool:
     """Whether one variant gives what it should for one input; prints how far off it is."""
     height, width = case["height"], case["width"]
     lr = np.fromfile(bundle / "golden" / case["input"], np.uint8).reshape(1, height, width, 3)
@@ -27,7 +27,9 @@ def check(bundle: Path, variant: str, file: str, case: dict, tolerance: dict) ->
         sr = np.floor(np.clip(sr, 0, 1) * 255 + 0.5).transpose(0, 2, 3, 1)
     else:
         lr = np.ascontiguousarray(lr.transpose(0, 3, 1, 2) / np.float32(255))
-    session = onnxruntime.InferenceSession(bundle / file, providers=["CPUExecutionProvider"])
+    lr = lr.astype(facts["input"]["dtype"])  # float32, float16 or uint8
+    path = bundle / facts["file"]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     difference = np.abs(session.run(["sr"], {"lr": lr})[0] - sr).max()
     (limit,) = tolerance.values()
     verdict = "passes" if difference <= limit else "FAILS"
@@ -39,7 +41,7 @@ def main(bundle: Path) -> int:
     variants = json.loads((bundle / "card.json").read_text())["variants"]
     golden = json.loads((bundle / "golden" / "golden.json").read_text())
     passed = [
-        check(bundle, variant, facts["file"], case, golden["tolerance"][variant])
+        check(bundle, variant, facts, case, golden["tolerance"][variant])
         for variant, facts in variants.items()
         for case in golden["cases"]
     ]

@@ -32,9 +32,11 @@ def open_model(path: str) -> tuple[Model, int, int]:
         if facts.get(key) != expected:
             sys.exit(f"{path}: {key} is {facts.get(key)}, expected {expected}")
 
+    dtype = facts.get("edgesr.dtype", "float32")  # or float16, where the export asked for it
+
     def model(lr: np.ndarray) -> np.ndarray:
-        sr: np.ndarray = session.run(["sr"], {"lr": lr})[0]
-        return sr
+        sr: np.ndarray = session.run(["sr"], {"lr": lr.astype(dtype)})[0]
+        return sr.astype(np.float32)
 
     return model, int(facts["edgesr.scale"]), int(facts["edgesr.halo"])
 

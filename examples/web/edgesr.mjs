@@ -3,7 +3,7 @@
 // The same file serves Node and browsers. ONNX Runtime is handed in (onnxruntime-node or
 // onnxruntime-web), and so is `read`: the name of a file in the bundle -> its bytes.
 
-const LAYOUTS = { "float32 NCHW RGB 0,1": false, "uint8 NHWC RGB 0,255": true };
+const KNOWN = ["float32 NCHW RGB 0,1", "float16 NCHW RGB 0,1", "uint8 NHWC RGB 0,255"];
 
 export async function readJson(read, name) {
   return JSON.parse(new TextDecoder().decode(await read(name)));
@@ -21,32 +21,51 @@ export async function openModel(ort, read, variant = "fp32", options = {}) {
   const facts = card.variants[variant];
   if (!facts) throw new Error(`no variant ${variant}, only ${Object.keys(card.variants)}`);
   const { dtype, layout, colour, range } = facts.input;
-  const bytes = LAYOUTS[`${dtype} ${layout} ${colour} ${range}`];
-  if (bytes === undefined) throw new Error(`cannot feed ${dtype} ${layout} ${colour} ${range}`);
+  const taken = `${dtype} ${layout} ${colour} ${range}`;
+  if (!KNOWN.includes(taken)) {
+    throw new Error(`${facts.file} takes ${taken}, expected one of: ${KNOWN.join("; ")}`);
+  }
+  const bytes = dtype === "uint8";
   const session = await ort.InferenceSession.create(await read(facts.file), options);
 
   /** Rows of RGB bytes in; out comes what the model gives: RGB bytes, or planes of floats. */
   async function infer(rgb, width, height) {
     const lr = bytes
       ? new ort.Tensor("uint8", rgb, [1, height, width, 3])
-      : new ort.Tensor("float32", toPlanes(rgb), [1, 3, height, width]);
+      : new ort.Tensor(dtype, toPlanes(rgb, dtype), [1, 3, height, width]);
     const { sr } = await session.run({ lr });
-    const { data } = sr;
-    return data;
+    const { data } = sr; // of float16 the bits, where there is no Float16Array
+    return data instanceof Uint16Array ? Float32Array.from(data, fromHalf) : data;
   }
 
   const release = () => session.release();
   return { card, variant, bytes, scale: card.scale, halo: card.halo, infer, release };
 }
 
-/** RGB bytes, interleaved -> planes of red, green and blue, 0..1. */
-function toPlanes(rgb) {
+/** RGB bytes, interleaved -> planes of red, green and blue, 0..1; of float16 the bits. */
+function toPlanes(rgb, dtype) {
+  const half = dtype === "float16";
+  const values = Array.from({ length: 256 }, (_, byte) => (half ? toHalf(byte / 255) : byte / 255));
   const size = rgb.length / 3;
-  const planes = new Float32Array(3 * size);
+  const planes = half ? new Uint16Array(3 * size) : new Float32Array(3 * size);
   for (let i = 0; i < size; i++) {
-    for (let c = 0; c < 3; c++) planes[c * size + i] = rgb[3 * i + c] / 255;
+    for (let c = 0; c < 3; c++) planes[c * size + i] = values[rgb[3 * i + c]];
   }
   return planes;
+}
+
+/** The bits of float16 for a byte / 255: no sign, and nothing so small that it is subnormal. */
+function toHalf(value) {
+  if (value === 0) return 0;
+  const exponent = Math.floor(Math.log2(value));
+  return ((exponent + 15) << 10) + Math.round(1024 * (value / 2 ** exponent - 1));
+}
+
+/** What the bits of a float16 stand for; NaN for an infinity too. */
+function fromHalf(bits) {
+  const [exponent, rest] = [(bits >> 10) & 31, (bits & 1023) / 1024];
+  const size = exponent ? (1 + rest) * 2 ** (exponent - 15) : rest * 2 ** -14;
+  return exponent === 31 ? NaN : bits & 0x8000 ? -size : size;
 }
 
 /** Planes, nominally 0..1 -> RGB bytes, interleaved: clipped, rounded half up. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,12 +18,24 @@ from edgesr.workspace import Workspace
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with all four variants, never to be written to."""
+    export = {"int8": {"images": 2, "min_channels": 1}}
     workspace = Workspace(tmp_path_factory.mktemp("made"))
+    return _make(workspace, export, ("fp16", "int8", "uint8-io"))
+
+
+@pytest.fixture(scope="session")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose fp16 file takes and gives float16, never to be written to."""
+    workspace = Workspace(tmp_path_factory.mktemp("half"))
+    return _make(workspace, {"fp16": {"io": "float16"}}, ("fp16",))
+
+
+def _make(workspace: Workspace, export: dict[str, Any], variants: tuple[str, ...]) -> Path:
     torch.manual_seed(0)
     path = workspace.root / "model.safetensors"
     zoo.save(zoo.build(Edge(channels=4, depth=1)), path, licence="MIT")
-    raw = {"int8": {"images": 2, "min_channels": 1}}
-    recipe = Recipe(name="tiny", model=Edge(channels=4, depth=1), export=Export.model_validate(raw))
+    settings = Export.model_validate(export)
+    recipe = Recipe(name="tiny", model=Edge(channels=4, depth=1), export=settings)
     return bundle.write_bundle(
         zoo.load(path),
         recipe,
@@ -30,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         role="student",
         teacher=None,
         extras=[],
-        variants=("fp16", "int8", "uint8-io"),
+        variants=variants,
     )
 
 

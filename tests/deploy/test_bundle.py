@@ -14,7 +14,7 @@ from onnx import TensorProto
 from edgesr import recipe_io
 from edgesr.deploy import bundle
 from edgesr.deploy.card import read_card
-from edgesr.deploy.check import Row
+from edgesr.deploy.check import Row, check
 from edgesr.errors import ExportError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
@@ -158,6 +158,7 @@ def test_every_variant_is_in_the_card_with_its_contract_and_in_its_file(made: Pa
         inside = {entry.key: entry.value for entry in model.metadata_props}
         assert inside["edgesr.variant"] == name
         assert inside["edgesr.layout"] == variant["input"]["layout"]
+        assert inside["edgesr.dtype"] == variant["input"]["dtype"] == variant["output"]["dtype"]
         assert inside["edgesr.range"] == "{}..{}".format(*variant["input"]["range"])
         assert inside["edgesr.checkpoint_sha256"] == facts["sha256"]["weights.safetensors"]
         taken = model.graph.input[0].type.tensor_type
@@ -167,6 +168,21 @@ def test_every_variant_is_in_the_card_with_its_contract_and_in_its_file(made: Pa
     assert facts["variants"]["int8"]["layers"] == 3
     assert facts["variants"]["uint8-io"]["output"]["clipped"] is True
     assert facts["variants"]["fp32"]["output"]["clipped"] is False
+
+
+def test_float16_ends_are_in_the_card_the_file_its_page_and_hold_their_golden_vectors(
+    half: Path,
+) -> None:
+    variant = card(half)["variants"]["fp16"]
+    model = onnx.load(half / variant["file"])
+    inside = {entry.key: entry.value for entry in model.metadata_props}
+    assert inside["edgesr.dtype"] == variant["input"]["dtype"] == "float16"
+    assert variant["output"]["dtype"] == "float16"
+    assert model.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT16
+    page = (half / "README.md").read_text()
+    assert "**`model.fp16.onnx`**\n\n- Input `lr`: float16, (batch, 3" in page
+    assert "**`model.onnx`**\n\n- Input `lr`: float32, (batch, 3" in page
+    assert [row.variant for row in check(half) if row.passed] == ["fp32"] * 3 + ["fp16"] * 3
 
 
 def test_a_variant_that_does_not_exist_is_named_with_those_that_do(workspace: Workspace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,53 @@ def test_no_batch_normalisation_is_left(exported: tuple[zoo.Student, Path]) -> N
         *("Conv", "PRelu", "Relu", "Add", "Mul", "Div", "Tanh"),
         *("DepthToSpace", "Resize"),
     }
+
+
+@pytest.mark.parametrize("opset", [17, 20])
+def test_batch_normalisation_that_is_not_folded_is_in_the_file(tmp_path: Path, opset: int) -> None:
+    module = network(SPECS[0])
+    counts, differences = [], []
+    for fold in (True, False):
+        settings = Export(opset=opset, rewrites=Rewrites(fold_batch_norm=fold))
+        assert export_onnx(module, tmp_path / "m.onnx", settings, metadata={}).simplified
+        counts.append(count(tmp_path / "m.onnx")["BatchNormalization"])
+        differences.append(difference(module, tmp_path / "m.onnx"))
+    assert counts == [0, 3]
+    assert max(differences) <= 2e-5
+
+
+def test_branches_that_are_not_collapsed_are_convolutions_and_additions(tmp_path: Path) -> None:
+    module = network(SPECS[1])
+    counts = []
+    for collapse in (True, False):
+        settings = Export(rewrites=Rewrites(collapse_branches=collapse))
+        assert export_onnx(module, tmp_path / "m.onnx", settings, metadata={}).simplified
+        found = count(tmp_path / "m.onnx")
+        counts.append((found["Conv"], found["Add"]))
+        assert difference(module, tmp_path / "m.onnx") <= 2e-5
+    # Head, body and tail: four convolutions each, two additions, one of the body's identity; the
+    # anchor is added once.
+    assert counts == [(3, 1), (3 * 4, 3 * 2 + 1 + 1)]
+
+
+def test_branches_apart_have_no_dcr_order_and_the_remedy_says_what_to_set(tmp_path: Path) -> None:
+    settings = Export(depth_to_space="DCR", rewrites=Rewrites(collapse_branches=False))
+    with pytest.raises(ExportError, match="Add stands between") as caught:
+        export_onnx(network(SPECS[1]), tmp_path / "m.onnx", settings, metadata={})
+    assert "export.rewrites.collapse_branches = true" in caught.value.remedy
+
+
+def count(path: Path) -> Counter[str]:
+    """How many nodes of each operator the file has."""
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+def difference(module: zoo.Student, path: Path) -> float:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    lr = torch.rand(2, 3, 9, 7)
+    with torch.no_grad():
+        expected = module(lr).numpy()
+    return float(np.abs(session.run(["sr"], {"lr": lr.numpy()})[0] - expected).max())
 
 
 def test_the_file_is_alone_and_says_nothing_of_this_machine(

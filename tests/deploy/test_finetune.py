@@ -8,10 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from edgesr.deploy.finetune import EightBitConv, EightBits, finetune, unwrap, wrap
+from edgesr.deploy.finetune import (
+    EightBitConv,
+    EightBits,
+    finetune,
+    separate_branches,
+    unwrap,
+    wrap,
+)
 from edgesr.deploy.heldout import heldout
 from edgesr.deploy.rewrite import deployable
 from edgesr.models import zoo
+from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import Student
 from edgesr.recipe import Data, Edge, Recipe, Rewrites, Srgan
 
@@ -66,6 +74,40 @@ def test_a_convolution_to_few_channels_stays_as_it_is_as_in_the_file() -> None:
     wrapped = [layer for layer in network.modules() if isinstance(layer, EightBitConv)]
     assert [layer.conv.out_channels for layer in wrapped] == [16, 16]
     assert sum(type(layer) is nn.Conv2d for layer in network.modules()) == before
+
+
+def test_batch_normalisation_that_was_not_folded_keeps_its_statistics() -> None:
+    torch.manual_seed(0)
+    module = zoo.build(SPECS[1])
+    module.train()(torch.rand(4, 3, 12, 12))
+    raw = {
+        "name": "tiny",
+        "model": SPECS[1].model_dump(),
+        "training": {"patch": 16, "batch": 2},
+        "export": {"int8": {"finetune_steps": 2}, "rewrites": {"fold_batch_norm": False}},
+    }
+    tuned = finetune(module.eval(), Recipe.model_validate(raw))
+    before, after = (
+        [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+        for network in (module, tuned)
+    )
+    assert len(after) == 3
+    for one, other in zip(before, after, strict=True):
+        assert torch.equal(one.running_mean, other.running_mean)
+        assert torch.equal(one.running_var, other.running_var)
+
+
+@pytest.mark.parametrize("collapse", [True, False])
+@pytest.mark.parametrize("branches", [[], ["point"]], ids=str)
+def test_only_branches_apart_are_added_up_before_the_relu(
+    branches: list[str], collapse: bool
+) -> None:
+    rewrites = {"collapse_branches": collapse}
+    raw = {"name": "tiny", "model": {"arch": "edge", "channels": 4, "branches": branches}}
+    recipe = Recipe.model_validate(raw | {"export": {"rewrites": rewrites}})
+    module = zoo.build(recipe.model)
+    assert isinstance(module, EdgeStudent)
+    assert separate_branches(module, recipe) == (branches == ["point"] and not collapse)
 
 
 def rounded_error(network: nn.Module, reference: Student) -> float:

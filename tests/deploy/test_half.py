@@ -31,7 +31,16 @@ def test_weights_are_half_as_large_and_the_ends_stay_float32(made: Path) -> None
 
 
 def test_how_far_it_is_from_fp32_is_told(made: Path) -> None:
-    _, facts = to_fp16(onnx.load(made / "model.onnx"), pairs())
+    _, facts = to_fp16(onnx.load(made / "model.onnx"), pairs(), "float32")
+    assert facts["psnr_to_fp32_db"] > 60
+
+
+def test_asked_for_the_ends_are_float16_and_nothing_casts(made: Path) -> None:
+    model, facts = to_fp16(onnx.load(made / "model.onnx"), pairs(), "float16")
+    onnx.checker.check_model(model, full_check=True)
+    for value in (model.graph.input[0], model.graph.output[0]):
+        assert value.type.tensor_type.elem_type == TensorProto.FLOAT16
+    assert "Cast" not in {node.op_type for node in model.graph.node}
     assert facts["psnr_to_fp32_db"] > 60
 
 
@@ -42,7 +51,7 @@ def test_weights_beyond_half_precision_are_refused(made: Path) -> None:
         if values.dtype == np.float32 and values.ndim == 4:
             tensor.CopyFrom(onnx.numpy_helper.from_array(values * np.float32(3e4), tensor.name))
     with pytest.raises(ExportError, match="fp16"):
-        to_fp16(model, pairs())
+        to_fp16(model, pairs(), "float32")
 
 
 @pytest.mark.parametrize(

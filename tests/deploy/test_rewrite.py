@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import pytest
@@ -44,26 +45,46 @@ def test_shuffle_activation_convolution_moves_to_the_low_resolution_side(
         assert (found - expected).abs().max() <= allowed
 
 
-SWITCHES = ("leaky_relu", "prelu_before_shuffle", "low_resolution_tail")
+SWITCHES = ("fold_batch_norm", "leaky_relu", "prelu_before_shuffle", "low_resolution_tail")
 
 
 @pytest.mark.parametrize("prelu", ["layer", "channel"])
-@pytest.mark.parametrize("on", list(itertools.product([False, True], repeat=3)), ids=str)
+@pytest.mark.parametrize("on", list(itertools.product([False, True], repeat=4)), ids=str)
 def test_every_choice_of_rewrites_keeps_the_generator(prelu: str, on: tuple[bool, ...]) -> None:
     torch.manual_seed(0)
     spec = Srgan.model_validate({"blocks": 2, "channels": 5, "prelu": prelu, "output": "tanh"})
     module = zoo.build(spec)
     for _ in range(3):  # give batch normalisation statistics of its own
         module.train()(torch.rand(4, 3, 12, 12))
-    module.eval()
-    rewrites = Rewrites(**dict(zip(SWITCHES, on, strict=True)))
+    assert_same(module.eval(), Rewrites(**dict(zip(SWITCHES, on, strict=True))))
+
+
+def assert_same(module: zoo.Student, rewrites: Rewrites) -> None:
+    double = copy.deepcopy(module).double()
     for height, width in ((1, 1), (7, 1), (9, 12)):
         lr = torch.rand(2, 3, height, width)
         assert (deployable(module, rewrites)(lr) - module(lr)).abs().max() <= 2e-5
-        double = zoo.build(spec).double().eval()
-        double.load_state_dict(module.state_dict())
         exact = deployable(double, rewrites)(lr.double()) - double(lr.double())
         assert exact.abs().max() <= 1e-12
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    channels=st.integers(1, 6),
+    depth=st.integers(1, 3),
+    branches=st.sets(st.sampled_from(["expand", "point", "identity"])),
+    collapse_branches=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_branches_are_the_same_function_collapsed_and_apart(
+    channels: int, depth: int, branches: set[str], collapse_branches: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    spec = {"channels": channels, "depth": depth, "branches": sorted(branches)}
+    module = zoo.build(Edge.model_validate(spec)).eval()
+    for parameter in module.parameters():  # biases among them, which start at zero
+        nn.init.normal_(parameter, std=0.1)
+    assert_same(module, Rewrites(collapse_branches=collapse_branches))
 
 
 def kinds(module: nn.Module) -> list[str]:
@@ -79,6 +100,11 @@ def test_switches_do_what_they_name() -> None:
     assert "BatchNorm2d" not in kinds(on)
     assert kinds(on)[-2:] == ["Conv2d", "PixelShuffle"]
     assert kinds(deployable(module, Rewrites(**off)))[-1] == "Conv2d"
+    assert kinds(deployable(module, Rewrites(**off))).count("BatchNorm2d") == 3
+    branched = zoo.build(Edge(channels=4, depth=1, branches=["expand", "point", "identity"]))
+    apart = deployable(branched, Rewrites(collapse_branches=False))
+    for network, convolutions in ((apart, 3 * 4), (deployable(branched, Rewrites()), 3)):
+        assert kinds(network).count("Conv2d") == convolutions
 
 
 def test_the_papers_tail_becomes_a_5x5_convolution_of_256_to_12_channels() -> None:

@@ -20,7 +20,7 @@ import torch
 
 from edgesr.deploy.bundle import write_bundle
 from edgesr.models import zoo
-from edgesr.recipe import Edge, Recipe
+from edgesr.recipe import Edge, Export, Fp16, Recipe
 from edgesr.workspace import Workspace
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -59,19 +59,28 @@ def _version(folder: Path, package: str) -> str | None:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny bundle of two variants, one of floats and one of bytes; not to be written to."""
-    workspace = Workspace(tmp_path_factory.mktemp("examples"))
+    return _make(Workspace(tmp_path_factory.mktemp("examples")), "uint8-io")
+
+
+@pytest.fixture(scope="session")
+def half_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose second variant takes and gives float16; not to be written to."""
+    return _make(Workspace(tmp_path_factory.mktemp("half")), "fp16")
+
+
+def _make(workspace: Workspace, variant: str) -> Path:
     torch.manual_seed(0)
     path = workspace.root / "model.safetensors"
     spec = Edge(channels=4, depth=1)
     zoo.save(zoo.build(spec), path, licence="MIT")
     return write_bundle(
         zoo.load(path),
-        Recipe(name="tiny", model=spec),
+        Recipe(name="tiny", model=spec, export=Export(fp16=Fp16(io="float16"))),
         workspace,
         role="student",
         teacher=None,
         extras=[],
-        variants=("uint8-io",),
+        variants=(variant,),
     )
 
 

@@ -47,6 +47,32 @@ def test_every_variant_passes_its_golden_vectors(node: Node, bundle: Path) -> No
     assert all(line.endswith(" passes") for line in lines)
 
 
+def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(
+    node: Node, half_bundle: Path, tmp_path: Path
+) -> None:
+    result = node("golden.mjs", half_bundle)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("fp16") == 3
+    every_byte = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    Image.fromarray(every_byte).save(tmp_path / "small.png")
+    big = tmp_path / "big.png"
+    result = node("upscale.mjs", half_bundle, tmp_path / "small.png", big, "fp16")
+    assert (result.returncode, result.stderr) == (0, "")
+    upscaler = Upscaler(half_bundle, variant="fp16", threads=1)
+    assert difference(big, upscaler(Image.fromarray(every_byte))) <= 1
+
+
+def test_a_type_that_cannot_be_fed_names_the_file_and_what_is_expected(
+    node: Node, half_bundle: Path, tmp_path: Path
+) -> None:
+    changed = Path(shutil.copytree(half_bundle, tmp_path / "changed"))
+    card = changed / "card.json"
+    card.write_text(card.read_text().replace('"float16"', '"bfloat16"'))
+    result = node("golden.mjs", changed)
+    assert result.returncode == 1
+    assert "model.fp16.onnx takes bfloat16 NCHW RGB 0,1, expected one of" in result.stderr
+
+
 @pytest.mark.parametrize("level", [2, np.nan], ids=str)
 def test_an_output_that_is_not_the_golden_one_fails(
     node: Node, bundle: Path, tmp_path: Path, level: float

@@ -93,6 +93,22 @@ def test_every_variant_passes_its_golden_vectors_without_edgesr(bundle: Path) ->
     assert all(line.endswith(" passes") for line in lines)
 
 
+def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(
+    half_bundle: Path, tmp_path: Path
+) -> None:
+    result = run(half_bundle, ".", script="check_golden.py")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("fp16") == 3
+    small = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    Image.fromarray(small).save(tmp_path / "small.png")
+    model = str(half_bundle / "model.fp16.onnx")
+    result = run(tmp_path, model, "small.png", "big.png")
+    assert (result.returncode, result.stderr) == (0, "")
+    with Image.open(tmp_path / "big.png") as big:
+        expected = Upscaler(half_bundle, variant="fp16", threads=1)(small)
+        assert np.array_equal(np.asarray(big), expected)
+
+
 @pytest.mark.parametrize("added", [2 / 255, np.nan], ids=str)
 def test_an_output_that_is_not_the_golden_one_fails(
     bundle: Path, tmp_path: Path, added: float

@@ -72,6 +72,15 @@ def test_every_variant_passes_its_golden_vectors(browser: Any, address: str) -> 
     assert browser.said == []
 
 
+def test_a_file_with_float16_ends_passes_its_golden_vectors(
+    browser: Any, page: Path, half_bundle: Path, serve: Callable[[Path, Path], str]
+) -> None:
+    browser.open(f"{serve(page, half_bundle)}?golden&provider=wasm")
+    browser.wait(READY)
+    assert text(browser, "golden") == "6 of 6 pass"
+    assert browser.said == []
+
+
 def test_the_golden_vectors_pass_on_an_emulated_gpu(
     open_browser: OpenBrowser, address: str
 ) -> None:

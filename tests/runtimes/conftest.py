@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import onnx
 import pytest
 import torch
 
 from edgesr.deploy.export import export_onnx
+from edgesr.deploy.half import to_fp16
+from edgesr.deploy.heldout import Pair
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Export, Srgan
 from edgesr.runtimes.base import Runtime
@@ -29,9 +33,16 @@ class Network(NamedTuple):
 
     def parity(self, runtime: Runtime, *, exact: bool = True) -> dict:
         """The parity grid on a runtime."""
-        running = runtime.open(self.file, threads=1, exact=exact)
+        return self._parity(runtime, self.file, "float32", exact)
+
+    def half_parity(self, runtime: Runtime, half: Path) -> dict:
+        """The same on a file with float16 ends."""
+        return self._parity(runtime, half, "float16", exact=True)
+
+    def _parity(self, runtime: Runtime, file: Path, dtype: str, exact: bool) -> dict:
+        running = runtime.open(file, threads=1, exact=exact)
         try:
-            return parity(self.references, float_run(running))
+            return parity(self.references, float_run(running, dtype))
         finally:
             running.close()
 
@@ -44,6 +55,16 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.mktemp("runtimes") / "model.onnx"
     export_onnx(module, path, Export(), metadata={})
     return Network(path, expected(module))
+
+
+@pytest.fixture
+def half(network: Network, tmp_path: Path) -> Path:
+    """The same network as a file that takes and gives float16."""
+    lr = np.random.default_rng(0).random((1, 3, 16, 12), dtype=np.float32)
+    pairs = [Pair("noise", np.zeros((64, 48, 3), np.uint8), lr)]
+    model, _ = to_fp16(onnx.load(network.file), pairs, "float16")
+    onnx.save(model, tmp_path / "model.fp16.onnx")
+    return tmp_path / "model.fp16.onnx"
 
 
 @pytest.fixture

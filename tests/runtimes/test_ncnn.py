@@ -61,6 +61,11 @@ def test_an_operator_that_ncnn_lacks_is_named(network, tmp_path: Path) -> None:
         convert(tmp_path / "cast.onnx", folder, find_pnnx())
 
 
+def test_a_file_with_float16_ends_is_not_taken_and_the_reason_names_the_type(half: Path) -> None:
+    with pytest.raises(NotTaken, match=r"pnnx cannot convert it: .* expect .*f16 but got"):
+        Ncnn().open(half, threads=1)
+
+
 def test_without_the_converter_the_remedy_is_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(VerifyError, match="converter pnnx is not installed") as caught:

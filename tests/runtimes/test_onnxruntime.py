@@ -19,6 +19,12 @@ def test_the_function_is_pytorchs(network) -> None:
     assert found["not_taken"] == []
 
 
+def test_a_file_with_float16_ends_gets_and_gives_float16(network, half: Path) -> None:
+    found = network.half_parity(OnnxRuntime("cpu"), half)
+    assert 1e-6 < found["max_abs_diff"] < 5e-3
+    assert found["not_taken"] == []
+
+
 def test_it_states_version_threads_and_precision(network) -> None:
     facts = OnnxRuntime("cpu").open(network.file, threads=1).describe()
     assert (facts.threads, facts.precision, facts.note) == (1, "float32", "")

@@ -19,6 +19,12 @@ def test_the_function_is_pytorchs_at_every_size_and_batch(network) -> None:
     assert found["not_taken"] == []
 
 
+def test_a_file_with_float16_ends_gets_and_gives_float16(network, half: Path) -> None:
+    found = network.half_parity(OpenVino(), half)
+    assert 1e-6 < found["max_abs_diff"] < 5e-3
+    assert found["not_taken"] == []
+
+
 def test_exact_is_float32_whatever_the_processor_has(network) -> None:
     facts = OpenVino().open(network.file, threads=1).describe()
     assert (facts.threads, facts.precision) == (1, "float32")

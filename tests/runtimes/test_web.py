@@ -37,6 +37,12 @@ def test_the_function_is_pytorchs_at_every_size_and_batch(web: Web, network) -> 
     assert found["not_taken"] == []
 
 
+def test_a_file_with_float16_ends_gets_and_gives_float16(web: Web, network, half: Path) -> None:
+    found = network.half_parity(web, half)
+    assert 1e-6 < found["max_abs_diff"] < 5e-3
+    assert found["not_taken"] == []
+
+
 def test_it_states_its_version_and_times_inside_node(running: WebFile) -> None:
     facts = running.describe()
     assert facts.version[0].isdigit()

@@ -349,7 +349,7 @@ def test_the_batch_must_be_shared_evenly() -> None:
 
 
 def test_the_gan_stage_alone_starts_from_the_named_model(
-    workspace: Workspace, photographs: Path, teacher: Path
+    workspace: Workspace, photographs: Path
 ) -> None:
     first = stage.train(recipe(photographs), workspace, resume=False, fresh=False)
     start = str(first / "model.safetensors")

@@ -45,10 +45,24 @@ def exports(exported: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def with_variants(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the student "small" with the variants fp16 and uint8-io, not to be written to."""
+    return _again(exported, tmp_path_factory.mktemp("variants"), ("fp16", "uint8-io"))
+
+
+@pytest.fixture(scope="session")
+def with_half(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with an fp16 file that takes and gives float16, not to be written to."""
+    return _again(exported, tmp_path_factory.mktemp("half"), ("fp16",), "export.fp16.io=float16")
+
+
+def _again(exported: Path, root: Path, variants: tuple[str, ...], *overrides: str) -> Path:
     model = zoo.load(exported / "small/weights.safetensors")
-    recipe = recipe_io.load(exported / "small/recipe.toml")
-    workspace = Workspace(tmp_path_factory.mktemp("variants"))
-    names = ("fp16", "uint8-io")
+    recipe = recipe_io.load(exported / "small/recipe.toml", overrides=overrides)
     return bundle.write_bundle(
-        model, recipe, workspace, role="student", teacher=None, extras=[], variants=names
+        model,
+        recipe,
+        Workspace(root),
+        role="student",
+        teacher=None,
+        extras=[],
+        variants=variants,
     )

@@ -46,6 +46,13 @@ def test_branches_cost_nothing_once_they_are_collapsed() -> None:
     assert total(cost(Edge(channels=32, depth=8), "1x1")).macs == 88_416
 
 
+def test_branches_that_ship_apart_are_counted() -> None:
+    branched = Edge(channels=6, depth=1, branches=["expand", "point"])
+    body = cost(branched, "1x1", collapsed=False)["body"]
+    assert body.macs == 9 * 6 * 6 + 6 * 6 + (6 * 12 + 9 * 12 * 6)
+    assert body.parameters == body.macs + 6 + 6  # the biases of the 3x3 convolutions
+
+
 def test_reduction_is_in_parameters_against_the_teacher() -> None:
     card = {
         "spec": Srgan(blocks=4).model_dump(),

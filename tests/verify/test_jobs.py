@@ -13,7 +13,7 @@ from edgesr.deploy.card import read_card
 from edgesr.errors import NotTaken, VerifyError
 from edgesr.runtimes.base import Facts, Tensor
 from edgesr.verify import jobs
-from edgesr.verify.jobs import Job, bytes_run, check_asked, plan
+from edgesr.verify.jobs import Job, bytes_run, check_asked, float_run, plan
 
 FLOATS = {"file": "model.onnx", "input": {"dtype": "float32"}}
 VARIANTS = {"fp32": FLOATS, "int8": FLOATS | {"file": "model.int8.onnx"}}
@@ -108,9 +108,24 @@ def test_pictures_pass_a_file_of_bytes_as_multiples_of_one_255th() -> None:
 
 def test_a_real_bundles_variants_are_known_by_their_input(with_variants: Path) -> None:
     found, refused = plan(with_variants, read_card(with_variants)["variants"], ["cpu"], 1)
-    assert {job.variant: job.bytes_io for job in found} == {
-        "fp32": False,
-        "fp16": False,
-        "uint8-io": True,
+    assert {job.variant: (job.dtype, job.bytes_io) for job in found} == {
+        "fp32": ("float32", False),
+        "fp16": ("float32", False),
+        "uint8-io": ("uint8", True),
     }
     assert refused == []
+
+
+def test_a_file_with_float16_ends_is_measured_as_one_of_float32() -> None:
+    class Halves:
+        """Takes and gives float16."""
+
+        def run(self, lr: Tensor) -> tuple[Tensor, float]:
+            assert lr.dtype == np.float16
+            return lr, 0.0
+
+    running: Any = Halves()
+    lr = np.random.default_rng(0).random((1, 3, 5, 7), dtype=np.float32)
+    found = float_run(running, "float16")(lr)
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - lr).max() <= 2**-12

@@ -80,7 +80,7 @@ def test_the_first_run_is_cold_and_the_warm_up_is_not_counted(
     clock = Clock()
     monkeypatch.setattr("edgesr.verify.speed.load", lambda _: clock)
     job = {"runtime": "cpu", "model": "x", "sizes": ["4x4", "8x8"], "threads": 1, "runs": 5}
-    found = measure(job | {"bytes_io": False, "exact": True})
+    found = measure(job | {"dtype": "float32", "exact": True})
     assert found["cold_start_ms"] == 1500
     assert found["p50_ms"] == 6000  # runs 4 to 8, behind three that warm up
     assert found["shapes"][0]["first_ms"] == 9000
@@ -89,8 +89,10 @@ def test_the_first_run_is_cold_and_the_warm_up_is_not_counted(
 
 
 def test_noise_is_what_the_file_takes() -> None:
-    assert noise("5x3", bytes_io=False).shape == (1, 3, 3, 5)
-    pixels = noise("5x3", bytes_io=True)
+    for dtype in ("float32", "float16"):
+        values = noise("5x3", dtype)
+        assert (values.shape, values.dtype) == ((1, 3, 3, 5), dtype)
+    pixels = noise("5x3", "uint8")
     assert (pixels.shape, pixels.dtype) == ((1, 3, 5, 3), np.uint8)
 
 

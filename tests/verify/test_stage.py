@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import shutil
@@ -121,6 +122,22 @@ def test_every_variant_is_compared_timed_and_looked_at(with_variants: Path, tmp_
     text = shown(evidence)
     assert "uint8-io" in text
     assert "bytes_off" in text
+    assert report(folder, folder.parent).is_file()
+
+
+def test_float16_ends_are_measured_or_not_with_the_reason(with_half: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(with_half, tmp_path / "small"))
+    others = [name for name in ("openvino", "ncnn") if importlib.util.find_spec(name)]
+    evidence = stage.verify(folder, providers=["cpu"], runtimes=others)
+    for part in ("parity", "speed", "quality"):
+        found = [row for row in evidence[part] if row["variant"] == "fp16"]
+        taken = [name for name in others if name != "ncnn"]
+        assert [row["runtime"] for row in found] == ["cpu", *taken]
+    for row in evidence["parity"]:
+        assert row["max_abs_diff"] < 0.01 or not row["exact"]
+    for row in evidence["not_taken"]:
+        assert (row["runtime"], row["variant"]) == ("ncnn", "fp16")
+        assert "f16" in row["reason"]
     assert report(folder, folder.parent).is_file()
 
 
