@@ -123,6 +123,19 @@ def distill(
 
 
 @app.command()
+def blend(
+    one: Annotated[str, typer.Argument(metavar="A", help="A run, a bundle or a safetensors file.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another, of the same model table.")],
+    alpha: Annotated[float, typer.Option(help="B's share: 0 is A, 1 is B.")],
+    name: Annotated[str | None, typer.Option(help="Of the run; A-B-alpha unless given.")] = None,
+) -> None:
+    """Interpolate the weights of two networks of the same shape; the result is a run."""
+    from edgesr import blend as blending
+
+    blending.blend(one, other, alpha, Workspace(), name)
+
+
+@app.command()
 def export(
     name: Annotated[str | None, typer.Argument(help="A run; the latest unless named.")] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx.")] = False,
@@ -201,6 +214,10 @@ def verify(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A bundle, an ONNX file, a run or a checkpoint.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="HR images, e.g. Set5.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="OTHER", help="A second model, compared picture by picture."),
+    ] = None,
     weights: Annotated[str, typer.Option(metavar="DIR", help="Folder of LPIPS weights.")] = "",
     output: Annotated[
         Path | None,
@@ -209,11 +226,17 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """PSNR, SSIM and LPIPS on a folder of images, with bicubic as the control."""
+    from edgesr.quality import compare, present
     from edgesr.quality import evaluate as quality
 
     console.configure(quiet=quiet)
-    result = quality.evaluate_model(model, data, weights)
-    console.out.print(quality.table(result))
+    result: quality.Evaluation | compare.Comparison
+    if against is None:
+        result = quality.evaluate_model(model, data, weights)
+        console.out.print(quality.table(result))
+    else:
+        result = compare.compare_models(model, against, data, weights)
+        present.print_comparison(result)
     console.say(quality.PROTOCOL)
     if output is not None:
         if output.suffix == ".csv":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -45,9 +44,12 @@ def export(
     Raises:
         ExportError: the run is incomplete or an ONNX file falls short of its contract.
     """
-    facts = _read_json(run / "run.json")
+    if not (run / "run.json").is_file():
+        raise ExportError(
+            f"{run / 'run.json'} cannot be read: there is none", "Is the run finished?"
+        )
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
-    role = "teacher" if facts["command"] == "train" else "student"
+    role = "student" if recipe.teacher else "teacher"
     model = zoo.load(run / "model.safetensors")
     teacher = zoo.load(Path(recipe.teacher.path)) if recipe.teacher else None
     extras = [run / "run.json", run / "log.jsonl"]
@@ -202,11 +204,3 @@ def git_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return done.stdout.strip()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ExportError(f"{path} cannot be read: {error}", "Is the run finished?") from None
-    return data

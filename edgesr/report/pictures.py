@@ -20,6 +20,7 @@ from edgesr.data.degrade import (
     to_image,
     to_tensor,
 )
+from edgesr.quality.evaluate import Upscale, upscaler_for
 from edgesr.quality.metrics import luma, psnr
 from edgesr.upscale import Upscaler
 
@@ -70,8 +71,8 @@ def pictures(models: dict[str, Path]) -> Pictures:
     """Reduce the held-out photograph four times and rebuild it with bicubic and each model.
 
     Args:
-        models: a name to show -> the folder of a bundle. The crops are taken where the last
-            model's picture differs most from the ground truth.
+        models: a name to show -> the folder of a bundle, or a model file. The crops are taken
+            where the last model's picture differs most from the ground truth.
 
     Raises:
         EdgesrError: a model that cannot be opened, or the photograph is missing.
@@ -80,14 +81,20 @@ def pictures(models: dict[str, Path]) -> Pictures:
     hr = np.ascontiguousarray(crop_to_multiple(photos.decode(file)))
     lr = to_image(bicubic_down(to_tensor(hr)))
     rebuilt = {"bicubic": to_image(bicubic_up(to_tensor(lr)))}
-    for name, folder in console.track(models.items(), "pictures", len(models)):
-        rebuilt[name] = Upscaler(folder, provider="cpu")(lr)
+    for name, path in console.track(models.items(), "pictures", len(models)):
+        rebuilt[name] = opened(path)(lr)
     rebuilt[TRUTH] = hr
     judged = list(models)[-1] if models else "bicubic"
     side = min(CROP, *hr.shape[:2])
     crops = [crop(rebuilt, *place, side) for place in worst(rebuilt[judged], hr, side)]
     shown = [_picture(name, pixels, hr) for name, pixels in rebuilt.items()]
     return Pictures(file.stem, hr.shape[1], hr.shape[0], shown, crops)
+
+
+def opened(path: Path) -> Upscale:
+    """What enlarges with a bundle, by ONNX Runtime on the CPU, or with a model file, by torch."""
+    upscale: Upscale = Upscaler(path, provider="cpu") if path.is_dir() else upscaler_for(path)
+    return upscale
 
 
 def crop(rebuilt: dict[str, Pixels], left: int, top: int, side: int) -> Crop:
@@ -97,14 +104,21 @@ def crop(rebuilt: dict[str, Pixels], left: int, top: int, side: int) -> Crop:
     return Crop(left, top, side, shown)
 
 
-def worst(sr: Pixels, hr: Pixels, side: int, count: int = 2) -> list[tuple[int, int]]:
+def worst(
+    sr: Pixels, hr: Pixels, side: int, count: int = 2, grid: int = 1
+) -> list[tuple[int, int]]:
     """(left, top) of the squares, none over another, where |Y(sr) - Y(hr)| is largest.
 
     Fewer than `count` where the picture has no room for more.
+
+    Args:
+        grid: (left, top) are multiples of it.
     """
     error = np.abs(luma(sr) - luma(hr))
     sums = np.pad(error, ((1, 0), (1, 0))).cumsum(0).cumsum(1)  # summed-area table
     total = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    total[np.arange(len(total)) % grid > 0] = -np.inf
+    total[:, np.arange(total.shape[1]) % grid > 0] = -np.inf
     places: list[tuple[int, int]] = []
     while len(places) < count and np.isfinite(total).any():
         top, left = (int(i) for i in np.unravel_index(np.argmax(total), total.shape))

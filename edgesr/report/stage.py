@@ -11,6 +11,7 @@ from edgesr.errors import EdgesrError
 from edgesr.quality.evaluate import PROTOCOL
 from edgesr.report import bundles, curves, tables
 from edgesr.report.bundles import Bundle
+from edgesr.report.gallery import Gallery, gallery, teacher_file
 from edgesr.report.pictures import Pictures, pictures
 from edgesr.report.text import FILTERS
 from edgesr.verify import sidebyside
@@ -32,7 +33,9 @@ def report(folder: Path, exports: Path) -> Path:
     bundle = bundles.read(folder)
     teacher = bundles.teacher_of(bundle, exports)
     try:
-        page = render(bundle, teacher, _pictures(bundle, teacher))
+        taught_by = teacher_file(bundle, teacher)
+        shots = gallery(bundle, taught_by)
+        page = render(bundle, teacher, _pictures(bundle, taught_by), shots)
     except (KeyError, UndefinedError) as error:
         raise EdgesrError(
             f"the files in {folder} lack something that the report shows: {error}",
@@ -43,7 +46,7 @@ def report(folder: Path, exports: Path) -> Path:
     return path
 
 
-def render(bundle: Bundle, teacher: Bundle | None, shown: Pictures) -> str:
+def render(bundle: Bundle, teacher: Bundle | None, shown: Pictures, gallery: Gallery | None) -> str:
     """The page as text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -54,7 +57,8 @@ def render(bundle: Bundle, teacher: Bundle | None, shown: Pictures) -> str:
     )
     environment.filters |= FILTERS
     template = environment.get_template("report.html.j2")
-    return template.render(bundle=bundle, teacher=teacher, shown=shown, **_views(bundle, teacher))
+    files = {"bundle": bundle, "teacher": teacher, "shown": shown, "gallery": gallery}
+    return template.render(**files, **_views(bundle, teacher))
 
 
 def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
@@ -96,6 +100,7 @@ def _other_machine(bundle: Bundle, teacher: Bundle | None) -> bool:
     return not tables.same_machine(bundle.verify, teacher.verify)
 
 
-def _pictures(bundle: Bundle, teacher: Bundle | None) -> Pictures:
-    models = {"teacher": teacher, bundle.card["role"]: bundle}
-    return pictures({role: b.folder for role, b in models.items() if b and b.has_model})
+def _pictures(bundle: Bundle, teacher: Path | None) -> Pictures:
+    models = {"teacher": teacher} if teacher else {}
+    models |= {bundle.card["role"]: bundle.folder} if bundle.has_model else {}
+    return pictures(models)

@@ -1,0 +1,190 @@
+"""A network between two of the same shape: their weights interpolated, written as a run.
+
+edgesr blend n4-psnr n4 --alpha 0.5 && edgesr export n4-psnr-n4-0.5 --onnx
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import edgesr
+from edgesr import console, recipe_io
+from edgesr.errors import EdgesrError, ModelError
+from edgesr.machine import machine
+from edgesr.models import zoo
+from edgesr.models.edge import RepConv
+from edgesr.models.zoo import SRModel, Student
+from edgesr.recipe import NAME, Recipe
+from edgesr.workspace import Workspace, sha256, write_json, write_text
+
+COMMAND = "blend"
+FILES = ("model.safetensors", "weights.safetensors")
+"""A run's weights, a bundle's."""
+
+
+def blend(
+    one: str, other: str, alpha: float, workspace: Workspace, name: str | None = None
+) -> Path:
+    """Write the run `runs/<name>` whose network is (1 - alpha) A + alpha B.
+
+    Recipe and teacher are those of A. An earlier blend of that name is replaced.
+
+    Args:
+        one, other: A and B: a run or a bundle, by name or folder, or a safetensors file.
+        alpha: 0..1; 0 is A.
+        name: "A-B-alpha" unless given.
+
+    Raises:
+        ModelError: a model is missing, foreign, or of another spec than the other.
+        EdgesrError: alpha or name are not allowed, or a trained run has that name.
+    """
+    if not 0 <= alpha <= 1:
+        raise EdgesrError(f"--alpha {alpha:g}: expected a number from 0 (A) to 1 (B)")
+    first, second = (zoo.load(find(text, workspace)) for text in (one, other))
+    name = name or f"{zoo.label(first.path)}-{zoo.label(second.path)}-{alpha:g}"
+    folder = _free(workspace, name)
+    module = interpolate(_own(first), _own(second), alpha)
+    licence = " AND ".join(sorted({first.licence, second.licence}))
+    update = {"name": name, "model": module.spec, "licence": licence}
+    recipe = _recipe(first, name).model_copy(update=update)
+    facts = _facts(recipe, first, second, alpha)
+    zoo.save(module, folder / FILES[0], licence=licence)
+    write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
+    write_json(folder / "run.json", facts | {"sha256": sha256(folder / FILES[0])})
+    workspace.mark_latest(name)
+    console.say(f"{folder}: {1 - alpha:g} x {first.path} + {alpha:g} x {second.path}")
+    if _normalises(module):
+        console.say("running statistics of batch normalisation interpolated, not measured anew")
+    return folder
+
+
+def find(text: str, workspace: Workspace) -> Path:
+    """The weights of what a user names: a file, a folder, or a name in runs/ or exports/.
+
+    Raises:
+        ModelError: nothing of the kind is there.
+    """
+    if Path(text).is_file():
+        return Path(text)
+    folders = (Path(text), workspace.run(text), workspace.bundle(text))
+    found = [path for folder in folders for file in FILES if (path := folder / file).is_file()]
+    if not found:
+        raise ModelError(
+            f"'{text}' is no model: there are no weights in {', '.join(map(str, folders))}",
+            "Name a finished run, a bundle or a safetensors file.",
+        )
+    return found[0]
+
+
+def _own(model: SRModel) -> Student:
+    if not isinstance(model.module, Student):
+        raise ModelError(
+            f"{model.path} is {model.architecture}: edgesr blends its own models",
+            "Name two models of the same [model] table.",
+        )
+    return model.module
+
+
+def _free(workspace: Workspace, name: str) -> Path:
+    """The run's folder, in which there is nothing but an earlier blend."""
+    if not re.fullmatch(NAME, name):
+        raise EdgesrError(f"--name {name}: letters, digits, '.', '_' and '-' make a name")
+    folder = workspace.run(name)
+    if folder.exists() and _read(folder / "run.json").get("command") != COMMAND:
+        raise EdgesrError(
+            f"{folder} holds a run that is no blend", "Give the blend another name: --name NAME"
+        )
+    return folder
+
+
+@torch.no_grad()
+def interpolate(one: Student, other: Student, alpha: float) -> Student:
+    """(1 - alpha) A + alpha B of two networks of the same spec, computed in float64.
+
+    Every parameter is interpolated, as in ESRGAN (Wang et al., arXiv:1809.00219, section 3.4), and
+    so are the running statistics of batch normalisation; its step counters are A's. That makes
+    sense where B was trained from A on, or both from the same start.
+
+    The kernel that branches collapse to is bilinear in the weights of `expand` and `squeeze`: what
+    their interpolation leaves between it and the interpolated kernel is added to the 3x3
+    convolution beside them. So the deployed network is interpolated as well.
+
+    Raises:
+        ModelError: the specs differ.
+    """
+    if one.spec != other.spec:
+        raise ModelError(
+            f"a blend needs two models of the same [model] table, not {one.spec!r} and "
+            f"{other.spec!r}"
+        )
+    first, second = (copy.deepcopy(module).double() for module in (one, other))
+    blended, theirs = copy.deepcopy(first), second.state_dict()
+    for key, value in blended.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(_between(value, theirs[key], alpha))
+    for name, layer in blended.named_modules():
+        if isinstance(layer, RepConv):
+            own, other_kernel = (_kernel(net.get_submodule(name)) for net in (first, second))
+            layer.conv.weight += _between(own, other_kernel, alpha) - _kernel(layer)
+    return blended.float().eval()
+
+
+def _between(one: torch.Tensor, other: torch.Tensor, alpha: float) -> torch.Tensor:
+    return (1 - alpha) * one + alpha * other
+
+
+def _kernel(layer: nn.Module) -> torch.Tensor:
+    """(out, in, 3, 3) of all branches together, float64."""
+    assert isinstance(layer, RepConv)
+    return layer.collapsed(torch.float64)[0]
+
+
+def _recipe(model: SRModel, name: str) -> Recipe:
+    """The recipe beside a run's or a bundle's weights, or one of defaults."""
+    beside = model.path.parent / "recipe.toml"
+    if model.path.name in FILES and beside.is_file():
+        return recipe_io.load(beside)
+    assert model.spec is not None
+    return Recipe(name=name, model=model.spec)
+
+
+def _facts(recipe: Recipe, one: SRModel, other: SRModel, alpha: float) -> dict[str, Any]:
+    """run.json but for the sum of the weights; `teacher` is A's."""
+    return {
+        "name": recipe.name,
+        "command": COMMAND,
+        "architecture": one.architecture,
+        "teacher": _read(one.path.parent / "run.json").get("teacher") if recipe.teacher else None,
+        "blend": {
+            "alpha": alpha,
+            "of": [
+                {"name": zoo.label(m.path), "path": str(m.path), "sha256": m.sha256}
+                for m in (one, other)
+            ],
+            "batch_norm": "running statistics interpolated" if _normalises(one.module) else None,
+        },
+        "steps": 0,
+        "seconds": 0.0,
+        "hardware": {"device": "cpu", **machine()},
+        "validation": None,
+        "versions": {"edgesr": edgesr.__version__, "torch": torch.__version__},
+    }
+
+
+def _normalises(module: nn.Module) -> bool:
+    return any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A run.json; empty where there is none."""
+    if not path.is_file():
+        return {}
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return facts

@@ -1,0 +1,176 @@
+"""Every picture that quality was measured on, worst first, where the student is furthest off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesr import console
+from edgesr.data import photos
+from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, to_image, to_tensor
+from edgesr.quality.evaluate import MIN_SIDE, Upscale
+from edgesr.quality.metrics import psnr
+from edgesr.report.bundles import Bundle, Json
+from edgesr.report.pictures import TRUTH, Picture, data_uri, opened, worst
+from edgesr.verify.quality import EMBEDDED
+from edgesr.workspace import sha256
+
+Pixels = NDArray[np.uint8]
+
+MOST = 16
+"""Pictures on the page; what is left out is better than any of them."""
+SIDE = 96
+"""Of a crop, in HR pixels."""
+SCALE = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the pictures come from; `note` where it is not where verify took them from."""
+
+    name: str
+    files: list[Path]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture's crop, `side` HR pixels square at (`left`, `top`), and its scores as a whole.
+
+    Attributes:
+        width, height: of the picture in HR pixels.
+        gain_db: PSNR less bicubic's.
+        scores: PSNR on Y in dB of each method but the ground truth.
+        pictures: the crop by each method, not enlarged, with the square's own PSNR.
+    """
+
+    photo: str
+    width: int
+    height: int
+    left: int
+    top: int
+    side: int
+    gain_db: float
+    scores: dict[str, float]
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The shots, smallest gain over bicubic first; `of` is how many pictures there are.
+
+    Attributes:
+        against: what the crops show the largest difference from: `teacher` or `ground truth`.
+    """
+
+    source: Source
+    of: int
+    against: str
+    shots: list[Shot]
+
+
+def gallery(bundle: Bundle, teacher: Path | None) -> Gallery | None:
+    """Rebuild every picture, and show those with the smallest gain over bicubic.
+
+    Args:
+        teacher: its teacher's bundle or model file; None shows the bundle's network
+            where it is furthest from the ground truth.
+
+    Returns:
+        None where the bundle has no model.onnx.
+
+    Raises:
+        EdgesrError: a model that cannot be opened, or no picture that can be used.
+    """
+    if not bundle.has_model:
+        return None
+    role, source = bundle.card["role"], source_of(bundle.verify)
+    upscale = opened(bundle.folder)
+    ranked = _ranked(source.files, upscale)
+    methods: dict[str, Upscale] = {"bicubic": _bicubic}
+    methods |= {"teacher": opened(teacher)} if teacher else {}
+    methods[role] = upscale
+    chosen = ranked[:MOST]
+    shots = [
+        shot(path.stem, photos.decode(path), methods, role)
+        for path in console.track(chosen, "crops", len(chosen))
+    ]
+    return Gallery(source, len(ranked), "teacher" if teacher else TRUTH, shots)
+
+
+def _ranked(files: list[Path], upscale: Upscale) -> list[Path]:
+    """The files that can be used, that with the smallest gain over bicubic first."""
+    gains = []
+    tracked = console.track(files, "gallery", len(files))
+    for photo in photos.decode_all(tracked, smallest=MIN_SIDE):
+        hr, lr = reduced(photo.pixels)
+        gains.append((gain(psnr(upscale(lr), hr), psnr(_bicubic(lr), hr)), photo.path))
+    return [path for _, path in sorted(gains)]
+
+
+def source_of(verify: Json | None) -> Source:
+    """The pictures that verify measured quality on; the embedded one where they are gone."""
+    measured = verify["quality"][0]["data"] if verify and verify["quality"] else EMBEDDED
+    embedded = photos.embedded().validation
+    if measured == EMBEDDED:
+        return Source(EMBEDDED, embedded)
+    if not Path(measured).is_dir():
+        gone = f"The pictures that verify measured on are not in {measured} any more."
+        return Source(EMBEDDED, embedded, gone)
+    return Source(measured, photos.find(Path(measured)))
+
+
+def teacher_file(bundle: Bundle, teacher: Bundle | None) -> Path | None:
+    """The teacher as it can be run here: its bundle, else the file that the run was taught by.
+
+    A file with another SHA-256 than run.json names is another network, and not taken.
+    """
+    if bundle.card["teacher"] is None:
+        return None
+    if teacher is not None and teacher.has_model:
+        return teacher.folder
+    facts = (bundle.run or {}).get("teacher") or {}
+    path = Path(facts.get("path", ""))
+    if not path.is_file() or sha256(path) != facts.get("sha256"):
+        return None
+    return path
+
+
+def reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
+    """A photograph cut to a multiple of four, and its reduction by bicubic, 8 bits."""
+    hr = np.ascontiguousarray(crop_to_multiple(pixels))
+    return hr, to_image(bicubic_down(to_tensor(hr)))
+
+
+def _bicubic(lr: Pixels) -> Pixels:
+    return to_image(bicubic_up(to_tensor(lr)))
+
+
+def gain(own: float, bicubic: float) -> float:
+    """In dB; 0 where both are infinite, as on a flat picture."""
+    return 0.0 if own == bicubic else own - bicubic
+
+
+def shot(name: str, pixels: Pixels, methods: dict[str, Upscale], role: str) -> Shot:
+    """The square, on the grid of LR pixels, where `role` is furthest from its teacher.
+
+    Args:
+        methods: names in the order of showing -> what enlarges. Without a `teacher` beside `role`
+            the square is where `role` is furthest from the ground truth.
+    """
+    hr, lr = reduced(pixels)
+    rebuilt = {method: upscale(lr) for method, upscale in methods.items()} | {TRUTH: hr}
+    side = min(SIDE, *hr.shape[:2])
+    model = rebuilt["teacher"] if "teacher" in rebuilt and role != "teacher" else hr
+    ((left, top),) = worst(rebuilt[role], model, side, count=1, grid=SCALE)
+    cut = {n: p[top : top + side, left : left + side] for n, p in rebuilt.items()}
+    shown = [
+        Picture(n, data_uri(square), None if n == TRUTH else psnr(square, cut[TRUTH], 0))
+        for n, square in cut.items()
+    ]
+    scores = {n: psnr(p, hr) for n, p in rebuilt.items() if n != TRUTH}
+    better = gain(scores[role], scores["bicubic"])
+    return Shot(name, hr.shape[1], hr.shape[0], left, top, side, better, scores, shown)

@@ -1,0 +1,162 @@
+"""The gallery: which pictures, in which order, and where their crops lie."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesr.data import photos
+from edgesr.errors import EdgesrError
+from edgesr.models import zoo
+from edgesr.recipe import Edge
+from edgesr.report import bundles, gallery, stage
+from edgesr.report.gallery import Source, shot, source_of, teacher_file
+from edgesr.verify.quality import EMBEDDED
+from edgesr.workspace import sha256
+
+
+def nearest(lr: np.ndarray) -> np.ndarray:
+    return lr.repeat(4, 0).repeat(4, 1)
+
+
+def measured(evidence, data: str) -> dict[str, Any]:
+    """A verify.json whose quality was measured on `data`."""
+    verify: dict[str, Any] = evidence("n4", True)
+    verify["quality"] = [row | {"data": data} for row in verify["quality"]]
+    return verify
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """`blocks`, where repeating pixels beats bicubic, and `smooth`, where it does not."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (32, 28, 3), np.uint8)
+    Image.fromarray(nearest(noise)).save(folder / "blocks.png")
+    soft = Image.fromarray(noise[:8, :7]).resize((112, 128), Image.Resampling.BICUBIC)
+    soft.save(folder / "smooth.png")
+    return folder
+
+
+def test_every_picture_is_there_the_smallest_gain_over_bicubic_first(
+    make_bundle, evidence, photographs: Path
+) -> None:
+    folder = make_bundle("n4", verify=measured(evidence, str(photographs)))
+    found = gallery.gallery(bundles.read(folder), None)
+    assert [shot.photo for shot in found.shots] == ["smooth", "blocks"]
+    assert found.shots[0].gain_db < 0 < found.shots[1].gain_db
+    assert (found.of, found.source.name, found.against) == (2, str(photographs), "ground truth")
+    names = [picture.name for picture in found.shots[0].pictures]
+    assert names == ["bicubic", "student", "ground truth"]
+
+
+def test_of_many_pictures_the_worst_are_kept_and_the_page_says_how_many(
+    make_bundle, evidence, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "MOST", 1)
+    folder = make_bundle("n4", verify=measured(evidence, str(photographs)))
+    page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
+    assert "the 1 worst of 2 pictures" in page
+    assert "smooth, student" in page
+    assert "blocks, student" not in page
+
+
+def test_pictures_that_are_gone_are_said_and_the_embedded_one_is_shown(
+    make_bundle, evidence
+) -> None:
+    folder = make_bundle("n4", verify=measured(evidence, "gone/away"))
+    page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
+    assert "are not in gone/away any more" in page
+    assert "The teacher could not be run here" in page
+    assert source_of(None) == Source(EMBEDDED, photos.embedded().validation)
+
+
+def test_a_bundle_without_a_model_has_no_gallery(make_bundle) -> None:
+    folder = make_bundle("n4", model=False)
+    assert gallery.gallery(bundles.read(folder), None) is None
+    assert "Gallery" not in stage.report(folder, folder.parent).read_text(encoding="utf-8")
+
+
+def test_the_square_lies_where_student_and_teacher_differ_on_the_grid_of_lr_pixels() -> None:
+    hr = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+
+    def student(lr: np.ndarray) -> np.ndarray:
+        sr = nearest(lr)
+        sr[110:130, 230:250] ^= 255
+        return sr
+
+    methods = {"bicubic": nearest, "teacher": nearest, "student": student}
+    found = shot("x", hr, methods, "student")
+    assert (found.left % 4, found.top % 4, found.side) == (0, 0, 96)
+    assert found.left <= 230 < 250 <= found.left + 96
+    assert found.top <= 110 < 130 <= found.top + 96
+    assert list(found.scores) == ["bicubic", "teacher", "student"]
+    data = base64.b64decode(found.pictures[-1].uri.partition(",")[2])
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(
+        pixels, hr[found.top : found.top + 96, found.left : found.left + 96]
+    )
+
+
+def test_without_a_teacher_the_square_lies_where_the_truth_is_furthest() -> None:
+    hr = np.full((128, 256, 3), 90, np.uint8)
+    hr[60:64, 220:224] = 255
+    found = shot("x", hr, {"bicubic": nearest, "teacher": nearest}, "teacher")
+    assert found.left <= 220 < 224 <= found.left + 96
+
+
+def test_a_small_picture_is_its_own_crop_and_a_flat_one_gains_nothing() -> None:
+    found = shot(
+        "x", np.zeros((41, 60, 3), np.uint8), {"bicubic": nearest, "student": nearest}, "student"
+    )
+    assert (found.left, found.top, found.side) == (0, 0, 40)
+    assert found.gain_db == 0
+
+
+def test_a_teacher_is_its_bundle_or_the_very_file_that_taught(make_bundle, tmp_path: Path) -> None:
+    path = tmp_path / "taught.safetensors"
+    zoo.save(zoo.build(Edge(channels=4, depth=1)), path, licence="MIT")
+    named = {"teacher": {"path": str(path), "sha256": sha256(path)}}
+    student = bundles.read(make_bundle("n4", run=named))
+    assert teacher_file(student, None) == path
+    other = {"teacher": {"path": str(path), "sha256": "0" * 64}}
+    assert teacher_file(bundles.read(make_bundle("other", run=other)), None) is None
+    teacher = bundles.read(make_bundle("teacher", "teacher"))
+    assert teacher_file(student, teacher) == teacher.folder
+    assert teacher_file(teacher, None) is None
+
+
+def test_a_foreign_teacher_whose_file_is_here_is_shown(make_bundle, card, tmp_path: Path) -> None:
+    path = tmp_path / "taught.safetensors"
+    zoo.save(zoo.build(Edge(channels=4, depth=1)), path, licence="MIT")
+    facts = card("n4", "student")
+    facts["teacher"]["spec"] = None
+    hardware = {"device": "cpu", "cpu": "x", "cores": 2}
+    run = {"steps": 1, "seconds": 1.0, "hardware": hardware}
+    run["teacher"] = {"path": str(path), "sha256": sha256(path)}
+    folder = make_bundle("n4", card=facts, run=run)
+    page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
+    assert "it is a foreign model" not in page
+    assert "differs most from its teacher" in page
+
+
+def test_a_blend_is_not_called_trained(make_bundle) -> None:
+    run = {"blend": {"alpha": 0.25, "of": [{"name": "a"}, {"name": "b"}], "batch_norm": None}}
+    folder = make_bundle("n4", run=run, model=False)
+    page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
+    assert "Not trained but interpolated: 0.750 × a + 0.250 × b." in page
+
+
+def test_a_folder_without_pictures_is_an_error(make_bundle, evidence, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    folder = make_bundle("n4", verify=measured(evidence, str(tmp_path / "empty")))
+    with pytest.raises(EdgesrError, match="no image"):
+        stage.report(folder, folder.parent)
+    assert json.loads((folder / "verify.json").read_text())["quality"]
