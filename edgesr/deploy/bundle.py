@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -44,19 +45,33 @@ def export(
     Raises:
         ExportError: the run is incomplete or an ONNX file falls short of its contract.
     """
-    if not (run / "run.json").is_file():
-        raise ExportError(
-            f"{run / 'run.json'} cannot be read: there is none", "Is the run finished?"
-        )
+    record = _read_json(run / "run.json")
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     role = "student" if recipe.teacher else "teacher"
     model = zoo.load(run / "model.safetensors")
-    teacher = zoo.load(Path(recipe.teacher.path)) if recipe.teacher else None
+    teacher = _find_teacher(recipe)
     extras = [run / "run.json", run / "log.jsonl"]
     own = write_bundle(
-        model, recipe, workspace, role=role, teacher=teacher, extras=extras, variants=variants
+        model,
+        recipe,
+        workspace,
+        role=role,
+        teacher=zoo.facts(teacher) if teacher else record.get("teacher"),
+        extras=extras,
+        variants=variants,
     )
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
+
+
+def _find_teacher(recipe: Recipe) -> SRModel | None:
+    """The recipe's teacher where it has one and its file is there."""
+    if recipe.teacher is None:
+        return None
+    path = Path(recipe.teacher.path)
+    if not path.is_file():
+        console.warn(f"teacher {path} is not there: it gets no bundle, and is named by run.json")
+        return None
+    return zoo.load(path)
 
 
 def _checked(overrides: Sequence[str]) -> list[str]:
@@ -103,13 +118,14 @@ def write_bundle(
     workspace: Workspace,
     *,
     role: str,
-    teacher: SRModel | None,
+    teacher: dict[str, Any] | None,
     extras: list[Path],
     variants: tuple[str, ...] = (),
 ) -> Path:
     """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
 
     Args:
+        teacher: what run.json says of it, see `zoo.facts`.
         extras: files of the run to copy, where they are there.
         variants: which files to make beside fp32's, by their names in `deploy.variants`.
 
@@ -177,12 +193,12 @@ def _write_models(
     }
 
 
-def _origin(role: str, teacher: SRModel | None) -> dict[str, Any]:
+def _origin(role: str, teacher: dict[str, Any] | None) -> dict[str, Any]:
     """What the card says of where the network came from."""
     named = teacher and {
-        "name": zoo.label(teacher.path),
-        "architecture": teacher.architecture,
-        "spec": teacher.spec and teacher.spec.model_dump(),
+        "name": teacher["name"],
+        "architecture": teacher["architecture"],
+        "spec": teacher.get("spec"),
     }
     return {"role": role, "teacher": named}
 
@@ -204,3 +220,11 @@ def git_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return done.stdout.strip()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ExportError(f"{path} cannot be read: {error}", "Is the run finished?") from None
+    return data

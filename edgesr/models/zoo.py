@@ -65,6 +65,17 @@ def label(path: Path) -> str:
     return path.resolve().parent.name if path.stem in ("model", "weights") else path.stem
 
 
+def facts(model: SRModel) -> dict[str, Any]:
+    """What a run's record says of a model that it learned from."""
+    return {
+        "name": label(model.path),
+        "path": str(model.path),
+        "sha256": model.sha256,
+        "architecture": model.architecture,
+        "spec": model.spec and model.spec.model_dump(),
+    }
+
+
 def save(module: Student, path: Path, *, licence: str) -> None:
     """Write weights and spec as safetensors, atomically; `load` reads them back."""
     # One entry only: safetensors writes several in random order, and equal models should be

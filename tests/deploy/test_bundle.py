@@ -192,6 +192,23 @@ def test_a_variant_that_does_not_exist_is_named_with_those_that_do(workspace: Wo
     assert not workspace.bundle("small").exists()
 
 
+def test_a_teacher_whose_file_is_gone_is_named_by_the_runs_record(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A shipped run is exported where the teacher's file never was.
+    teacher = make_run(workspace, "big", Srgan(blocks=2, channels=4)) / "model.safetensors"
+    student = make_run(workspace, "small", Edge(channels=4, depth=1), teacher)
+    record = json.loads((student / "run.json").read_text())
+    record["teacher"] = zoo.facts(zoo.load(teacher))
+    (student / "run.json").write_text(json.dumps(record))
+    teacher.unlink()
+    assert [folder.name for folder in bundle.export(student, workspace)] == ["small"]
+    assert "is not there" in capsys.readouterr().err
+    named = card(workspace.bundle("small"))["teacher"]
+    assert named["name"] == "big"
+    assert named["spec"]["blocks"] == 2
+
+
 def test_a_foreign_teacher_is_not_exported_and_that_is_said(
     shared: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
