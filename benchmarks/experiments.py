@@ -161,14 +161,12 @@ def main() -> None:
             for trial in (t for t in chosen if seed < t.seeds):
                 _ensure(trial, seed, options)
     for group in dict.fromkeys(t.group for t in chosen):
-        print_table([t for t in chosen if t.group == group])
+        print_table([t for t in TRIALS if t.group == group])
     return None
 
 
 def _ensure(trial: Trial, seed: int, options: argparse.Namespace) -> None:
-    path = RESULTS / f"{trial.name}-{seed}.json"
-    if trial.name == "base":  # the same training as `both`
-        path = RESULTS / f"both-{seed}.json"
+    path = kept(trial, seed)
     if path.exists():
         return
     began = time.perf_counter()
@@ -242,32 +240,30 @@ def score(network: nn.Module, files: list[Path]) -> dict[str, float]:
 def print_table(trials: list[Trial]) -> None:
     """Each trial against the first of its group: paired differences over pictures, mean of seeds.
 
-    The interval is 95 % of a bootstrap over pictures and, where there are several, seeds.
+    The interval is 95 % of a bootstrap over pictures and, where there are several, seeds. Trials
+    that were not run are left out.
     """
     control, *_ = trials
-    tested = "test" in _read(control, 0)["psnr_db"]
-    print(f"\n| {control.group} | ms/step | validation dB | test dB | against the first, dB |")
-    print("|---|--:|--:|--:|--:|")
+    which = "test" if "test" in results(control)[0]["psnr_db"] else "validation"
+    print(
+        f"\n| {control.group} | seeds | ms/step | validation dB | test dB | against the first, dB |"
+    )
+    print("|---|--:|--:|--:|--:|--:|")
     for trial in trials:
-        results = [_read(trial, seed) for seed in range(trial.seeds)]
-        columns = [mean_over(results, name) for name in ("validation", "test")[: 1 + tested]]
-        against = (
-            ""
-            if trial is control
-            else difference(trial, control, "test" if tested else "validation")
-        )
-        ms = sum(r["ms_per_step"] for r in results) / len(results)
-        cells = [trial.says, f"{ms:.0f}", *(f"{value:.3f}" for value in columns), against]
-        print("| " + " | ".join(cells) + " |")
+        if found := results(trial):
+            ms = sum(result["ms_per_step"] for result in found) / len(found)
+            sets = [f"{mean_over(found, name):.3f}" for name in ("validation", which)]
+            against = "" if trial is control else difference(found, results(control), which)
+            cells = [trial.says, str(len(found)), f"{ms:.0f}", *sets, against]
+            print("| " + " | ".join(cells) + " |")
 
 
-def difference(trial: Trial, control: Trial, which: str) -> str:
+def difference(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], which: str) -> str:
     """Mean paired difference and its interval, over the seeds that both have."""
-    seeds = range(min(trial.seeds, control.seeds))
     pairs = []
-    for seed in seeds:
-        ours, theirs = (_read(t, seed)["psnr_db"][which] for t in (trial, control))
-        pairs.append([ours[name] - theirs[name] for name in ours])
+    for one, other in zip(ours, theirs, strict=False):
+        left, right = one["psnr_db"][which], other["psnr_db"][which]
+        pairs.append([left[name] - right[name] for name in left])
     table = torch.tensor(pairs, dtype=torch.float64)  # (seeds, pictures)
     generator = torch.Generator().manual_seed(0)
     draws = []
@@ -276,22 +272,26 @@ def difference(trial: Trial, control: Trial, which: str) -> str:
         columns = torch.randint(table.shape[1], (table.shape[1],), generator=generator)
         draws.append(table[rows][:, columns].mean())
     low, high = torch.stack(draws).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
-    runs = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
-    return f"{table.mean():+.3f} ({low:+.3f} to {high:+.3f}{runs})"
+    return f"{table.mean():+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def mean(values: dict[str, float]) -> float:
     return math.fsum(values.values()) / len(values)
 
 
-def mean_over(results: list[dict[str, Any]], name: str) -> float:
-    return sum(mean(result["psnr_db"][name]) for result in results) / len(results)
+def mean_over(found: list[dict[str, Any]], name: str) -> float:
+    return sum(mean(result["psnr_db"][name]) for result in found) / len(found)
 
 
-def _read(trial: Trial, seed: int) -> dict[str, Any]:
-    name = "both" if trial.name == "base" else trial.name
-    found: dict[str, Any] = json.loads((RESULTS / f"{name}-{seed}.json").read_text())
-    return found
+def results(trial: Trial) -> list[dict[str, Any]]:
+    """What was kept of the trial's runs, seed after seed."""
+    paths = [kept(trial, seed) for seed in range(trial.seeds)]
+    return [json.loads(path.read_text()) for path in paths if path.exists()]
+
+
+def kept(trial: Trial, seed: int) -> Path:
+    # `base` is the same training as `both`.
+    return RESULTS / f"{'both' if trial.name == 'base' else trial.name}-{seed}.json"
 
 
 if __name__ == "__main__":

@@ -211,6 +211,36 @@ def verify(
 
 
 @app.command()
+def fit(
+    budget: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help='What the student may take, e.g. "p95 8 ms @ 320x180" (LR).'
+        ),
+    ],
+    provider: Annotated[str, typer.Option(help="cpu or cuda; it must really run.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; verify.threads unless given.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The recipe; its stem is its name."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="FILE may be there.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Time candidate students on this machine; write the recipe of the largest inside a budget."""
+    from edgesr.fit import present, stage
+    from edgesr.fit.budget import parse
+
+    console.configure(quiet=quiet)
+    found = stage.fit(
+        parse(budget), provider=provider, threads=threads, output=output, overwrite=overwrite
+    )
+    present.print_fit(found)
+
+
+@app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A bundle, an ONNX file, a run or a checkpoint.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="HR images, e.g. Set5.")],

@@ -286,11 +286,13 @@ Variant = Literal["fp32", "fp16", "int8", "uint8-io"]
 class VariantGates(Table):
     """What one variant must keep on one runtime. What was not measured does not hold."""
 
+    p50_ms: Limit | None = None
+    """Median of the latency in ms."""
     p95_ms: Limit | None = None
     """95th percentile of the latency in ms."""
     size: Annotated[str, Field(pattern=SIZE)] | None = None
-    """LR width x height at which `p95_ms` and `min_speedup` must hold; `verify.size` unless
-    given."""
+    """LR width x height at which `p50_ms`, `p95_ms` and `min_speedup` must hold; `verify.size`
+    unless given."""
     max_psnr_loss_db: Weight | None = None
     """PSNR of fp32 on the same runtime, less this one's, on the photographs that verify was
     given."""

@@ -29,10 +29,12 @@ from edgesr.models.srgan import Discriminator
 from edgesr.models.unet import UNetDiscriminator
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Gan, Losses, Optimisation, Recipe, teacher_terms
+from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
 from edgesr.training.initialise import initialise
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
+from edgesr.training.processes import connected, layout
 from edgesr.training.state import State, read_checkpoint
 from edgesr.training.steps import Player, Step
 from edgesr.training.validation import Score, Validation
@@ -94,6 +96,7 @@ def _run(
 ) -> Path:
     folder = workspace.run(recipe.name)
     checkpoint = _checkpoint(folder, recipe, resume=resume, fresh=fresh)
+    keep_freed_memory()
     setup = _setup(recipe, folder)
     if setup.run.leads:
         _begin(folder, recipe, anew=checkpoint is None)
@@ -101,25 +104,31 @@ def _run(
     student = zoo.build(recipe.model)
     initialise(student, recipe.training.init, setup.teacher)
     seconds, score = 0.0, None
-    for stage, optimisation, _ in stages(recipe):
-        if checkpoint is not None and checkpoint["stage"] != stage:
-            continue  # done before the interruption; the checkpoint holds its weights
-        state, step = _stage(setup, student, stage, optimisation)
-        state.seconds = seconds
-        if checkpoint is not None:
-            state.restore(checkpoint)
-            setup.run.log.rewind(stage, state.step)
-            checkpoint = None
-        else:
-            step.prove(*state.sampler.next())
-        score = fit(setup.run, optimisation, step, state)
-        student.load_state_dict(state.ema.module.state_dict())
-        seconds = state.seconds
-    if setup.run.leads:
-        _finish(setup, student, command, seconds, score)
-        workspace.mark_latest(recipe.name)
-    _part(setup.fabric)
+    with connected(setup.run.checkpoint):
+        for stage, optimisation, _ in stages(recipe):
+            if checkpoint is not None and checkpoint["stage"] != stage:
+                continue  # done before the interruption; the checkpoint holds its weights
+            state, step = _stage(setup, student, stage, optimisation)
+            state.seconds = seconds
+            if checkpoint is not None:
+                _resume(setup.run, state, checkpoint)
+                checkpoint = None
+            else:
+                step.prove(*state.sampler.next())
+            score = fit(setup.run, optimisation, step, state)
+            student.load_state_dict(state.ema.module.state_dict())
+            seconds = state.seconds
+        if setup.run.leads:
+            _finish(setup, student, command, seconds, score)
+            workspace.mark_latest(recipe.name)
+        _part(setup.fabric)
     return folder
+
+
+def _resume(run: Run, state: State, checkpoint: dict[str, Any]) -> None:
+    state.restore(checkpoint)
+    if run.leads:
+        run.log.rewind(state.stage, state.step)
 
 
 def _part(fabric: Fabric) -> None:
@@ -196,11 +205,13 @@ def _fabric(recipe: Recipe) -> Fabric:
             'training.device = "cuda", but no CUDA device works here', "See edgesr doctor."
         )
     many = training.devices > 1
+    devices, machines = layout(training)
     # Newer versions of torch have another name for it, older ones only this.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
     fabric = Fabric(
         accelerator="cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu",
-        devices=training.devices,
+        devices=devices,
+        num_nodes=machines,
         precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
         # Two passes through the discriminator before one backward must not rewrite its buffers.
         strategy=DDPStrategy(broadcast_buffers=False) if many else "auto",
@@ -276,12 +287,7 @@ def _finish(
         "validation": score and score.as_dict(),
         "versions": {"edgesr": edgesr.__version__, "torch": torch.__version__},
     }
-    if teacher is not None and recipe.teacher is not None:
-        facts["teacher"] = {
-            "name": zoo.label(teacher.path),
-            "path": str(teacher.path),
-            "sha256": teacher.sha256,
-            "architecture": teacher.architecture,
-        }
+    if teacher is not None:
+        facts["teacher"] = zoo.facts(teacher)
     write_json(folder / "run.json", facts)
     console.say(f"{folder}: {zoo.describe(recipe.model)}, {seconds:.0f} s of training")

@@ -99,6 +99,7 @@ def _variant(
     size = own.size or next((row["size"] for row in evidence["speed"]), "")
     bytes_ = evidence["variants"].get(variant)
     found = {
+        "p50_ms": at(timed, size).get("p50_ms"),
         "p95_ms": at(timed, size).get("p95_ms"),
         "max_psnr_loss_db": quality.get("loss_db"),
         "max_abs_diff": parity.get("max_abs_diff"),
@@ -108,7 +109,7 @@ def _variant(
     for gate, value in found.items():
         limit = getattr(own, gate)
         if limit is not None:
-            at_size = f", {size}" if gate in ("p95_ms", "min_speedup") else ""
+            at_size = f", {size}" if gate in ("p50_ms", "p95_ms", "min_speedup") else ""
             yield _row(gate, limit, value, f"{runtime}, {variant}{at_size}")
 
 

@@ -63,13 +63,24 @@ def speed(
         "dtype": dtype,
         "exact": exact,
     }
-    command = [sys.executable, "-m", "edgesr.verify.speed", json.dumps(job)]
+    measured: dict[str, Any] = in_process(
+        "edgesr.verify.speed", job, f"timing {model} on {runtime}"
+    )
+    return measured
+
+
+def in_process(module: str, job: dict[str, Any], doing: str) -> Any:
+    """What `module`, run with `job` in a process of its own, prints as JSON on its last line.
+
+    Raises:
+        VerifyError: it failed; `doing` says at what.
+    """
+    command = [sys.executable, "-m", module, json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise VerifyError(f"timing {model} on {runtime} failed: {reason}")
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return measured
+        raise VerifyError(f"{doing} failed: {reason}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         zoo.save(zoo.build(spec), path, licence="MIT")
         models[name] = zoo.load(path)
     quick = {"size": "16x12", "shapes": ["8x8", "9x7"], "threads": 1, "runs": 5}
-    for name, teacher in (("big", None), ("small", models["big"])):
+    for name, teacher in (("big", None), ("small", zoo.facts(models["big"]))):
         model = models[name]
         assert model.spec is not None
         raw = {"name": name, "model": model.spec.model_dump(), "verify": quick}

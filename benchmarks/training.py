@@ -1,0 +1,383 @@
+"""Images per second of edgesr's training against a plain PyTorch loop, and where the time goes.
+
+    python benchmarks/training.py --data DIR                  tables of some minutes
+    python benchmarks/training.py --networks edge --precisions fp32 --rounds 3 --threads 1
+
+Both loops train the same network from the same start at the same batch, patch and precision, and
+take turns: a block of steps each, after steps that do not count. edgesr's is `loop.fit` with what
+`edgesr distill` puts into it. The plain loop is what one would write first: a DataLoader whose
+dataset opens a file with Pillow, crops, flips and reduces the crop by bicubic; Adam and L1 as they
+come. Its workers live for one block, so that they cannot fetch ahead while the other loop runs.
+Both have what edgesr tells the memory allocator, which is the process's.
+
+Where there is a teacher it is SRGAN N=16: the plain loop runs it in every step, edgesr cuts from
+pictures that were made once (`teacher.once`). Its weights are random and the pictures are any
+pixels; time does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile, record_function
+from torch.utils.data import DataLoader, Dataset
+
+from edgesr import console
+from edgesr.data import photos
+from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.losses.total import GeneratorLoss
+from edgesr.models import zoo
+from edgesr.models.edge import RepConv
+from edgesr.recipe import Data, Edge, Losses, Model, Recipe, Srgan, Training
+from edgesr.training.allocator import keep_freed_memory
+from edgesr.training.ema import Ema
+from edgesr.training.log import Log
+from edgesr.training.loop import Run, fit
+from edgesr.training.state import State
+from edgesr.training.steps import Player, Step, check_finite
+from edgesr.training.validation import Validation
+
+NETWORKS: dict[str, tuple[str, Model]] = {
+    "edge": ("edge 32x10", Edge(channels=32, depth=10, branches=["expand", "point", "identity"])),
+    "n4": ("SRGAN N=4", Srgan(blocks=4)),
+}
+WARM_UP = 3
+
+ARITHMETIC = {
+    "convolutions": ("conv",),
+    "activations and batch normalisation": ("relu", "clamp_min", "threshold", "batch_norm", "tanh"),
+    "shuffle and anchor": ("pixel_", "upsample"),
+    "collapse of branches": ("bmm", "einsum", "_pad"),
+    "sums and differences": (
+        "::add",
+        "::sub",
+        "::mul",
+        "::div",
+        "::abs",
+        "::sgn",
+        "::mean",
+        "::sum",
+    ),
+    "optimiser": ("adam",),
+}
+"""What counts as the network's own arithmetic: operators whose name holds one of these, inside
+forward, loss, backward and optimiser. Their own time counts, without what they call."""
+NOT_COUNTED = "all else: data, average, copies and casts, memory, autograd, Python"
+
+
+class Plain(Dataset[tuple[Tensor, Tensor]]):
+    """Files decoded whenever they are asked for, as most training scripts have it."""
+
+    def __init__(self, files: list[Path], patch: int, length: int) -> None:
+        self.files, self.patch, self.length = files, patch, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, _: int) -> tuple[Tensor, Tensor]:
+        chosen = self.files[int(torch.randint(len(self.files), ()))]
+        with Image.open(chosen) as file:
+            photo = file.convert("RGB")
+        left = int(torch.randint(photo.width - self.patch + 1, ()))
+        top = int(torch.randint(photo.height - self.patch + 1, ()))
+        crop = photo.crop((left, top, left + self.patch, top + self.patch))
+        for turn in (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM):
+            if torch.rand(()) < 0.5:
+                crop = crop.transpose(turn)
+        small = crop.resize((self.patch // 4, self.patch // 4), Image.Resampling.BICUBIC)
+        return _tensor(small), _tensor(crop)
+
+
+def _tensor(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+
+
+@dataclass
+class PlainLoop:
+    """The loop that edgesr is measured against."""
+
+    network: nn.Module
+    cache: PatchCache
+    training: Training
+    workers: int
+    teacher: nn.Module | None = None
+    waited: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.adam = torch.optim.Adam(self.network.parameters(), lr=1e-4)
+
+    def block(self, steps: int) -> float:
+        """Seconds of `steps` steps."""
+        batch = self.training.batch
+        dataset = Plain(self.cache.files, self.training.patch, batch * (steps + WARM_UP))
+        batches = iter(DataLoader(dataset, batch, num_workers=self.workers))
+        for _ in range(WARM_UP):
+            self.step(batches)
+        self.waited, began = 0.0, time.perf_counter()
+        for _ in range(steps):
+            self.step(batches)
+        return time.perf_counter() - began
+
+    def step(self, batches: Iterator[list[Tensor]]) -> None:
+        began = time.perf_counter()
+        lr, hr = next(batches)
+        self.waited += time.perf_counter() - began
+        with torch.autocast("cpu", torch.bfloat16, self.training.precision == "bf16-mixed"):
+            sr = self.network(lr)
+            target = None
+            if self.teacher is not None:
+                with torch.no_grad():
+                    target = self.teacher(lr)
+        loss = F.l1_loss(sr.float(), hr)
+        if target is not None:
+            loss = loss + F.l1_loss(sr.float(), target.float())
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+
+
+class Beside(nn.Module):
+    """The branches of a `RepConv` run one beside the other, as they are usually trained."""
+
+    def __init__(self, layer: RepConv) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self.layer
+        out: Tensor = layer.conv(x)
+        if layer.identity:
+            out = out + x
+        if layer.point is not None:
+            out = out + layer.point(x)
+        if layer.expand is not None and layer.squeeze is not None:
+            out = out + layer.squeeze(layer.expand(x))
+        return out
+
+
+def beside(network: nn.Module) -> nn.Module:
+    """`network` with its branches not collapsed."""
+    for name, layer in list(network.named_modules()):
+        if isinstance(layer, RepConv):
+            network.set_submodule(name, Beside(layer))
+    return network
+
+
+class OurLoop:
+    """What `edgesr distill` sets up, around its own loop; no validation, log or checkpoints."""
+
+    def __init__(self, spec: Model, cache: PatchCache, training: Training, taught: bool) -> None:
+        losses = Losses(l1=1.0, teacher_l1=1.0 if taught else 0.0)
+        self.fabric = Fabric(
+            accelerator="cpu",
+            precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
+        )
+        network = zoo.build(spec).train().to(memory_format=torch.channels_last)
+        adam = torch.optim.Adam(network.parameters(), lr=training.lr, fused=True)
+        player = Player(*self.fabric.setup(network, adam))
+        player.net.mark_forward_method("with_features")
+        pixels = cache.data if taught else None  # any pixels do for the teacher's pictures
+        sampler = PatchSampler(
+            cache, patch=training.patch, batch=training.batch, seed=0, taught=pixels
+        )
+        self.state = State("pixel", player, Ema(player.module, training.ema), sampler)
+        self.step = Step(self.fabric, player, GeneratorLoss(losses))
+        recipe = Recipe(name="benchmark", model=spec, training=training)
+        log = Log(Path("unwritten"), tensorboard=False)
+        validation = Validation(photos.split(Data()).validation, self.fabric.device)
+        self.run = Run(recipe, Path("unwritten"), log, validation, leads=False)
+
+    def block(self, steps: int) -> float:
+        """Seconds of `steps` steps of `fit`."""
+        self._fit(WARM_UP)
+        before = self.state.seconds
+        self._fit(steps)
+        return self.state.seconds - before
+
+    def _fit(self, steps: int) -> None:
+        training = self.run.recipe.training
+        until = training.model_copy(update={"steps": self.state.step + steps})
+        fit(self.run, until, self.step, self.state)
+
+    def in_parts(self, part: Callable[[str], record_function]) -> None:
+        """One step, with each of its parts inside `part(name)`."""
+        step, player = self.step, self.state.student
+        with part("data"):
+            batch = self.state.sampler.next()
+        with part("forward"):
+            out = step.forward(*batch)
+        with part("loss"):
+            terms = step.terms(out)
+            loss = step.loss.total(terms)
+            check_finite(loss, terms)
+        with part("backward"):
+            player.optimiser.zero_grad()
+            self.fabric.backward(loss)
+        with part("optimiser"):
+            player.optimiser.step()
+        with part("average"):
+            self.state.ema.update(player.module)
+
+
+class Timer:
+    """Adds up wall time by part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def __call__(self, name: str) -> Timer:
+        self.name = name
+        return self
+
+    def __enter__(self) -> None:
+        self.began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds[self.name] += time.perf_counter() - self.began
+
+
+def shares(ours: OurLoop, steps: int) -> tuple[dict[str, float], float]:
+    """Milliseconds a step of each group of `ARITHMETIC` and of all else; and of the whole step.
+
+    The profiler costs time of its own, nearly all of it outside the arithmetic.
+    """
+    ours.in_parts(record_function)
+    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as found:
+        began = time.perf_counter()
+        for _ in range(steps):
+            ours.in_parts(record_function)
+        whole = time.perf_counter() - began
+    seconds = dict.fromkeys(ARITHMETIC, 0.0)
+    for event in found.events():
+        group = next((g for g, marks in ARITHMETIC.items() if _any(marks, event.name)), None)
+        if group and event.name.startswith("aten::") and _part_of(event) not in ("data", "average"):
+            seconds[group] += event.self_cpu_time_total / 1e6
+    seconds[NOT_COUNTED] = whole - sum(seconds.values())
+    return {group: 1e3 * each / steps for group, each in seconds.items()}, 1e3 * whole / steps
+
+
+def _any(marks: tuple[str, ...], name: str) -> bool:
+    return any(mark in name for mark in marks)
+
+
+def _part_of(event: torch.autograd.profiler_util.FunctionEvent) -> str:
+    while event.cpu_parent is not None:
+        event = event.cpu_parent
+    return event.name
+
+
+def compare(title: str, spec: Model, precision: str, options: argparse.Namespace) -> None:
+    """Print images per second of every loop, and where edgesr's step spends its time."""
+    patch = {"precision": precision, "batch": options.batch, "patch": options.patch}
+    training = Training.model_validate(patch | {"schedule": "constant", "device": "cpu"})
+    data = Data(photos=options.data)
+    cache = PatchCache.open(photos.split(data).train, patch=training.patch)
+    for taught in (False, True):
+        ours = OurLoop(spec, cache, training, taught)
+        loops: dict[str, OurLoop | PlainLoop] = {"edgesr": ours}
+        for name, network in plain_networks(spec).items():
+            teacher = zoo.build(Srgan(blocks=16)).eval() if taught else None
+            loops[name] = PlainLoop(network, cache, training, options.workers, teacher)
+        seconds, parts = take_turns(loops, ours, options)
+        case = f"{title}, {precision}, {'a teacher' if taught else 'no teacher'}"
+        print(f"\n**{case}**, {len(cache.files)} photographs\n")
+        print_speeds(loops, seconds, training.batch, options.steps)
+        print_parts(ours, parts, statistics.median(seconds["edgesr"]) / options.steps, options)
+
+
+def plain_networks(spec: Model) -> dict[str, nn.Module]:
+    """The network as it is, and where it has branches, with those run one beside the other."""
+    networks = {"plain": zoo.build(spec).train()}
+    if isinstance(spec, Edge) and spec.branches:
+        networks["plain, branches not collapsed"] = beside(zoo.build(spec).train())
+    return networks
+
+
+def take_turns(
+    loops: dict[str, OurLoop | PlainLoop], ours: OurLoop, options: argparse.Namespace
+) -> tuple[dict[str, list[float]], Timer]:
+    """Seconds of each block by loop, and of the parts of edgesr's step over all rounds."""
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
+    parts = Timer()
+    for turn in range(options.rounds + 1):
+        for name, loop in loops.items():
+            took = loop.block(options.steps)
+            if turn:  # the first round warms up
+                seconds[name].append(took)
+        for _ in range(options.steps if turn else 0):
+            ours.in_parts(parts)
+    return seconds, parts
+
+
+def print_speeds(
+    loops: dict[str, OurLoop | PlainLoop], seconds: dict[str, list[float]], batch: int, steps: int
+) -> None:
+    print("| loop | images/s | edgesr / it, median (lowest to highest) | waits for data |")
+    print("|---|--:|--:|--:|")
+    for name, loop in loops.items():
+        ratios = [s / o for s, o in zip(seconds[name], seconds["edgesr"], strict=True)]
+        speed = batch * steps / statistics.median(seconds[name])
+        span = f"{statistics.median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f})"
+        waits = f"{loop.waited / seconds[name][-1]:.0%}" if isinstance(loop, PlainLoop) else ""
+        print(f"| {name} | {speed:.1f} | {span if waits else ''} | {waits} |")
+
+
+def print_parts(ours: OurLoop, parts: Timer, step_s: float, options: argparse.Namespace) -> None:
+    """The wall time of the parts of a step, then the profiler's view of another few steps."""
+    count = options.rounds * options.steps
+    whole = sum(parts.seconds.values()) / count
+    cells = [f"{name} {each / count / whole:.1%}" for name, each in parts.seconds.items()]
+    print(
+        f"\nedgesr's step, {1e3 * step_s:.1f} ms ({1e3 * whole:.1f} in parts): {', '.join(cells)}"
+    )
+    groups, profiled = shares(ours, options.steps)
+    print(f"\n| of a profiled step of {profiled:.1f} ms | ms | share |\n|---|--:|--:|")
+    for group, ms in groups.items():
+        print(f"| {group} | {ms:.2f} | {ms / profiled:.1%} |")
+    own = profiled - groups[NOT_COUNTED]
+    print(
+        f"| **the network's own arithmetic** | {own:.2f} | **{own / profiled:.1%}** |", flush=True
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="embedded")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["edge"])
+    parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16-mixed"])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--patch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=20, help="of a block")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=0, help="of the plain loop's DataLoader")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(options.threads)
+    console.configure(quiet=True)
+    console.out.quiet = True
+    keep_freed_memory()
+    print(
+        f"torch {torch.__version__}, CPU, {options.threads} threads, {options.workers} workers, "
+        f"batch {options.batch}, patches of {options.patch}, {options.rounds} rounds of "
+        f"{options.steps} steps"
+    )
+    for name, precision in itertools.product(options.networks, options.precisions):
+        compare(*NETWORKS[name], precision, options)
+
+
+if __name__ == "__main__":
+    main()

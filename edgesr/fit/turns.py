@@ -1,0 +1,63 @@
+"""Latency of several model files that take turns, in a process that imports no torch.
+
+    python -m edgesr.fit.turns '{"runtime": "cpu", "models": [...], "size": "320x180", ...}'
+
+In its turn a file is opened, warmed up, timed and closed: it is alone on the cores, as it is where
+`edgesr verify` times it, and a drift of the machine meets all files alike.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from edgesr.recipe import parse_size
+from edgesr.runtimes.base import Name, Runtime, Tensor, load
+from edgesr.verify.speed import WARMUP, in_process, noise, summarise
+
+TURNS = 4
+RUNS = 5
+
+
+def in_turn(
+    runtime: Name, models: list[Path], *, size: str, threads: int
+) -> list[dict[str, float]]:
+    """Time `models` at batch 1 on noise, `TURNS` times `RUNS` runs each.
+
+    Args:
+        size: LR "WIDTHxHEIGHT".
+
+    Returns:
+        For each file what `verify.speed.summarise` says: p50_ms, p95_ms and rates.
+
+    Raises:
+        VerifyError: the measuring process failed.
+    """
+    job = {"runtime": runtime, "models": list(map(str, models)), "size": size, "threads": threads}
+    measured: list[dict[str, float]] = in_process(
+        "edgesr.fit.turns", job, f"timing networks on {runtime}"
+    )
+    return measured
+
+
+def measure(job: dict[str, Any]) -> list[dict[str, float]]:
+    """What the worker does."""
+    runtime, lr = load(job["runtime"]), noise(job["size"], "float32")
+    seconds: list[list[float]] = [[] for _ in job["models"]]
+    for _ in range(TURNS):
+        for model, taken in zip(job["models"], seconds, strict=True):
+            taken += _turn(runtime, Path(model), lr, job["threads"])
+    return [summarise(taken, *parse_size(job["size"])) for taken in seconds]
+
+
+def _turn(runtime: Runtime, model: Path, lr: Tensor, threads: int) -> list[float]:
+    """Seconds of each run after the warm-up."""
+    with closing(runtime.open(model, threads=threads)) as running:
+        return [running.run(lr)[1] for _ in range(WARMUP + RUNS)][WARMUP:]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(json.loads(sys.argv[1]))) + "\n")
