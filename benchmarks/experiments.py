@@ -54,6 +54,7 @@ class Trial:
         group: the table it belongs to; the first trial of a group is what the others differ from.
         seeds: one run for each.
         ending: share of the steps, the last ones, in which squared differences replace absolute.
+        loss: what sums up the terms until then.
     """
 
     name: str
@@ -68,10 +69,38 @@ class Trial:
     schedule: str = "cosine"
     ema: float = 0.999
     ending: float = 0.0
+    loss: type[GeneratorLoss] = GeneratorLoss
 
 
 def hr(**losses: float) -> Losses:
     return Losses(l1=1.0, **losses)  # type: ignore[arg-type]
+
+
+class SquaredLoss(GeneratorLoss):
+    """The same sum with mean squared differences in place of absolute ones."""
+
+    def terms(self, out: Outputs, _: Any = None) -> dict[str, Tensor]:
+        assert out.teacher_sr is not None
+        return {
+            "l1": F.mse_loss(out.sr, out.hr),
+            "teacher_l1": F.mse_loss(out.sr, out.teacher_sr),
+        }
+
+
+class LumaLoss(GeneratorLoss):
+    """Absolute differences of luma, which PSNR is measured on, and a fifth of those of RGB."""
+
+    def terms(self, out: Outputs, _: Any = None) -> dict[str, Tensor]:
+        assert out.teacher_sr is not None
+        return {
+            "l1": luma_l1(out.sr - out.hr),
+            "teacher_l1": luma_l1(out.sr - out.teacher_sr),
+        }
+
+
+def luma_l1(difference: Tensor) -> Tensor:
+    weights = difference.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1) / 219
+    return (difference * weights).sum(1).abs().mean() + 0.2 * difference.abs().mean()
 
 
 TRIALS = [
@@ -103,6 +132,7 @@ TRIALS = [
         losses=hr(teacher_l1=1.0, feature_affinity=0.05),
     ),
     Trial("l2-ending", "training", "both, squared in the last fifth", ending=0.2),
+    Trial("luma", "training", "both, on luma and a fifth on RGB", loss=LumaLoss),
     Trial("patch-64", "training", "both, 64 patches of 64", patch=64, batch=64),
     Trial("patch-192", "training", "both, 7 patches of 192", patch=192, batch=7),
     Trial("lr-5e-4", "training", "both, learning rate 5e-4", lr=5e-4),
@@ -128,17 +158,6 @@ TRIALS = [
     Trial("24x17", "width", "24x17", lambda: designs.edge(24, 17, ALL)),
     Trial("48x4", "width", "48x4", lambda: designs.edge(48, 4, ALL)),
 ]
-
-
-class SquaredLoss(GeneratorLoss):
-    """The same sum with mean squared differences in place of absolute ones."""
-
-    def terms(self, out: Outputs, _: Any = None) -> dict[str, Tensor]:
-        assert out.teacher_sr is not None
-        return {
-            "l1": F.mse_loss(out.sr, out.hr),
-            "teacher_l1": F.mse_loss(out.sr, out.teacher_sr),
-        }
 
 
 def main() -> None:
@@ -200,7 +219,7 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> tuple[nn.Modu
     if trial.losses.teacher_l1 or trial.losses.frequency_against != "hr":
         pictures = taught(cache, zoo.load(options.teacher), fabric, "bf16-mixed")
     sampler = PatchSampler(cache, patch=trial.patch, batch=trial.batch, seed=seed, taught=pictures)
-    step = Step(fabric, student, GeneratorLoss(trial.losses), teacher)
+    step = Step(fabric, student, trial.loss(trial.losses), teacher)
     ema = Ema(student.module, trial.ema)
     settings = Optimisation(steps=options.steps, schedule=trial.schedule, warmup=200)  # type: ignore[arg-type]
     began = time.perf_counter()
