@@ -180,7 +180,7 @@ def main() -> None:
             for trial in (t for t in chosen if seed < t.seeds):
                 _ensure(trial, seed, options)
     for group in dict.fromkeys(t.group for t in chosen):
-        print_table([t for t in TRIALS if t.group == group])
+        print_table([t for t in TRIALS if t.group == group and results(t)])
     return None
 
 
@@ -259,22 +259,24 @@ def score(network: nn.Module, files: list[Path]) -> dict[str, float]:
 def print_table(trials: list[Trial]) -> None:
     """Each trial against the first of its group: paired differences over pictures, mean of seeds.
 
-    The interval is 95 % of a bootstrap over pictures and, where there are several, seeds. Trials
-    that were not run are left out.
+    The interval is 95 % of a bootstrap over pictures and, where there are several, seeds.
+
+    Args:
+        trials: those that were run.
     """
-    control, *_ = trials
+    if not trials:
+        return
+    control = trials[0]
     which = "test" if "test" in results(control)[0]["psnr_db"] else "validation"
-    print(
-        f"\n| {control.group} | seeds | ms/step | validation dB | test dB | against the first, dB |"
-    )
+    print(f"\n| {control.group} | seeds | ms/step | validation dB | {which} dB | against, dB |")
     print("|---|--:|--:|--:|--:|--:|")
     for trial in trials:
-        if found := results(trial):
-            ms = sum(result["ms_per_step"] for result in found) / len(found)
-            sets = [f"{mean_over(found, name):.3f}" for name in ("validation", which)]
-            against = "" if trial is control else difference(found, results(control), which)
-            cells = [trial.says, str(len(found)), f"{ms:.0f}", *sets, against]
-            print("| " + " | ".join(cells) + " |")
+        found = results(trial)
+        ms = sum(result["ms_per_step"] for result in found) / len(found)
+        sets = [f"{mean_over(found, name):.3f}" for name in ("validation", which)]
+        against = "" if trial is control else difference(found, results(control), which)
+        cells = [trial.says, str(len(found)), f"{ms:.0f}", *sets, against]
+        print("| " + " | ".join(cells) + " |")
 
 
 def difference(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], which: str) -> str:
