@@ -5,15 +5,15 @@ Each is an `EdgeStudent` with one thing changed, so that the comparison is of th
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import onnxruntime
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from turns import medians
 
 from edgesr.deploy.export import to_graph
 from edgesr.models.edge import EdgeStudent, RepConv
@@ -153,14 +153,8 @@ def print_latency(builders: dict[str, Callable[[], nn.Module]], size: int = 128)
             graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     lr = np.random.default_rng(0).random((1, 3, size, size), dtype=np.float32)
-    times: dict[str, list[float]] = {name: [] for name in sessions}
-    for turn in range(22):
-        for name, session in sessions.items():
-            began = time.perf_counter()
-            session.run(None, {"lr": lr})
-            if turn > 1:
-                times[name].append(time.perf_counter() - began)
+    calls = {name: partial(session.run, None, {"lr": lr}) for name, session in sessions.items()}
     print(f"ONNX Runtime {onnxruntime.__version__}, CPU, 2 threads, {size}x{size} LR, 20 in turn")
     print("| design | k MACs per LR pixel | ms |\n|---|--:|--:|")
-    for name, found in times.items():
-        print(f"| {name} | {macs[name] / 1e3:.1f} | {1e3 * statistics.median(found):.2f} |")
+    for name, ms in medians(calls, runs=20, warm_up=2).items():
+        print(f"| {name} | {macs[name] / 1e3:.1f} | {ms:.2f} |")

@@ -10,14 +10,14 @@ their spinning off, and take turns, so that a drift of the machine meets all of 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
+from turns import medians
 
 from edgesr.deploy.export import export_onnx
 from edgesr.deploy.session import open_session
@@ -33,18 +33,12 @@ VARIANTS = {
 }
 
 
-def medians(paths: list[Path], size: int, threads: int, runs: int) -> list[float]:
+def latencies(paths: list[Path], size: int, threads: int, runs: int) -> list[float]:
     """Median latency in ms of each file on noise of size x size, taking turns."""
     sessions = [open_session(p, provider="cpu", threads=threads, spinning=False) for p in paths]
     lr = np.random.default_rng(0).random((1, 3, size, size), dtype=np.float32)
-    times: list[list[float]] = [[] for _ in sessions]
-    for turn in range(runs + 1):
-        for session, seconds in zip(sessions, times, strict=True):
-            start = time.perf_counter()
-            session.run(None, {"lr": lr})
-            if turn:  # the first one warms up
-                seconds.append(time.perf_counter() - start)
-    return [1e3 * statistics.median(seconds) for seconds in times]
+    calls = {i: partial(session.run, None, {"lr": lr}) for i, session in enumerate(sessions)}
+    return list(medians(calls, runs=runs, warm_up=1).values())
 
 
 def main() -> None:
@@ -65,7 +59,7 @@ def main() -> None:
                 export_onnx(module, path, Export(rewrites=rewrites), metadata={})
             for size in options.sizes:
                 for threads in options.threads:
-                    found = medians(paths, size, threads, options.runs)
+                    found = latencies(paths, size, threads, options.runs)
                     cells = " | ".join(f"{ms:.1f}" for ms in found)
                     ratio = f"**{found[0] / found[-1]:.2f} x**"
                     head = f"| N={blocks} | {size}x{size} | {threads} |"

@@ -11,9 +11,7 @@ meets all of them alike; bicubic by Pillow takes its turn too, on one thread, wh
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,8 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
+from rewrite import PLAIN
+from turns import medians
 
 from edgesr.data.degrade import bicubic_up, to_image, to_tensor
 from edgesr.deploy.card import read_card
@@ -31,11 +31,10 @@ from edgesr.deploy.session import open_session
 from edgesr.models import zoo
 from edgesr.models.zoo import Student
 from edgesr.quality.evaluate import Upscale, evaluate, load_images
-from edgesr.recipe import Export, Rewrites, parse_size
+from edgesr.recipe import Export, parse_size
 from edgesr.upscale import Upscaler
 from edgesr.verify.cost import cost, total
 
-PLAIN = Rewrites(leaky_relu=False, prelu_before_shuffle=False, low_resolution_tail=False)
 SHIPPED = ("teacher", "n4", "n4-psnr", "edge-m", "edge-s", "edge-s-gan", "edge-xs")
 REFERENCE = "N=4 as usually exported"
 
@@ -67,7 +66,7 @@ def main() -> None:
 
 
 def print_table(entries: list[Entry], options: argparse.Namespace) -> None:
-    times = {size: medians(entries, size, options) for size in options.sizes}
+    times = {size: latencies(entries, size, options) for size in options.sizes}
     print(
         f"ONNX Runtime {onnxruntime.__version__}, CPU, {options.threads} threads, "
         f"median of {options.runs} in turn"
@@ -106,19 +105,12 @@ def found(exports: Path, scratch: Path) -> Iterator[Entry]:
                 yield Entry(title, folder / card["variants"][variant]["file"], *size)
 
 
-def medians(entries: list[Entry], size: str, options: argparse.Namespace) -> dict[str, float]:
+def latencies(entries: list[Entry], size: str, options: argparse.Namespace) -> dict[str, float]:
     """Median latency in ms of each entry on noise, taking turns."""
     width, height = parse_size(size)
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     calls = {entry.name: _call(entry, noise, options.threads) for entry in entries}
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(options.runs + 2):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if turn > 1:  # the first two warm up
-                seconds[name].append(time.perf_counter() - start)
-    return {name: 1e3 * statistics.median(times) for name, times in seconds.items()}
+    return medians(calls, runs=options.runs, warm_up=2)
 
 
 def _call(entry: Entry, noise: NDArray[np.uint8], threads: int) -> Callable[[], object]:

@@ -10,12 +10,12 @@ meets all of them alike. With --data it also says what each loses of PSNR there.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from turns import medians
 
 from edgesr.deploy.card import read_card
 from edgesr.deploy.session import open_session
@@ -37,7 +37,7 @@ def main() -> None:
         for folder in options.bundles
         for name, facts in read_card(folder)["variants"].items()
     }
-    times = medians(list(files.values()), options)
+    times = latencies(list(files.values()), options)
     print(
         f"ONNX Runtime {onnxruntime.__version__}, CPU, {options.threads} threads, {options.size} LR"
         f", median of {options.runs} in turn"
@@ -54,7 +54,7 @@ def main() -> None:
         )
 
 
-def medians(paths: list[Path], options: argparse.Namespace) -> dict[Path, float]:
+def latencies(paths: list[Path], options: argparse.Namespace) -> dict[Path, float]:
     """Median latency in ms of each file on noise, taking turns."""
     sessions = {
         path: open_session(path, provider="cpu", threads=options.threads, spinning=False)
@@ -68,15 +68,11 @@ def medians(paths: list[Path], options: argparse.Namespace) -> dict[Path, float]
         "tensor(float)": floats,
         "tensor(float16)": floats.astype(np.float16),
     }
-    seconds: dict[Path, list[float]] = {path: [] for path in paths}
-    for turn in range(options.runs + 1):
-        for path, session in sessions.items():
-            lr = inputs[session.get_inputs()[0].type]
-            start = time.perf_counter()
-            session.run(None, {"lr": lr})
-            if turn:  # the first one warms up
-                seconds[path].append(time.perf_counter() - start)
-    return {path: 1e3 * statistics.median(found) for path, found in seconds.items()}
+    calls = {
+        path: partial(session.run, None, {"lr": inputs[session.get_inputs()[0].type]})
+        for path, session in sessions.items()
+    }
+    return medians(calls, runs=options.runs, warm_up=1)
 
 
 def psnr_db(path: Path, data: Path | None) -> float:
