@@ -151,6 +151,8 @@ class Losses(Table):
 
     l1: Weight = 1.0
     """Eq. 5: mean |SR - HR|."""
+    luma: Weight = 0.0
+    """Mean |luma of SR - luma of HR|: the channel that PSNR is stated on. Colours need `l1` too."""
     vgg: Weight = 0.0
     """Eq. 4, delta_c of eq. 6: mean squared difference of VGG features."""
     vgg_network: Literal["vgg19", "vgg16"] = "vgg19"
@@ -167,6 +169,8 @@ class Losses(Table):
     says distillation (`teacher`)."""
     teacher_l1: Weight = 0.0
     """Mean |SR - teacher's SR|."""
+    teacher_luma: Weight = 0.0
+    """Mean |luma of SR - luma of teacher's SR|."""
     feature_affinity: Weight = 0.0
     """FAKD: mean |difference| of the spatial affinity matrices of student and teacher."""
     frequency: Weight = 0.0
@@ -398,6 +402,7 @@ def teacher_terms(losses: Losses) -> list[str]:
     """The keys of `losses` that ask for a teacher and have a non-zero weight."""
     asks = {
         "teacher_l1": losses.teacher_l1,
+        "teacher_luma": losses.teacher_luma,
         "feature_affinity": losses.feature_affinity,
         "lpips_against": losses.lpips if losses.lpips_against != "hr" else 0.0,
         "frequency_against": losses.frequency if losses.frequency_against != "hr" else 0.0,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from edgesr.errors import TrainingError
 from edgesr.losses.adversarial import generator_loss
-from edgesr.losses.content import l1
+from edgesr.losses.content import l1, luma_l1
 from edgesr.losses.distillation import feature_affinity, frequency
 from edgesr.losses.perceptual import Perceptual
 from edgesr.recipe import Losses, Target
@@ -56,6 +56,8 @@ class GeneratorLoss(nn.Module):
         weight, terms = self.losses, {}
         if weight.l1:
             terms["l1"] = l1(out.sr, out.hr)  # eq. 5
+        if weight.luma:
+            terms["luma"] = luma_l1(out.sr, out.hr)
         if self.perceptual is not None:
             terms |= self.perceptual.terms(out.sr, out.hr, out.teacher_sr)  # eq. 4 and 8
         if weight.adversarial:
@@ -64,6 +66,9 @@ class GeneratorLoss(nn.Module):
         if weight.teacher_l1:
             assert out.teacher_sr is not None
             terms["teacher_l1"] = l1(out.sr, out.teacher_sr)
+        if weight.teacher_luma:
+            assert out.teacher_sr is not None
+            terms["teacher_luma"] = luma_l1(out.sr, out.teacher_sr)
         if weight.feature_affinity:
             assert out.teacher_features is not None
             terms["feature_affinity"] = feature_affinity(out.features, out.teacher_features)
