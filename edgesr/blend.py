@@ -6,7 +6,6 @@ edgesr blend n4-psnr n4 --alpha 0.5 && edgesr export n4-psnr-n4-0.5 --onnx
 from __future__ import annotations
 
 import copy
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from edgesr.models import zoo
 from edgesr.models.edge import RepConv
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import NAME, Recipe
-from edgesr.workspace import Workspace, sha256, write_json, write_text
+from edgesr.workspace import Workspace, read_json, sha256, write_json, write_text
 
 COMMAND = "blend"
 FILES = ("model.safetensors", "weights.safetensors")
@@ -186,5 +185,4 @@ def _read(path: Path) -> dict[str, Any]:
     """A run.json; empty where there is none."""
     if not path.is_file():
         return {}
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return facts
+    return read_json(path, "Train or blend it again, or remove its folder.")

@@ -116,6 +116,21 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The object in a JSON file that edgesr wrote.
+
+    Raises:
+        EdgesrError: it is missing, cut short or no object; says `remedy`.
+    """
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EdgesrError(f"{path} cannot be read: {error}", remedy) from None
+    if not isinstance(data, dict):
+        raise EdgesrError(f"{path} holds no JSON object", remedy)
+    return data
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesr.errors import EdgesrError
-from edgesr.workspace import Workspace, atomic, sha256, write_json, write_text
+from edgesr.workspace import Workspace, atomic, read_json, sha256, write_json, write_text
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
@@ -29,6 +29,15 @@ def test_numbers_that_json_does_not_know_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"psnr": float("inf")})
     assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize(("text", "says"), [("{", "cannot be read"), ("[1]", "no JSON object")])
+def test_a_damaged_record_is_named_with_what_to_do(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    with pytest.raises(EdgesrError, match=rf"run\.json.*{says}") as raised:
+        read_json(path, "Train it again.")
+    assert raised.value.remedy == "Train it again."
 
 
 def test_sha256_of_a_known_text(tmp_path: Path) -> None:

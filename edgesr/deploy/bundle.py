@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -22,7 +21,7 @@ from edgesr.errors import BundleError, ExportError
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe
-from edgesr.workspace import Workspace, sha256, write_json, write_text
+from edgesr.workspace import Workspace, read_json, sha256, write_json, write_text
 
 AFTER_TRAINING = ("export", "verify", "gates")
 
@@ -43,9 +42,10 @@ def export(
         holds the same weights is left as it is; a foreign teacher is not exported, which is said.
 
     Raises:
-        ExportError: the run is incomplete or an ONNX file falls short of its contract.
+        EdgesrError: the run's record is missing or damaged.
+        ExportError: an ONNX file falls short of its contract.
     """
-    record = _read_json(run / "run.json")
+    record = read_json(run / "run.json", "Is the run finished?")
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     role = "student" if recipe.teacher else "teacher"
     model = zoo.load(run / "model.safetensors")
@@ -220,11 +220,3 @@ def git_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return done.stdout.strip()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ExportError(f"{path} cannot be read: {error}", "Is the run finished?") from None
-    return data

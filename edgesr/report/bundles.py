@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgesr.errors import EdgesrError
 from edgesr.training import log
+from edgesr.workspace import read_json
 
 Json = dict[str, Any]
 
@@ -73,10 +73,4 @@ def teacher_of(bundle: Bundle, exports: Path) -> Bundle | None:
 def _json(path: Path) -> Json | None:
     if not path.is_file():
         return None
-    try:
-        data: Json = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EdgesrError(
-            f"{path} cannot be read: {error}", "Make it again: edgesr export --onnx, edgesr verify"
-        ) from None
-    return data
+    return read_json(path, "Make it again: edgesr export --onnx, edgesr verify")

@@ -15,7 +15,7 @@ from edgesr import recipe_io
 from edgesr.deploy import bundle
 from edgesr.deploy.card import read_card
 from edgesr.deploy.check import Row, check
-from edgesr.errors import ExportError
+from edgesr.errors import EdgesrError, ExportError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
 from edgesr.workspace import Workspace, sha256, write_json, write_text
@@ -138,7 +138,7 @@ def test_a_teacher_from_a_file_gets_a_bundle_named_after_it(workspace: Workspace
 
 
 def test_a_run_that_is_not_finished_is_named(workspace: Workspace) -> None:
-    with pytest.raises(ExportError, match=r"run\.json cannot be read"):
+    with pytest.raises(EdgesrError, match=r"run\.json cannot be read"):
         bundle.export(workspace.run("none"), workspace)
 
 
