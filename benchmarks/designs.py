@@ -59,6 +59,23 @@ def gradients(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
     return student
 
 
+def head_as_drawn(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
+    """The head's filters as He's initialisation leaves them: they answer to brightness."""
+    student = edge(channels, depth, branches)
+    student.head.initialise(1.0)
+    return student
+
+
+def head_branches(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
+    """Branches beside the first convolution too; together its filters sum to zero."""
+    student = edge(channels, depth, branches)
+    student.head = head = RepConv(3, channels, branches)
+    head.initialise(1.0)
+    total = head.collapsed(head.conv.weight.dtype)[0].detach()
+    head.conv.weight.data.sub_(total.mean((1, 2, 3), keepdim=True))
+    return student
+
+
 class Residual(EdgeStudent):
     """A skip over every second convolution, which stays an addition in the exported graph."""
 

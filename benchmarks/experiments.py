@@ -16,8 +16,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,139 +24,46 @@ import designs
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional as F
+from trials import TRIALS, Trial
 
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
-from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.data.patches import SCALE, PatchCache, PatchSampler
 from edgesr.data.taught import taught
+from edgesr.losses.content import BT601
 from edgesr.losses.total import GeneratorLoss, Outputs
 from edgesr.models import zoo
 from edgesr.quality.metrics import psnr
-from edgesr.recipe import Data, Losses, Optimisation
+from edgesr.recipe import Data, Losses, Optimisation, teacher_terms
+from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
 from edgesr.training.loop import learning_rate
 from edgesr.training.steps import Player, Step
 from edgesr.workspace import write_json
 
 RESULTS = Path("runs/experiments")
-ALL = ["expand", "point", "identity"]
-BOTH = Losses(l1=1.0, teacher_l1=1.0)
+PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "squared": Tensor.square,
+    "charbonnier": lambda difference: (difference.square() + 1e-6).sqrt(),
+}
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One training. What is left out is as in recipes/edge-xs.toml, with fewer steps.
+class Ending(GeneratorLoss):
+    """The pixel terms with another penalty in place of the absolute difference."""
 
-    Attributes:
-        says: what it changes, for the table.
-        group: the table it belongs to; the first trial of a group is what the others differ from.
-        seeds: one run for each.
-        ending: share of the steps, the last ones, in which squared differences replace absolute.
-        loss: what sums up the terms until then.
-    """
-
-    name: str
-    group: str
-    says: str
-    build: Callable[[], nn.Module] = field(default=lambda: designs.edge(16, 7, ALL))
-    losses: Losses = BOTH
-    seeds: int = 1
-    patch: int = 128
-    batch: int = 16
-    lr: float = 1e-3
-    schedule: str = "cosine"
-    ema: float = 0.999
-    ending: float = 0.0
-    loss: type[GeneratorLoss] = GeneratorLoss
-
-
-def hr(**losses: float) -> Losses:
-    return Losses(l1=1.0, **losses)  # type: ignore[arg-type]
-
-
-class SquaredLoss(GeneratorLoss):
-    """The same sum with mean squared differences in place of absolute ones."""
+    def __init__(self, losses: Losses, penalty: str) -> None:
+        super().__init__(losses)
+        self.penalty = PENALTIES[penalty]
 
     def terms(self, out: Outputs, _: Any = None) -> dict[str, Tensor]:
         assert out.teacher_sr is not None
-        return {
-            "l1": F.mse_loss(out.sr, out.hr),
-            "teacher_l1": F.mse_loss(out.sr, out.teacher_sr),
-        }
-
-
-class LumaLoss(GeneratorLoss):
-    """Absolute differences of luma, which PSNR is measured on, and a fifth of those of RGB."""
-
-    def terms(self, out: Outputs, _: Any = None) -> dict[str, Tensor]:
-        assert out.teacher_sr is not None
-        return {
-            "l1": luma_l1(out.sr - out.hr),
-            "teacher_l1": luma_l1(out.sr - out.teacher_sr),
-        }
-
-
-def luma_l1(difference: Tensor) -> Tensor:
-    weights = difference.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1) / 219
-    return (difference * weights).sum(1).abs().mean() + 0.2 * difference.abs().mean()
-
-
-TRIALS = [
-    Trial("hr", "training", "no teacher: L1 against HR", losses=hr(), seeds=3),
-    Trial("both", "training", "and L1 against the teacher, equal weights", seeds=3),
-    Trial(
-        "teacher",
-        "training",
-        "L1 against the teacher alone",
-        losses=Losses(l1=0.0, teacher_l1=1.0),
-        seeds=3,
-    ),
-    Trial(
-        "frequency",
-        "training",
-        "no teacher, spectrum against HR .05",
-        losses=hr(frequency=0.05, frequency_against="hr"),  # type: ignore[arg-type]
-    ),
-    Trial(
-        "both-frequency",
-        "training",
-        "both, spectrum against both .05",
-        losses=hr(teacher_l1=1.0, frequency=0.05, frequency_against="both"),  # type: ignore[arg-type]
-    ),
-    Trial(
-        "affinity",
-        "training",
-        "both, affinity to edge 32x10's features .05",
-        losses=hr(teacher_l1=1.0, feature_affinity=0.05),
-    ),
-    Trial("l2-ending", "training", "both, squared in the last fifth", ending=0.2),
-    Trial("luma", "training", "both, on luma and a fifth on RGB", loss=LumaLoss),
-    Trial("patch-64", "training", "both, 64 patches of 64", patch=64, batch=64),
-    Trial("patch-192", "training", "both, 7 patches of 192", patch=192, batch=7),
-    Trial("lr-5e-4", "training", "both, learning rate 5e-4", lr=5e-4),
-    Trial("lr-2e-3", "training", "both, learning rate 2e-3", lr=2e-3),
-    Trial("constant", "training", "both, constant learning rate", schedule="constant"),
-    Trial("no-ema", "training", "both, no average of the weights", ema=0.0),
-    Trial("base", "design", "16x7, expand, point and identity", seeds=3),
-    Trial("plain", "design", "no branches", lambda: designs.edge(16, 7, []), seeds=3),
-    Trial("expand", "design", "expand alone", lambda: designs.edge(16, 7, ["expand"])),
-    Trial("identity", "design", "identity alone", lambda: designs.edge(16, 7, ["identity"])),
-    Trial("gradients", "design", "and Sobel, Laplace", lambda: designs.gradients(16, 7, ALL)),
-    Trial("residual", "design", "skips over pairs", lambda: designs.residual(16, 7, ALL)),
-    Trial("12x14", "design", "12x14", lambda: designs.edge(12, 14, ALL)),
-    Trial("24x2", "design", "24x2", lambda: designs.edge(24, 2, ALL)),
-    Trial("no-anchor", "design", "no anchor", lambda: designs.anchored(16, 7, ALL, None)),
-    Trial(
-        "bilinear", "design", "bilinear anchor", lambda: designs.anchored(16, 7, ALL, "bilinear")
-    ),
-    Trial("wide-end", "design", "16x3, widened to 32", lambda: designs.wide_end(16, 3, 32, ALL)),
-    Trial("leaky", "design", "LeakyReLU .1", lambda: designs.activated(16, 7, ALL, "leaky")),
-    Trial("prelu", "design", "PReLU", lambda: designs.activated(16, 7, ALL, "prelu")),
-    Trial("32x10", "width", "32x10", lambda: designs.edge(32, 10, ALL)),
-    Trial("24x17", "width", "24x17", lambda: designs.edge(24, 17, ALL)),
-    Trial("48x4", "width", "48x4", lambda: designs.edge(48, 4, ALL)),
-]
+        weights = out.sr.new_tensor(BT601).view(1, 3, 1, 1)
+        terms = {}
+        for prefix, target in (("", out.hr), ("teacher_", out.teacher_sr)):
+            difference = out.sr - target
+            terms[f"{prefix}l1"] = self.penalty(difference).mean()
+            terms[f"{prefix}luma"] = self.penalty((difference * weights).sum(1)).mean()
+        return terms
 
 
 def main() -> None:
@@ -165,15 +71,16 @@ def main() -> None:
     parser.add_argument("--data", default="embedded")
     parser.add_argument("--validation", type=int, default=8)
     parser.add_argument("--teacher", type=Path)
-    parser.add_argument("--features", type=Path, default=Path("exports/edge-s/weights.safetensors"))
+    parser.add_argument("--features", type=Path, default=Path("exports/edge-m/weights.safetensors"))
     parser.add_argument("--test", type=Path, help="a folder of HR pictures to measure on")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--tables", action="store_true")
     parser.add_argument("--latency", action="store_true")
     options = parser.parse_args()
     if options.latency:
         return designs.print_latency({t.name: t.build for t in TRIALS if t.group != "training"})
+    keep_freed_memory()
     chosen = [t for t in TRIALS if not options.only or t.name in options.only]
     if not options.tables:
         for seed in range(max(t.seeds for t in chosen)):
@@ -211,31 +118,61 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> tuple[nn.Modu
     wrapped, optimiser = fabric.setup(network, adam)
     wrapped.mark_forward_method("with_features")
     student = Player(wrapped, optimiser)
-    data = Data(photos=options.data, validation=options.validation)
-    cache = PatchCache.open(photos.split(data).train, patch=trial.patch)
-    teacher, pictures = None, None
+    batches = draw(trial, seed, options, fabric)
+    features = None
     if trial.losses.feature_affinity:
-        teacher = zoo.load(options.features)
-    if trial.losses.teacher_l1 or trial.losses.frequency_against != "hr":
-        pictures = taught(cache, zoo.load(options.teacher), fabric, "bf16-mixed")
-    sampler = PatchSampler(cache, patch=trial.patch, batch=trial.batch, seed=seed, taught=pictures)
-    step = Step(fabric, student, trial.loss(trial.losses), teacher)
+        features = zoo.load(options.features)
+    step = Step(fabric, student, GeneratorLoss(trial.losses))
     ema = Ema(student.module, trial.ema)
-    settings = Optimisation(steps=options.steps, schedule=trial.schedule, warmup=200)  # type: ignore[arg-type]
+    settings = Optimisation(steps=options.steps, schedule=trial.schedule, warmup=200)
     began = time.perf_counter()
     for number in range(options.steps):
-        if number == round((1 - trial.ending) * options.steps):
-            step = Step(fabric, student, SquaredLoss(trial.losses), teacher)
+        if trial.ending != "absolute" and number == round(0.8 * options.steps):
+            step = Step(fabric, student, Ending(trial.losses, trial.ending))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(settings, number, trial.lr)
-        batch = sampler.next()
-        if teacher is not None:  # features from one teacher, pictures from the other
-            features = teacher.module.with_features(batch[0])[1].detach()
-            step_with_features(step, *batch, features)
-        else:
+        batch = next(batches)
+        if features is None:
             step(*batch)
+        else:  # features from one teacher, pictures from the other
+            step_with_features(step, *batch, features.module.with_features(batch[0])[1].detach())
         ema.update(student.module)
     return ema.module, (time.perf_counter() - began) / options.steps
+
+
+def draw(
+    trial: Trial, seed: int, options: argparse.Namespace, fabric: Fabric
+) -> Iterator[tuple[Tensor, ...]]:
+    """The trial's batches: LR, HR and, where a term asks for it, the teacher's picture."""
+    data = Data(photos=options.data, validation=options.validation)
+    cache = PatchCache.open(photos.split(data).train, patch=trial.patch)
+    pictures = None
+    if teacher_terms(trial.losses):
+        pictures = taught(cache, zoo.load(options.teacher), fabric, "bf16-mixed")
+    sampler = PatchSampler(cache, patch=trial.patch, batch=trial.batch, seed=seed, taught=pictures)
+    more = zoom_in(cache, trial, options, fabric) if trial.zoomed else None
+    while True:
+        batch = sampler.next()
+        if more is not None:
+            chosen = torch.randint(len(more[0]), (trial.batch // 4,))
+            batch = tuple(
+                torch.cat([part, extra[chosen]]) for part, extra in zip(batch, more, strict=True)
+            )
+        yield batch
+
+
+@torch.no_grad()
+def zoom_in(
+    cache: PatchCache, trial: Trial, options: argparse.Namespace, fabric: Fabric, count: int = 512
+) -> tuple[Tensor, ...]:
+    """Patches of photographs that were not reduced, as inputs, and the teacher's picture of them
+    for truth (Zhang et al., Data Upcycling Knowledge Distillation, arXiv:2309.14162)."""
+    side = trial.patch // SCALE
+    _, inputs = PatchSampler(cache, patch=side, batch=count, seed=1).next()
+    teacher = zoo.load(options.teacher).module
+    with fabric.autocast():
+        outputs = torch.cat([teacher(part).float().clamp(0, 1) for part in inputs.split(8)])
+    return inputs, outputs, outputs
 
 
 def step_with_features(step: Step, lr: Tensor, hr: Tensor, sr: Tensor, features: Tensor) -> None:

@@ -55,7 +55,7 @@ class Edge(Table):
     depth: Count = 8
     """3x3 convolutions of `channels` -> `channels` between the first and the last one."""
     branches: list[Literal["expand", "point", "identity"]] = []
-    """Branches that train beside each 3x3 convolution and collapse into it at export:
+    """Branches that train beside each 3x3 convolution but the first and collapse into it at export:
     `expand` is a 1x1 convolution to twice the width and a 3x3 one, `point` a 1x1 one."""
 
 

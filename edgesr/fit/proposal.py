@@ -17,6 +17,7 @@ from edgesr.recipe import NAME, Recipe
 from edgesr.workspace import write_text
 
 # As in recipes/edge-s.toml.
+LOSSES = {"l1": 0.2, "luma": 1.0, "teacher_l1": 0.2, "teacher_luma": 1.0}
 TRAINING = {
     "steps": 50_000,
     "patch": 128,
@@ -93,7 +94,7 @@ def table(
         "teacher": {"path": "exports/teacher/weights.safetensors", "once": True},
         "data": {"photos": "data/DIV2K", "validation": 8},
         "training": TRAINING,
-        "losses": {"teacher_l1": 1.0},
+        "losses": LOSSES,
         "verify": {"size": budget.size, "threads": threads},
         "gates": {provider: {"fp32": gate}},
     }

@@ -52,6 +52,15 @@ def test_the_signal_does_not_fade_from_layer_to_layer() -> None:
     assert 0.1 < features.std() < 10
 
 
+def test_brightness_closes_no_channel_for_good() -> None:
+    # It did where the head's filters did not sum to zero: those channels never learned anything.
+    torch.manual_seed(0)
+    student = EdgeStudent(Edge(channels=48, depth=1))
+    features = student.head(0.8 + 0.05 * torch.randn(1, 3, 16, 16))[:, :, 1:-1, 1:-1]
+    share = (features > 0).float().mean((0, 2, 3))
+    assert 0.3 < share.min() < share.max() < 0.7
+
+
 def test_a_width_of_48_adds_no_features_to_the_picture() -> None:
     # The last convolution makes 48 channels of 48 there, but an identity beside it makes no sense.
     student = EdgeStudent(Edge(channels=48, depth=1, branches=["identity"]))
