@@ -34,11 +34,16 @@ def use_dcr(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in graph.node:
         if node.op_type == "DepthToSpace" and _attribute(node, "mode", b"DCR") == b"CRD":
             _reorder(graph, node)
+    drop_unused(graph)
+    return reordered
+
+
+def drop_unused(graph: onnx.GraphProto) -> None:
+    """Remove the constants of `graph` that no node takes."""
     used = {name for node in graph.node for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     graph.ClearField("initializer")
     graph.initializer.extend(kept)
-    return reordered
 
 
 def dcr_order(channels: int, r: int) -> NDArray[np.intp]:

@@ -32,6 +32,7 @@ from edgesr import console
 from edgesr.deploy.export import to_graph
 from edgesr.deploy.finetune import finetune
 from edgesr.deploy.heldout import Pair, calibration, heldout, psnr_db
+from edgesr.deploy.levels import OPERATORS, PICTURES, add_before_shuffle, adds_before_shuffle
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
 
@@ -40,8 +41,9 @@ METHODS = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
-# The input's 256 levels as they are: quantising it loses nothing.
-INPUT = {
+# The 256 levels of a picture as they are: quantising the input loses nothing, and the output no
+# more than the rounding to bytes that follows.
+LEVELS = {
     "quant_type": QuantType.QUInt8,
     "scale": np.array(1 / 255, np.float32),
     "zero_point": np.array(0, np.uint8),
@@ -101,6 +103,8 @@ class Quantiser:
     def quantise(self, method: str, in_float: list[str]) -> Int8:
         """The graph in eight bits but for the narrow convolutions and those named in `in_float`."""
         in_float = [*self.narrow, *in_float]
+        adds_first = adds_before_shuffle(self.fp32)
+        pictures = ("lr", *PICTURES) if adds_first else ("lr",)
         with tempfile.TemporaryDirectory() as folder, _hushed():
             target = Path(folder) / "int8.onnx"
             quantize_static(
@@ -108,22 +112,27 @@ class Quantiser:
                 target,
                 _Reader(self.ranges),
                 quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=["Conv", "Relu"],
-                nodes_to_exclude=in_float + self._relus_behind(in_float),
+                op_types_to_quantize=["Conv", "Relu", *(OPERATORS if adds_first else ())],
+                nodes_to_exclude=in_float + self._behind(in_float),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=METHODS[method],
-                extra_options={"TensorQuantOverrides": {"lr": [INPUT]}},
+                extra_options={"TensorQuantOverrides": {name: [LEVELS] for name in pictures}},
             )
             model = onnx.load(target)
         loss = self.reference - psnr_db(model, self.judges)
         return Int8(model, method, loss, in_float)
 
-    def _relus_behind(self, layers: list[str]) -> list[str]:
+    def _behind(self, layers: list[str]) -> list[str]:
+        """What stays in float too: the ReLUs behind `layers`, and the end behind the last one."""
         nodes = self.fp32.graph.node
         outputs = {name for node in nodes if node.name in layers for name in node.output}
-        return [n.name for n in nodes if n.op_type == "Relu" and outputs & set(n.input)]
+        behind = [node for node in nodes if outputs & set(node.input)]
+        found = [node.name for node in behind if node.op_type == "Relu"]
+        if any(node.op_type == "Add" for node in behind):
+            found += [node.name for node in nodes if node.op_type in OPERATORS]
+        return found
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -145,7 +154,7 @@ def to_int8(
     Raises:
         DataError: the recipe's photographs are not there.
     """
-    settings = recipe.export.int8
+    settings, fp32 = recipe.export.int8, add_before_shuffle(fp32)
     ranges, judges = calibration(recipe.data, settings.images), heldout(recipe.data)
     reference = psnr_db(fp32, judges)
     quantiser = Quantiser(fp32, ranges, judges, reference, settings.min_channels)
@@ -153,7 +162,7 @@ def to_int8(
     best, tuned = min(tried, key=lambda found: found.loss_db), False
     if best.loss_db > settings.max_psnr_loss_db and settings.finetune_steps:
         graph, _ = to_graph(finetune(module, recipe), recipe.export)
-        better = dataclasses.replace(quantiser, fp32=graph)
+        better = dataclasses.replace(quantiser, fp32=add_before_shuffle(graph))
         candidate = min(calibrate(better), key=lambda found: found.loss_db)
         if candidate.loss_db < best.loss_db:
             best, quantiser, tuned = candidate, better, True

@@ -12,6 +12,7 @@ from edgesr.deploy.bytes_io import to_bytes_io
 from edgesr.deploy.half import to_fp16
 from edgesr.deploy.heldout import heldout
 from edgesr.deploy.int8 import to_int8
+from edgesr.deploy.levels import gives_levels
 from edgesr.errors import ExportError
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
@@ -90,7 +91,7 @@ def write_variant(
         ExportError: the variant cannot be made, or is no valid ONNX file.
     """
     model, facts = convert(name, module, onnx.load(folder / FILES["fp32"]), recipe)
-    clipped = recipe.export.rewrites.clip or name == "uint8-io"
+    clipped = recipe.export.rewrites.clip or name == "uint8-io" or gives_levels(model)
     variant = Variant(name, clipped, input_dtype(model), facts)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     version = {"edgesr.opset": str(opset), "edgesr.ir_version": str(model.ir_version)}
