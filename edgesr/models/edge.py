@@ -86,6 +86,19 @@ def _bias(conv: nn.Conv2d) -> Tensor:
     return conv.bias
 
 
+def _fold_head(_: nn.Module, state: dict[str, Tensor], prefix: str, *__: object) -> None:
+    """Collapse the branches that the head had once, in weights that are about to be loaded."""
+    start = f"{prefix}head."
+    branches = [name for name in ("expand", "point") if f"{start}{name}.weight" in state]
+    if branches:
+        keys = [key for key in state if key.startswith(start)]
+        old = {key.removeprefix(start): state.pop(key) for key in keys}
+        head = RepConv(old["conv.weight"].shape[1], len(old["conv.bias"]), branches)
+        head.load_state_dict(old)
+        for name, value in head.collapse().state_dict().items():
+            state[f"{start}conv.{name}"] = value
+
+
 class EdgeStudent(nn.Module):
     """Low-resolution student, x4.
 
@@ -106,6 +119,7 @@ class EdgeStudent(nn.Module):
         self.tail = RepConv(c, 3 * self.scale**2, ends)
         self.shuffle = nn.PixelShuffle(self.scale)
         self._initialise()
+        self.register_load_state_dict_pre_hook(_fold_head)  # type: ignore[no-untyped-call]
 
     def _initialise(self) -> None:
         """The head sees differences alone, the body starts as the identity plus a little noise,

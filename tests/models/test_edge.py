@@ -52,6 +52,16 @@ def test_the_signal_does_not_fade_from_layer_to_layer() -> None:
     assert 0.1 < features.std() < 10
 
 
+def test_weights_whose_head_has_branches_still_load() -> None:
+    torch.manual_seed(0)
+    spec = Edge(channels=8, depth=1, branches=["expand", "point"])
+    before, after = EdgeStudent(spec), EdgeStudent(spec)
+    before.head = RepConv(3, 8, ["expand", "point"])
+    after.load_state_dict(before.state_dict())
+    lr = torch.rand(1, 3, 6, 5)
+    assert torch.allclose(after(lr), before(lr), atol=1e-6)
+
+
 def test_brightness_closes_no_channel_for_good() -> None:
     # It did where the head's filters did not sum to zero: those channels never learned anything.
     torch.manual_seed(0)
