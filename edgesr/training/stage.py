@@ -98,11 +98,11 @@ def _run(
     checkpoint = _checkpoint(folder, recipe, resume=resume, fresh=fresh)
     keep_freed_memory()
     setup = _setup(recipe, folder)
-    if setup.run.leads:
-        _begin(folder, recipe, anew=checkpoint is None)
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
     initialise(student, recipe.training.init, setup.teacher)
+    if setup.run.leads:
+        _begin(folder, recipe, anew=checkpoint is None)
     seconds, score = 0.0, None
     with connected(setup.run.checkpoint):
         for stage, optimisation, _ in stages(recipe):

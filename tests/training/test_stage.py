@@ -184,6 +184,16 @@ def test_an_earlier_run_is_not_overwritten_unless_told_to(
     stage.train(recipe(photographs), workspace, fresh=True)
 
 
+def test_a_start_from_weights_that_do_not_fit_leaves_the_old_run_alone(
+    photographs: Path, teacher: Path, workspace: Workspace
+) -> None:
+    folder = stage.train(recipe(photographs), workspace)
+    other = recipe(photographs, training={"init": str(teacher)}, model={"channels": 8})
+    with pytest.raises(ModelError, match=r"training\.init"):
+        stage.train(other, workspace, fresh=True)
+    assert weights(folder)
+
+
 def test_a_fresh_start_that_cannot_begin_leaves_the_old_run_alone(
     workspace: Workspace, photographs: Path, teacher: Path
 ) -> None:
