@@ -96,21 +96,20 @@ def _ensure(trial: Trial, seed: int, options: argparse.Namespace) -> None:
     if path.exists():
         return
     began = time.perf_counter()
-    network, seconds_per_step = train(trial, seed, options)
+    network = train(trial, seed, options)
     data = Data(photos=options.data, validation=options.validation)
     sets = {"validation": photos.split(data).validation}
     if options.test:
         sets["test"] = photos.find(options.test)
     scores = {name: score(network, files) for name, files in sets.items()}
     facts = {"trial": trial.name, "seed": seed, "steps": options.steps, "psnr_db": scores}
-    facts["ms_per_step"] = 1e3 * seconds_per_step
     write_json(path, facts)
     means = ", ".join(f"{name} {mean(found):.3f} dB" for name, found in scores.items())
     print(f"{trial.name} seed {seed}: {means}, {time.perf_counter() - began:.0f} s", flush=True)
 
 
-def train(trial: Trial, seed: int, options: argparse.Namespace) -> tuple[nn.Module, float]:
-    """The averaged network after `options.steps`, and the seconds that a step took."""
+def train(trial: Trial, seed: int, options: argparse.Namespace) -> nn.Module:
+    """The averaged network after `options.steps`."""
     fabric = Fabric(accelerator="cpu", precision="bf16-mixed")
     torch.manual_seed(seed)
     network = trial.build().train().to(memory_format=torch.channels_last)
@@ -125,7 +124,6 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> tuple[nn.Modu
     step = Step(fabric, student, GeneratorLoss(trial.losses))
     ema = Ema(student.module, trial.ema)
     settings = Optimisation(steps=options.steps, schedule=trial.schedule, warmup=200)
-    began = time.perf_counter()
     for number in range(options.steps):
         if trial.ending != "absolute" and number == round(0.8 * options.steps):
             step = Step(fabric, student, Ending(trial.losses, trial.ending))
@@ -137,7 +135,7 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> tuple[nn.Modu
         else:  # features from one teacher, pictures from the other
             step_with_features(step, *batch, features.module.with_features(batch[0])[1].detach())
         ema.update(student.module)
-    return ema.module, (time.perf_counter() - began) / options.steps
+    return ema.module
 
 
 def draw(
@@ -205,14 +203,13 @@ def print_table(trials: list[Trial]) -> None:
         return
     control = trials[0]
     which = "test" if "test" in results(control)[0]["psnr_db"] else "validation"
-    print(f"\n| {control.group} | seeds | ms/step | validation dB | {which} dB | against, dB |")
-    print("|---|--:|--:|--:|--:|--:|")
+    print(f"\n| {control.group} | seeds | validation dB | {which} dB | against, dB |")
+    print("|---|--:|--:|--:|--:|")
     for trial in trials:
         found = results(trial)
-        ms = sum(result["ms_per_step"] for result in found) / len(found)
         sets = [f"{mean_over(found, name):.3f}" for name in ("validation", which)]
         against = "" if trial is control else difference(found, results(control), which)
-        cells = [trial.says, str(len(found)), f"{ms:.0f}", *sets, against]
+        cells = [trial.says, str(len(found)), *sets, against]
         print("| " + " | ".join(cells) + " |")
 
 
