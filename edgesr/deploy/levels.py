@@ -33,7 +33,7 @@ class Ending(NamedTuple):
 def add_before_shuffle(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of `model`, float, that computes the same with the sum before DepthToSpace.
 
-    `model` itself where it does not end in DepthToSpace and the input enlarged beside it.
+    `model` itself where it does not end in a convolution, DepthToSpace and the enlarged input.
 
     Raises:
         ExportError: the copy does not compute the same.
@@ -84,4 +84,6 @@ def _ending(graph: onnx.GraphProto) -> Ending | None:
     shuffle, enlarge = by_kind.get("DepthToSpace"), by_kind.get("Resize")
     if add.op_type != "Add" or shuffle is None or enlarge is None or enlarge.input[0] != "lr":
         return None
-    return Ending(shuffle, enlarge, add)
+    # Branches that were not collapsed are added up there, and their channels keep their order.
+    whole = makers[shuffle.input[0]].op_type == "Conv"
+    return Ending(shuffle, enlarge, add) if whole else None

@@ -66,6 +66,13 @@ def test_a_network_without_an_anchor_is_left_alone() -> None:
     assert add_before_shuffle(model) is model
 
 
+def test_branches_that_were_not_collapsed_are_left_alone() -> None:
+    separate = Rewrites(collapse_branches=False)
+    spec = Edge(channels=4, depth=1, branches=["expand", "point"])
+    model = to_graph(deployable(zoo.build(spec).eval(), separate), Export(rewrites=separate))[0]
+    assert add_before_shuffle(model) is model
+
+
 def test_a_graph_that_adds_something_else_last_is_left_alone(plain: onnx.ModelProto) -> None:
     other = onnx.ModelProto()
     other.CopyFrom(plain)
