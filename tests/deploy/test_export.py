@@ -98,9 +98,9 @@ def test_branches_that_are_not_collapsed_are_convolutions_and_additions(tmp_path
         found = count(tmp_path / "m.onnx")
         counts.append((found["Conv"], found["Add"]))
         assert difference(module, tmp_path / "m.onnx") <= 2e-5
-    # Head, body and tail: four convolutions each, two additions, one of the body's identity; the
-    # anchor is added once.
-    assert counts == [(3, 1), (3 * 4, 3 * 2 + 1 + 1)]
+    # The head is one convolution. Body and tail: four each, two additions, one of the body's
+    # identity; the anchor is added once.
+    assert counts == [(3, 1), (1 + 2 * 4, 2 * 2 + 1 + 1)]
 
 
 def test_branches_apart_have_no_dcr_order_and_the_remedy_says_what_to_set(tmp_path: Path) -> None:
