@@ -127,9 +127,11 @@ def uneven(spec: Edge) -> Student:
     """A network with one channel that is much louder than the others, so that eight bits hurt."""
     torch.manual_seed(0)
     module = zoo.build(spec).eval()
-    first = next(layer for layer in module.modules() if isinstance(layer, nn.Conv2d))
+    assert isinstance(module, EdgeStudent)
     with torch.no_grad():
-        first.weight[0] *= 40
+        # Brightness is what makes it loud, so its filters must not sum to zero.
+        module.head.initialise(1.0)
+        module.head.conv.weight[0] *= 40
     return module
 
 

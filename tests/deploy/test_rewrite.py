@@ -103,7 +103,7 @@ def test_switches_do_what_they_name() -> None:
     assert kinds(deployable(module, Rewrites(**off))).count("BatchNorm2d") == 3
     branched = zoo.build(Edge(channels=4, depth=1, branches=["expand", "point", "identity"]))
     apart = deployable(branched, Rewrites(collapse_branches=False))
-    for network, convolutions in ((apart, 3 * 4), (deployable(branched, Rewrites()), 3)):
+    for network, convolutions in ((apart, 1 + 2 * 4), (deployable(branched, Rewrites()), 3)):
         assert kinds(network).count("Conv2d") == convolutions
 
 
