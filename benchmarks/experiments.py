@@ -112,23 +112,19 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> nn.Module:
     """The averaged network after `options.steps`."""
     fabric = Fabric(accelerator="cpu", precision="bf16-mixed")
     torch.manual_seed(seed)
-    network = trial.build().train().to(memory_format=torch.channels_last)
-    adam = torch.optim.Adam(network.parameters(), fused=True)
-    wrapped, optimiser = fabric.setup(network, adam)
-    wrapped.mark_forward_method("with_features")
-    student = Player(wrapped, optimiser)
+    settings = Optimisation(steps=options.steps, lr=trial.lr, schedule=trial.schedule, warmup=200)
+    student = Player.prepared(fabric, trial.build(), settings, trial.optimiser)
+    student.net.mark_forward_method("with_features")
     batches = draw(trial, seed, options, fabric)
     features = None
     if trial.losses.feature_affinity:
         features = zoo.load(options.features)
     step = Step(fabric, student, GeneratorLoss(trial.losses))
     ema = Ema(student.module, trial.ema)
-    settings = Optimisation(steps=options.steps, schedule=trial.schedule, warmup=200)
     for number in range(options.steps):
         if trial.ending != "absolute" and number == round(0.8 * options.steps):
             step = Step(fabric, student, Ending(trial.losses, trial.ending))
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(settings, number, trial.lr)
+        student.set_learning_rate(learning_rate(settings, number, trial.lr))
         batch = next(batches)
         if features is None:
             step(*batch)

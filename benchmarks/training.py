@@ -185,9 +185,7 @@ class OurLoop:
             accelerator="cpu",
             precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
         )
-        network = zoo.build(spec).train().to(memory_format=torch.channels_last)
-        adam = torch.optim.Adam(network.parameters(), lr=training.lr, fused=True)
-        player = Player(*self.fabric.setup(network, adam))
+        player = Player.prepared(self.fabric, zoo.build(spec), training)
         player.net.mark_forward_method("with_features")
         pixels = cache.data if taught else None  # any pixels do for the teacher's pictures
         sampler = PatchSampler(

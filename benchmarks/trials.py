@@ -9,7 +9,7 @@ from typing import Literal
 import designs
 from torch import nn
 
-from edgesr.recipe import Losses
+from edgesr.recipe import Losses, Optimiser
 
 ALL = ["expand", "point", "identity"]
 
@@ -42,6 +42,7 @@ class Trial:
     patch: int = 128
     batch: int = 16
     lr: float = 2e-3
+    optimiser: Optimiser = "adam"
     schedule: Literal["cosine", "constant"] = "cosine"
     ema: float = 0.999
     ending: Literal["absolute", "squared", "charbonnier"] = "absolute"
@@ -92,6 +93,9 @@ TRIALS = [
     _training("lr-5e-4", "both, learning rate 5e-4", lr=5e-4),
     _training("lr-1e-3", "both, learning rate 1e-3", lr=1e-3),
     _training("lr-4e-3", "both, learning rate 4e-3", lr=4e-3),
+    _training("muon", "both, Muon, learning rate 4e-3", optimiser="muon", lr=4e-3, seeds=3),
+    _training("muon-2e-3", "both, Muon, learning rate 2e-3", optimiser="muon", lr=2e-3),
+    _training("muon-8e-3", "both, Muon, learning rate 8e-3", optimiser="muon", lr=8e-3),
     _training("constant", "both, constant learning rate", schedule="constant"),
     _training("no-ema", "both, no average of the weights", ema=0.0),
     _design("base", "16x7, expand, point and identity", lambda: designs.edge(16, 7, ALL), seeds=3),

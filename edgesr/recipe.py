@@ -83,11 +83,17 @@ class Data(Table):
     photographs bring a validation split of their own."""
 
 
+Optimiser = Literal["adam", "muon"]
+
+
 class Optimisation(Table):
-    """Adam and its schedule, for one stage."""
+    """The optimiser and its schedule, for one stage."""
 
     steps: Count = 400_000
     """Optimiser steps of the stage."""
+    optimiser: Optimiser = "adam"
+    """What trains the generator: `adam` (the paper), or `muon` for the convolutions that neither
+    read nor write a picture and Adam for the rest. A discriminator always has Adam."""
     lr: Annotated[float, Field(gt=0)] = 2e-4
     """Learning rate at the start (paper: 2e-4)."""
     schedule: Literal["step", "cosine", "constant"] = "step"

@@ -126,8 +126,7 @@ def set_learning_rates(optimisation: Optimisation, state: State) -> None:
     if state.discriminator is not None and isinstance(optimisation, Gan):
         players.append((state.discriminator, optimisation.discriminator_lr))
     for player, start in players:
-        for group in player.optimiser.param_groups:
-            group["lr"] = learning_rate(optimisation, state.step, start)
+        player.set_learning_rate(learning_rate(optimisation, state.step, start))
 
 
 def _log(

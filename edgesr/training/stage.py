@@ -242,8 +242,8 @@ def _stage(
     discriminator = None
     if loss.losses.adversarial and isinstance(optimisation, Gan):
         judge = Discriminator() if optimisation.discriminator == "srgan" else UNetDiscriminator()
-        discriminator = _player(fabric, judge, optimisation)
-    player = _player(fabric, student, optimisation)
+        discriminator = Player.prepared(fabric, judge, optimisation)
+    player = Player.prepared(fabric, student, optimisation, optimisation.optimiser)
     player.net.mark_forward_method("with_features")
     sampler = PatchSampler(
         setup.cache,
@@ -258,15 +258,6 @@ def _stage(
     ema = Ema(player.module, training.ema)
     step = Step(fabric, player, loss, setup.teacher, discriminator, optimisation.grad_clip)
     return State(name, player, ema, sampler, discriminator), step
-
-
-def _player(fabric: Fabric, net: torch.nn.Module, optimisation: Optimisation) -> Player:
-    betas = (optimisation.beta1, optimisation.beta2)
-    # Convolutions read and write their channels side by side, on the CPU and on tensor cores.
-    net.train().to(memory_format=torch.channels_last)
-    adam = torch.optim.Adam(net.parameters(), lr=optimisation.lr, betas=betas, fused=True)
-    wrapped, optimiser = fabric.setup(net, adam)
-    return Player(wrapped, optimiser)
 
 
 def _finish(

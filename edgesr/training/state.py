@@ -98,9 +98,11 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _dump(player: Player) -> dict[str, Any]:
-    return {"net": player.module.state_dict(), "optimiser": player.optimiser.state_dict()}
+    optimisers = [optimiser.state_dict() for optimiser in player.optimisers]
+    return {"net": player.module.state_dict(), "optimisers": optimisers}
 
 
 def _restore(player: Player, state: dict[str, Any]) -> None:
     player.module.load_state_dict(state["net"])
-    player.optimiser.load_state_dict(state["optimiser"])
+    for optimiser, theirs in zip(player.optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(theirs)

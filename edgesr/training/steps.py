@@ -15,15 +15,33 @@ from edgesr.errors import TrainingError
 from edgesr.losses.adversarial import discriminator_loss
 from edgesr.losses.total import GeneratorLoss, Outputs, prove_gradients
 from edgesr.models.zoo import SRModel
-from edgesr.recipe import teacher_terms
+from edgesr.recipe import Optimisation, Optimiser, teacher_terms
+from edgesr.training.muon import Muon, hidden
 
 
 @dataclass
 class Player:
-    """A network and the optimiser that trains it, both set up by Fabric."""
+    """A network and the optimisers that train it, one for each part of it, set up by Fabric."""
 
     net: _FabricModule
-    optimiser: _FabricOptimizer
+    optimisers: list[_FabricOptimizer]
+
+    @classmethod
+    def prepared(
+        cls, fabric: Fabric, net: nn.Module, settings: Optimisation, optimiser: Optimiser = "adam"
+    ) -> Player:
+        """`net` in training mode, with the optimisers of `settings`."""
+        # Convolutions read and write their channels side by side, on the CPU and on tensor cores.
+        net.train().to(memory_format=torch.channels_last)
+        optimisers: list[torch.optim.Optimizer] = []
+        parameters = list(net.parameters())
+        if optimiser == "muon":
+            kernels, parameters = hidden(net)
+            optimisers.append(Muon(kernels, lr=settings.lr))
+        betas = (settings.beta1, settings.beta2)
+        optimisers.append(torch.optim.Adam(parameters, lr=settings.lr, betas=betas, fused=True))
+        wrapped, *prepared = fabric.setup(net, *optimisers)
+        return cls(wrapped, prepared)
 
     @property
     def module(self) -> nn.Module:
@@ -31,13 +49,21 @@ class Player:
         module: nn.Module = self.net.module
         return module
 
+    def set_learning_rate(self, lr: float) -> None:
+        """Train with `lr` from here on."""
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = lr
+
     def descend(self, fabric: Fabric, loss: Tensor, clip: float) -> None:
-        """One optimiser step down the gradient of `loss`."""
-        self.optimiser.zero_grad()
+        """One step of the optimisers down the gradient of `loss`."""
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
         fabric.backward(loss)
         if clip:
-            fabric.clip_gradients(self.net, self.optimiser, max_norm=clip)
-        self.optimiser.step()
+            nn.utils.clip_grad_norm_(self.module.parameters(), clip, error_if_nonfinite=True)
+        for optimiser in self.optimisers:
+            optimiser.step()
 
 
 @dataclass

@@ -108,6 +108,7 @@ def test_the_checkpoint_does_not_hold_the_teacher(
     }
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
 @pytest.mark.parametrize("stop_after", [("pixel", 3), ("gan", 2)], ids=["pixel", "gan"])
 def test_resumed_equals_uninterrupted_bit_for_bit(
     workspace: Workspace,
@@ -115,9 +116,14 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     teacher: Path,
     monkeypatch: pytest.MonkeyPatch,
     stop_after: tuple[str, int],
+    optimiser: str,
 ) -> None:
-    whole = stage.distill(recipe(photographs, teacher, gan=ADVERSARIAL, name="a"), workspace)
-    parted = recipe(photographs, teacher, gan=ADVERSARIAL, name="b")
+    changes = {
+        "gan": ADVERSARIAL | {"optimiser": optimiser},
+        "training": {"optimiser": optimiser},
+    }
+    whole = stage.distill(recipe(photographs, teacher, name="a", **changes), workspace)
+    parted = recipe(photographs, teacher, name="b", **changes)
     interrupt_after(stop_after, monkeypatch)
     with pytest.raises(Interrupted, match=f"step {stop_after[1]} of the {stop_after[0]} stage"):
         stage.distill(parted, workspace)
