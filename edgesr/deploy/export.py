@@ -74,7 +74,10 @@ def to_graph(network: nn.Module, settings: Export) -> tuple[onnx.ModelProto, boo
     simplified = _simplify(original, keep_bn=keep_bn)
     model = simplified or original
     if settings.depth_to_space == "DCR":
-        model = _reorder(model)
+        reordered = use_dcr(model)
+        remedy = 'Set export.depth_to_space = "CRD", and report'
+        prove_same(model, reordered, "in DCR order", remedy)
+        model = reordered
     return model, simplified is not None
 
 
@@ -134,16 +137,17 @@ def _simplify(model: onnx.ModelProto, *, keep_bn: bool) -> onnx.ModelProto | Non
     return result
 
 
-def _reorder(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with DepthToSpace in DCR order, proved to compute the same."""
-    reordered = use_dcr(model)
-    difference = max_difference(model, reordered)
+def prove_same(
+    model: onnx.ModelProto, rewritten: onnx.ModelProto, how: str, remedy: str = "Report"
+) -> None:
+    """Raise ExportError where the graph that was rewritten, as `how` says, computes another
+    function."""
+    difference = max_difference(model, rewritten)
     if not difference <= 1e-6:
         raise ExportError(
-            f"the graph in DCR order differs by {difference:g}, expected at most 1e-6",
-            'Set export.depth_to_space = "CRD", and report this as a defect of edgesr.',
+            f"the graph {how} differs by {difference:g}, expected at most 1e-6",
+            f"{remedy} this as a defect of edgesr.",
         )
-    return reordered
 
 
 def max_difference(one: onnx.ModelProto, other: onnx.ModelProto) -> float:
