@@ -5,9 +5,9 @@
     python benchmarks/experiments.py --tables                                  the tables alone
     python benchmarks/experiments.py --latency                                 how long each takes
 
-Every trial trains `edge 16x7` on the same photographs for the same number of steps, and says what
-it changes. Choices are made on the photographs that are held out; BSD100 or any other set given
-with --test is measured and never chosen by. Results are kept as JSON under runs/experiments.
+Every trial trains `edge 16x7`, or N=4, on the same photographs for the same number of steps, and
+says what it changes. Choices are made on the photographs that are held out; BSD100 or any other set
+given with --test is measured and never chosen by. Results are kept as JSON under runs/experiments.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def main() -> None:
     parser.add_argument("--latency", action="store_true")
     options = parser.parse_args()
     if options.latency:
-        return designs.print_latency({t.name: t.build for t in TRIALS if t.group != "training"})
+        drawn = {t.name: t.build for t in TRIALS if t.group in ("design", "width")}
+        return designs.print_latency(drawn)
     keep_freed_memory()
     chosen = [t for t in TRIALS if not options.only or t.name in options.only]
     if not options.tables:
@@ -131,7 +132,7 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> nn.Module:
         else:  # features from one teacher, pictures from the other
             step_with_features(step, *batch, features.module.with_features(batch[0])[1].detach())
         ema.update(student.module)
-    return ema.module
+    return ema.module.eval()
 
 
 def draw(

@@ -57,6 +57,13 @@ def _design(name: str, says: str, build: Callable[[], nn.Module], seeds: int = 1
     return Trial(name, "design", says, build, seeds=seeds)
 
 
+def _generator(name: str, says: str, **changes: object) -> Trial:
+    """N=4 by Muon, 8 patches of 64."""
+    setting: dict[str, object] = {"patch": 64, "batch": 8, "optimiser": "muon"}
+    setting |= {"build": designs.generator} | changes
+    return Trial(name, "N=4", says, **setting)  # type: ignore[arg-type]
+
+
 def _width(name: str, says: str, channels: int, depth: int) -> Trial:
     return Trial(name, "width", says, lambda: designs.edge(channels, depth, ALL))
 
@@ -117,4 +124,18 @@ TRIALS = [
     _width("24x16", "24x16", 24, 16),
     _width("48x4", "48x4", 48, 4),
     _width("64x2", "64x2", 64, 2),
+    _generator("n4-hr", "no teacher", losses=losses(teacher=0.0), seeds=3),
+    _generator("n4-both", "and the teacher's picture, equal weights", seeds=3),
+    _generator("n4-teacher", "the teacher's picture alone", losses=losses(hr=0.0)),
+    _generator("n4-rgb", "both, RGB alone", losses=RGB),
+    _generator("n4-affinity", "both, affinity .05", losses=losses(feature_affinity=0.05)),
+    _generator(
+        "n4-frequency",
+        "both, spectrum against both .05",
+        losses=losses(frequency=0.05, frequency_against="both"),
+    ),
+    _generator("n4-zoomed", "both, and photographs not reduced", zoomed=True),
+    _generator("n4-init", "both, from the teacher's own blocks", build=designs.from_teacher),
+    _generator("n4-adam", "both, Adam, learning rate 1e-3", optimiser="adam", lr=1e-3),
+    _generator("n4-adam-3e-4", "both, Adam, learning rate 3e-4", optimiser="adam", lr=3e-4),
 ]

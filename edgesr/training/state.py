@@ -86,6 +86,11 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
         theirs = recipe_io.loads(checkpoint["recipe"])
     except Exception as error:  # whatever a damaged file leads torch.load to raise
         raise TrainingError(f"checkpoint {path} is damaged: {error}") from None
+    if "optimisers" not in checkpoint["student"]:
+        raise TrainingError(
+            f"checkpoint {path} was written by an earlier edgesr, with one optimiser for all",
+            "Begin anew with --fresh.",
+        )
     changed = recipe_io.difference(theirs, recipe)
     if fixed := [key for key in changed if not key.startswith(CHANGEABLE)]:
         raise TrainingError(

@@ -253,6 +253,17 @@ def test_resuming_without_a_checkpoint_says_so(workspace: Workspace, photographs
         stage.train(recipe(photographs), workspace, resume=True)
 
 
+def test_a_checkpoint_from_before_there_was_a_choice_of_optimiser_is_refused(
+    workspace: Workspace, photographs: Path
+) -> None:
+    path = stage.train(recipe(photographs), workspace) / "checkpoints/last.pt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["student"]["optimiser"] = checkpoint["student"].pop("optimisers")[0]
+    torch.save(checkpoint, path)
+    with pytest.raises(TrainingError, match="by an earlier edgesr"):
+        stage.train(recipe(photographs), workspace, resume=True)
+
+
 def test_a_damaged_checkpoint_is_named(workspace: Workspace, photographs: Path) -> None:
     folder = stage.train(recipe(photographs), workspace)
     (folder / "checkpoints/last.pt").write_bytes(b"not a checkpoint")
