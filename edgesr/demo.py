@@ -1,4 +1,5 @@
-"""The whole chain on the embedded photographs: teacher, student, ONNX, evidence, report."""
+"""The chain on the embedded photographs, from the teacher that ships: student, ONNX, evidence,
+report."""
 
 from __future__ import annotations
 
@@ -16,17 +17,14 @@ from edgesr.training import stage as training
 from edgesr.verify import stage as verify
 from edgesr.workspace import Workspace
 
-SHIPPED_TEACHER = Path("exports/teacher/weights.safetensors")
-
 
 def run(workspace: Workspace) -> None:
-    """Train, distil, export, verify and report under names that begin with `demo-`.
+    """Distil, export, verify and report under the name `demo-edge`.
 
     Raises:
         EdgesrError: the recipes are not here, or the exported student falls short of its gates.
     """
-    overrides = [f"teacher.path={_teacher(workspace)}"]
-    recipe = recipe_io.load(workspace.root / "recipes/demo-edge.toml", overrides=overrides)
+    recipe = recipe_io.load(workspace.root / "recipes/demo-edge.toml")
     console.say("Distilling a student that stays at low resolution (one or two minutes).")
     run_folder = training.distill(recipe, workspace, fresh=True)
     bundles = bundle.export(run_folder, workspace)
@@ -40,21 +38,9 @@ def run(workspace: Workspace) -> None:
         raise EdgesrError(f"the demo's gates do not hold for: {', '.join(failed)}")
 
 
-def _teacher(workspace: Workspace) -> Path:
-    shipped = workspace.root / SHIPPED_TEACHER
-    if shipped.is_file():
-        return shipped
-    console.say(
-        "No trained teacher ships with edgesr yet: training a small one for about a\n"
-        "minute. It shows how the chain works, not what distillation is worth."
-    )
-    recipe = recipe_io.load(workspace.root / "recipes/demo-teacher.toml")
-    return training.train(recipe, workspace, fresh=True) / "model.safetensors"
-
-
 def _evidence(folder: Path) -> dict[str, Any]:
-    """What `verify` finds; of a bundle that ships, what it found when that was made."""
-    if folder.name.startswith("demo-"):
+    """What `verify` finds; of the teacher, which ships, what it found when that was made."""
+    if folder.name == "demo-edge":
         return verify.verify(folder)
     shipped: dict[str, Any] = json.loads((folder / "verify.json").read_text(encoding="utf-8"))
     return shipped

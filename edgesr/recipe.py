@@ -65,7 +65,7 @@ Model = Annotated[Srgan | Edge, Field(discriminator="arch")]
 class Teacher(Table):
     """The network that the student learns from. It is only read, never trained."""
 
-    path: str = "runs/teacher/model.safetensors"
+    path: str = "exports/teacher/weights.safetensors"
     """A model that edgesr trained, or any model file that spandrel opens, x4."""
     once: bool = False
     """Run the teacher once over each photograph and keep its 8-bit pictures in the cache,
