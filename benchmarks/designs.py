@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -17,11 +16,9 @@ from torch.nn import functional as F
 from turns import medians
 
 from edgesr.deploy.export import to_graph
-from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent, RepConv
 from edgesr.models.srgan import Generator
 from edgesr.recipe import Edge, Export, Srgan
-from edgesr.training.initialise import initialise
 
 # Sobel in both directions and the Laplacian, as ECBSR has them (10.1145/3474085.3475291).
 MASKS = torch.tensor(
@@ -40,13 +37,6 @@ def edge(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
 
 def generator() -> Generator:
     return Generator(Srgan(blocks=4))
-
-
-def from_teacher() -> Generator:
-    """With the head, the tail and every fourth block of the teacher that ships."""
-    student = generator()
-    initialise(student, "teacher", zoo.load(Path("exports/teacher/weights.safetensors")))
-    return student
 
 
 class GradientConv(RepConv):

@@ -33,10 +33,12 @@ from edgesr.data.taught import taught
 from edgesr.losses.content import BT601
 from edgesr.losses.total import GeneratorLoss, Outputs
 from edgesr.models import zoo
+from edgesr.models.zoo import Student
 from edgesr.quality.metrics import psnr
 from edgesr.recipe import Data, Losses, Optimisation, teacher_terms
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
+from edgesr.training.initialise import initialise
 from edgesr.training.loop import learning_rate
 from edgesr.training.steps import Player, Step
 from edgesr.workspace import write_json
@@ -114,7 +116,11 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> nn.Module:
     fabric = Fabric(accelerator="cpu", precision="bf16-mixed")
     torch.manual_seed(seed)
     settings = Optimisation(steps=options.steps, lr=trial.lr, schedule=trial.schedule, warmup=200)
-    student = Player.prepared(fabric, trial.build(), settings, trial.optimiser)
+    network = trial.build()
+    if trial.init:
+        assert isinstance(network, Student)
+        initialise(network, "teacher", zoo.load(options.features))
+    student = Player.prepared(fabric, network, settings, trial.optimiser)
     student.net.mark_forward_method("with_features")
     batches = draw(trial, seed, options, fabric)
     features = None

@@ -29,6 +29,7 @@ class Trial:
         group: the table it belongs to; the first trial of a group is what the others differ from.
         seeds: one run for each.
         ending: what replaces absolute differences in the last fifth of the steps.
+        init: whether it starts from the layers of the model given with --features.
         zoomed: whether a quarter more patches, of photographs not reduced, have the teacher's
             picture for their truth.
     """
@@ -46,6 +47,7 @@ class Trial:
     schedule: Literal["cosine", "constant"] = "cosine"
     ema: float = 0.999
     ending: Literal["absolute", "squared", "charbonnier"] = "absolute"
+    init: bool = False
     zoomed: bool = False
 
 
@@ -135,7 +137,7 @@ TRIALS = [
         losses=losses(frequency=0.05, frequency_against="both"),
     ),
     _generator("n4-zoomed", "both, and photographs not reduced", zoomed=True),
-    _generator("n4-init", "both, from the teacher's own blocks", build=designs.from_teacher),
+    _generator("n4-init", "both, from the teacher's own blocks", init=True),
     _generator("n4-adam", "both, Adam, learning rate 1e-3", optimiser="adam", lr=1e-3),
     _generator("n4-adam-3e-4", "both, Adam, learning rate 3e-4", optimiser="adam", lr=3e-4),
 ]
