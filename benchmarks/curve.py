@@ -99,14 +99,13 @@ def drawn(curves: dict[str, list[tuple[float, float | None]]], measured_on: str)
         lines.append(f'<text x="{left - 8}" y="{bottom + 4}" text-anchor="end">{y:.1f}</text>')
     lines.append(f'<text x="{WIDTH / 2}" y="{HEIGHT - 10}" text-anchor="middle">LPIPS</text>')
     lines.append(f'<text x="8" y="{TOP - 6}">PSNR on {measured_on}, dB</text>')
-    for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
+    for i, ((name, curve), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
         places = [at(x, y) for y, x in curve if x is not None]
         path = " ".join(f"{x},{y}" for x, y in places)
         lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         lines += [f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in places]
-        x, y = places[len(places) // 2]
-        label = name.replace(":", " to ")
-        lines.append(f'<text x="{x + 10}" y="{y + 16}" fill="{colour}">{label}</text>')
+        label, y = name.replace(":", " to "), TOP + 20 * (i + 1)
+        lines.append(f'<text x="{LEFT + 12}" y="{y}" fill="{colour}">{label}</text>')
     return "\n".join([*lines, "</svg>\n"])
 
 
