@@ -30,13 +30,22 @@ class Player:
     def prepared(
         cls, fabric: Fabric, net: nn.Module, settings: Optimisation, optimiser: Optimiser = "adam"
     ) -> Player:
-        """`net` in training mode, with the optimisers of `settings`."""
+        """`net` in training mode, with the optimisers of `settings`.
+
+        Raises:
+            TrainingError: Muon has nothing to train.
+        """
         # Convolutions read and write their channels side by side, on the CPU and on tensor cores.
         net.train().to(memory_format=torch.channels_last)
         optimisers: list[torch.optim.Optimizer] = []
         parameters = list(net.parameters())
         if optimiser == "muon":
             kernels, parameters = hidden(net)
+            if not kernels:
+                raise TrainingError(
+                    'optimiser = "muon": no convolution of the network joins more than 3 channels',
+                    'Use optimiser = "adam".',
+                )
             optimisers.append(Muon(kernels, lr=settings.lr))
         betas = (settings.beta1, settings.beta2)
         optimisers.append(torch.optim.Adam(parameters, lr=settings.lr, betas=betas, fused=True))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
+from edgesr.errors import TrainingError
 from edgesr.models import zoo
-from edgesr.recipe import Edge, Srgan
+from edgesr.recipe import Edge, Optimisation, Srgan
 from edgesr.training.muon import Muon, hidden, orthogonalised
+from edgesr.training.steps import Player
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 40), (2, 40, 8), (1, 16, 16)], ids=str)
@@ -64,3 +67,9 @@ def test_kernels_at_the_picture_and_everything_else_stay_with_adam(
     assert len(kernels) + len(others) == len(list(net.parameters()))
     convolutions = {name: p for name, p in net.named_parameters() if p.ndim == 4}
     assert {name for name, p in convolutions.items() if id(p) not in ids} == outside
+
+
+def test_a_network_too_narrow_for_muon_is_told_so() -> None:
+    fabric, net = Fabric(accelerator="cpu"), zoo.build(Edge(channels=2, depth=1))
+    with pytest.raises(TrainingError, match='"muon": no convolution'):
+        Player.prepared(fabric, net, Optimisation(), "muon")
