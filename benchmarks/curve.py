@@ -11,20 +11,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
+from torch import nn
 
 from edgesr import blend
-from edgesr.data.degrade import to_image, to_tensor
+from edgesr.losses.perceptual import build_lpips
 from edgesr.models import zoo
-from edgesr.models.zoo import Student
-from edgesr.quality.evaluate import Image, Scores, evaluate, find_lpips, load_images
+from edgesr.quality.evaluate import evaluate, load_images, torch_upscaler
 from edgesr.workspace import Workspace, write_text
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 400, 64, 24, 20, 52
 COLOURS = ("#2563a8", "#b4541a", "#2e7d4f")
 
-Curve = list[tuple[float, list[Scores]]]
+Point = tuple[float, float]
+"""LPIPS, and PSNR in dB."""
+Curve = list[list[Point]]
+"""For each alpha a point on each set."""
 
 
 def main() -> None:
@@ -33,48 +35,45 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--svg", type=Path)
     options = parser.parse_args()
+    lpips = build_lpips("alexnet")
     curves = {}
     for pair in options.pairs:
         one, other = pair.split(":")
-        curves[pair] = measured(one, other, options.data)
+        curves[pair] = measured(one, other, options.data, lpips)
         print_table(one, other, curves[pair], options.data)
     if options.svg:
-        first = {name: [(s[0].psnr_db, s[0].lpips) for _, s in c] for name, c in curves.items()}
+        first = {pair: [points[0] for points in curve] for pair, curve in curves.items()}
         write_text(options.svg, drawn(first, options.data[0].name))
 
 
-def measured(one: str, other: str, sets: list[Path]) -> Curve:
-    """The scores on each set, for each alpha."""
-    workspace, lpips = Workspace(Path()), find_lpips()
+def measured(one: str, other: str, sets: list[Path], lpips: nn.Module) -> Curve:
+    workspace = Workspace(Path())
     ends = [zoo.load(blend.find(name, workspace)).module for name in (one, other)]
     curve = []
     for alpha in ALPHAS:
         network = blend.interpolate(*ends, alpha)  # type: ignore[arg-type]
-        curve.append((alpha, [_score(network, data, lpips) for data in sets]))
+        curve.append([_point(network, data, lpips) for data in sets])
     return curve
 
 
-def _score(network: Student, data: Path, lpips: torch.nn.Module | None) -> Scores:
-    @torch.inference_mode()
-    def upscale(lr: Image) -> Image:
-        return to_image(network(to_tensor(lr)))
-
-    return evaluate(upscale, load_images(data), lpips=lpips).mean
+def _point(network: nn.Module, data: Path, lpips: nn.Module) -> Point:
+    mean = evaluate(torch_upscaler(network), load_images(data), lpips=lpips).mean
+    assert mean.lpips is not None
+    return mean.lpips, mean.psnr_db
 
 
 def print_table(one: str, other: str, curve: Curve, sets: list[Path]) -> None:
     names = {0.0: f"0: {one}", 1.0: f"1: {other}"}
     print("\n| alpha | " + " | ".join(f"{data.name}, dB | LPIPS" for data in sets) + " |")
     print("|---|" + "--:|--:|" * len(sets))
-    for alpha, scores in curve:
-        cells = [f"{s.psnr_db:.2f} | {s.lpips:.3f}" for s in scores]
+    for alpha, points in zip(ALPHAS, curve, strict=True):
+        cells = [f"{psnr_db:.2f} | {lpips:.3f}" for lpips, psnr_db in points]
         print(f"| {names.get(alpha, f'{alpha:g}')} | " + " | ".join(cells) + " |")
 
 
-def drawn(curves: dict[str, list[tuple[float, float | None]]], measured_on: str) -> str:
+def drawn(curves: dict[str, list[Point]], measured_on: str) -> str:
     """An SVG of PSNR over LPIPS; both axes begin and end where the points do, rounded."""
-    points = [(x, y) for curve in curves.values() for y, x in curve if x is not None]
-    xs, ys = ([point[i] for point in points] for i in (0, 1))
+    xs, ys = zip(*(point for curve in curves.values() for point in curve), strict=True)
     x_ticks, y_ticks = _ticks(min(xs), max(xs), 0.02), _ticks(min(ys), max(ys), 0.5)
 
     def at(x: float, y: float) -> tuple[float, float]:
@@ -100,7 +99,7 @@ def drawn(curves: dict[str, list[tuple[float, float | None]]], measured_on: str)
     lines.append(f'<text x="{WIDTH / 2}" y="{HEIGHT - 10}" text-anchor="middle">LPIPS</text>')
     lines.append(f'<text x="8" y="{TOP - 6}">PSNR on {measured_on}, dB</text>')
     for i, ((name, curve), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
-        places = [at(x, y) for y, x in curve if x is not None]
+        places = [at(*point) for point in curve]
         path = " ".join(f"{x},{y}" for x, y in places)
         lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         lines += [f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in places]

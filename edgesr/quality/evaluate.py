@@ -242,12 +242,14 @@ def upscaler_for(path: Path, device: str = "cpu") -> Upscale:
         if (path / "model.onnx").is_file():
             return _onnx_upscaler(path)
         if (path / "model.safetensors").is_file():
-            return _torch_upscaler(path / "model.safetensors", device)
+            return torch_upscaler(zoo.load(path / "model.safetensors").module, device)
         raise ModelError(
             f"{path} is neither a bundle (no model.onnx) nor a finished run (no model.safetensors)",
             "Name one of exports/ or runs/, an ONNX file or a model file.",
         )
-    return _onnx_upscaler(path) if path.suffix == ".onnx" else _torch_upscaler(path, device)
+    if path.suffix == ".onnx":
+        return _onnx_upscaler(path)
+    return torch_upscaler(zoo.load(path).module, device)
 
 
 def _onnx_upscaler(path: Path) -> Upscale:
@@ -257,8 +259,9 @@ def _onnx_upscaler(path: Path) -> Upscale:
     return upscale
 
 
-def _torch_upscaler(path: Path, device: str) -> Upscale:
-    module = zoo.load(path).module.to(device)
+def torch_upscaler(module: nn.Module, device: str = "cpu") -> Upscale:
+    """What enlarges 8-bit pictures with a network in eval mode, as `SRModel.module` is."""
+    module = module.to(device)
 
     def upscale(lr: Image) -> Image:
         with torch.inference_mode():
