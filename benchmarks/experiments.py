@@ -13,10 +13,12 @@ given with --test is measured and never chosen by. Results are kept as JSON unde
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +32,16 @@ from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
 from edgesr.data.patches import SCALE, PatchCache, PatchSampler
 from edgesr.data.taught import taught
+from edgesr.deploy.rewrite import deployable
 from edgesr.losses.content import BT601
 from edgesr.losses.total import GeneratorLoss, Outputs
 from edgesr.models import zoo
-from edgesr.models.zoo import Student
+from edgesr.models.zoo import SRModel, Student
 from edgesr.quality.metrics import psnr
-from edgesr.recipe import Data, Losses, Optimisation, teacher_terms
+from edgesr.recipe import Data, Losses, Optimisation, Rewrites, teacher_terms
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
-from edgesr.training.initialise import initialise
+from edgesr.training.initialise import from_teacher
 from edgesr.training.loop import learning_rate
 from edgesr.training.steps import Player, Step
 from edgesr.workspace import write_json
@@ -48,6 +51,27 @@ PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
     "squared": Tensor.square,
     "charbonnier": lambda difference: (difference.square() + 1e-6).sqrt(),
 }
+
+
+class Turned(nn.Module):
+    """A network's picture as the mean over the eight flips and turns of its input."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr: Tensor) -> Tensor:
+        pictures = []
+        for turns, mirrored in itertools.product(range(4), (False, True)):
+            picture = self.network(_turned(lr, turns, mirrored))
+            pictures.append(_turned(picture.flip(-1) if mirrored else picture, -turns, False))
+        return torch.stack(pictures).mean(0)
+
+
+def _turned(image: Tensor, turns: int, mirrored: bool) -> Tensor:
+    """`image` turned by so many quarters, then mirrored."""
+    image = image.rot90(turns, (-2, -1))
+    return image.flip(-1) if mirrored else image
 
 
 class Ending(GeneratorLoss):
@@ -119,7 +143,7 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> nn.Module:
     network = trial.build()
     if trial.init:
         assert isinstance(network, Student)
-        initialise(network, "teacher", zoo.load(options.features))
+        from_teacher(network, zoo.load(options.features))
     student = Player.prepared(fabric, network, settings, trial.optimiser)
     student.net.mark_forward_method("with_features")
     batches = draw(trial, seed, options, fabric)
@@ -149,7 +173,7 @@ def draw(
     cache = PatchCache.open(photos.split(data).train, patch=trial.patch)
     pictures = None
     if teacher_terms(trial.losses):
-        pictures = taught(cache, zoo.load(options.teacher), fabric, "bf16-mixed")
+        pictures = taught(cache, picture_teacher(trial, options), fabric, "bf16-mixed")
     sampler = PatchSampler(cache, patch=trial.patch, batch=trial.batch, seed=seed, taught=pictures)
     more = zoom_in(cache, trial, options, fabric) if trial.zoomed else None
     while True:
@@ -160,6 +184,18 @@ def draw(
                 torch.cat([part, extra[chosen]]) for part, extra in zip(batch, more, strict=True)
             )
         yield batch
+
+
+def picture_teacher(trial: Trial, options: argparse.Namespace) -> SRModel:
+    """The model whose pictures the trial learns from."""
+    if trial.taught_by == "teacher":
+        return zoo.load(options.teacher)
+    teacher = zoo.load(options.features)
+    if trial.taught_by == "features":
+        return teacher
+    assert isinstance(teacher.module, Student)
+    turned = Turned(deployable(teacher.module, Rewrites()))
+    return replace(teacher, module=turned, sha256=f"{teacher.sha256} turned")
 
 
 @torch.no_grad()

@@ -222,10 +222,12 @@ class OurLoop:
             loss = step.loss.total(terms)
             check_finite(loss, terms)
         with part("backward"):
-            player.optimiser.zero_grad()
+            for optimiser in player.optimisers:
+                optimiser.zero_grad()
             self.fabric.backward(loss)
         with part("optimiser"):
-            player.optimiser.step()
+            for optimiser in player.optimisers:
+                optimiser.step()
         with part("average"):
             self.state.ema.update(player.module)
 

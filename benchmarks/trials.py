@@ -30,6 +30,8 @@ class Trial:
         seeds: one run for each.
         ending: what replaces absolute differences in the last fifth of the steps.
         init: whether it starts from the layers of the model given with --features.
+        taught_by: whose picture it learns from: the model given with --teacher, the one given with
+            --features, or the mean of what that one makes of the photograph turned in eight ways.
         zoomed: whether a quarter more patches, of photographs not reduced, have the teacher's
             picture for their truth.
     """
@@ -48,6 +50,7 @@ class Trial:
     ema: float = 0.999
     ending: Literal["absolute", "squared", "charbonnier"] = "absolute"
     init: bool = False
+    taught_by: Literal["teacher", "features", "features, turned"] = "teacher"
     zoomed: bool = False
 
 
@@ -86,6 +89,13 @@ TRIALS = [
         "both-frequency",
         "both, spectrum against both .05",
         losses=losses(frequency=0.05, frequency_against="both"),
+    ),
+    _training("srresnet", "the same, taught by a public SRResNet", taught_by="features", seeds=3),
+    _training(
+        "srresnet-turned",
+        "that SRResNet's mean over eight turns",
+        taught_by="features, turned",
+        seeds=3,
     ),
     _training("zoomed", "both, and photographs not reduced", zoomed=True),
     _training("squared", "both, squared in the last fifth", ending="squared"),

@@ -18,7 +18,7 @@ from edgesr import console, recipe_io
 from edgesr.errors import EdgesrError, ModelError
 from edgesr.machine import machine
 from edgesr.models import zoo
-from edgesr.models.edge import RepConv
+from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import NAME, Recipe
 from edgesr.workspace import Workspace, read_json, sha256, write_json, write_text
@@ -111,38 +111,30 @@ def interpolate(one: Student, other: Student, alpha: float) -> Student:
     so are the running statistics of batch normalisation; its step counters are A's. That makes
     sense where B was trained from A on, or both from the same start.
 
-    The kernel that branches collapse to is bilinear in the weights of `expand` and `squeeze`: what
-    their interpolation leaves between it and the interpolated kernel is added to the 3x3
-    convolution beside them. So the deployed network is interpolated as well.
+    Branches are collapsed first, so that what is deployed is interpolated: the kernel that they
+    add up to is no linear function of their weights.
 
     Raises:
-        ModelError: the specs differ.
+        ModelError: the specs differ in more than their branches.
     """
-    if one.spec != other.spec:
+    first, second = (_collapsed(module) for module in (one, other))
+    if first.spec != second.spec:
         raise ModelError(
             f"a blend needs two models of the same [model] table, not {one.spec!r} and "
             f"{other.spec!r}"
         )
-    first, second = (copy.deepcopy(module).double() for module in (one, other))
-    blended, theirs = copy.deepcopy(first), second.state_dict()
+    blended, theirs = first.double(), second.double().state_dict()
     for key, value in blended.state_dict().items():
         if value.is_floating_point():
-            value.copy_(_between(value, theirs[key], alpha))
-    for name, layer in blended.named_modules():
-        if isinstance(layer, RepConv):
-            own, other_kernel = (_kernel(net.get_submodule(name)) for net in (first, second))
-            layer.conv.weight += _between(own, other_kernel, alpha) - _kernel(layer)
+            value.copy_((1 - alpha) * value + alpha * theirs[key])
     return blended.float().eval()
 
 
-def _between(one: torch.Tensor, other: torch.Tensor, alpha: float) -> torch.Tensor:
-    return (1 - alpha) * one + alpha * other
-
-
-def _kernel(layer: nn.Module) -> torch.Tensor:
-    """(out, in, 3, 3) of all branches together, float64."""
-    assert isinstance(layer, RepConv)
-    return layer.collapsed(torch.float64)[0]
+def _collapsed(module: Student) -> Student:
+    """A copy of `module`, without branches."""
+    if isinstance(module, EdgeStudent):
+        return module.collapsed()
+    return copy.deepcopy(module)
 
 
 def _recipe(model: SRModel, name: str) -> Recipe:

@@ -123,8 +123,9 @@ class Training(Optimisation):
     """Side of a square HR patch in pixels (paper: 96, so 24 at LR)."""
     init: str = "random"
     """Where the student starts: `random`, `teacher` (head, tail and evenly spaced blocks of
-    the teacher) or the path of an edgesr model: of the same table, or an SRGAN generator of fewer
-    blocks, between which the new ones start as the identity."""
+    the teacher) or the path of an edgesr model: of the same table; an SRGAN generator of fewer
+    blocks, between which the new ones start as the identity; or an edge student of the same width,
+    whose convolutions are merged in pairs where it is deeper, and added to where it is not."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights that is validated and shipped; 0 for none."""
     validate_every: Count = 5_000

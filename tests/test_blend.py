@@ -16,6 +16,7 @@ from edgesr.deploy import bundle
 from edgesr.deploy.rewrite import deployable
 from edgesr.errors import EdgesrError, ModelError
 from edgesr.models import zoo
+from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import Student
 from edgesr.recipe import Edge, Recipe, Rewrites, Srgan
 from edgesr.verify.stage import verify
@@ -58,7 +59,7 @@ def test_the_ends_are_the_two_networks_themselves(spec: Edge | Srgan) -> None:
     one, other = network(spec, 1), network(spec, 2)
     lr = torch.rand(1, 3, 7, 9)
     with torch.no_grad():
-        assert torch.equal(interpolate(one, other, 0.0)(lr), one(lr))
+        torch.testing.assert_close(interpolate(one, other, 0.0)(lr), one(lr))
         torch.testing.assert_close(interpolate(one, other, 1.0)(lr), other(lr))
 
 
@@ -81,6 +82,13 @@ def test_of_branches_the_deployed_kernels_lie_between() -> None:
     first, second = (deployable(net, Rewrites()).state_dict() for net in (one, other))
     for key, value in found.items():
         torch.testing.assert_close(value, 0.7 * first[key] + 0.3 * second[key])
+
+
+def test_a_network_blends_with_one_that_was_trained_on_without_branches() -> None:
+    one = network(EDGE, 1)
+    assert isinstance(one, EdgeStudent)
+    lr = torch.rand(1, 3, 7, 9)
+    torch.testing.assert_close(interpolate(one, one.collapsed(), 0.5)(lr), one(lr))
 
 
 def test_the_two_networks_stay_as_they_are() -> None:
@@ -150,7 +158,8 @@ def test_runs_bundles_and_files_can_be_named(workspace: Workspace, tmp_path: Pat
     zoo.save(network(EDGE, 3), alone, licence="MIT")
     folder = blend(str(alone), "b", 0.125, workspace)
     assert folder.name == "alone-b-0.125"
-    assert recipe_io.load(folder / "recipe.toml").model == EDGE
+    collapsed = EDGE.model_copy(update={"branches": []})
+    assert recipe_io.load(folder / "recipe.toml").model == collapsed
 
 
 def test_networks_of_another_shape_are_an_error_and_leave_nothing(workspace: Workspace) -> None:

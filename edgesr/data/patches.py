@@ -82,10 +82,11 @@ class PatchCache:
         data = torch.from_file(str(path), shared=False, size=3 * end, dtype=torch.uint8)
         return cls(key, data.view(-1, 3), files, torch.tensor(sizes), torch.tensor(offsets))
 
-    def lr_photographs(self) -> Iterator[Tensor]:
-        """The LR photographs in the order of `files`, float32 (1, 3, H, W) in 0..1."""
-        starts = self.offsets[:, 1].tolist()
-        for (height, width), start in zip(self.sizes.tolist(), starts, strict=True):
+    def lr_photographs(self, every: int = 1) -> Iterator[Tensor]:
+        """Each or every so many-th LR photograph, in the order of `files`; float32 (1, 3, H, W) in
+        0..1."""
+        sizes, starts = self.sizes[::every].tolist(), self.offsets[::every, 1].tolist()
+        for (height, width), start in zip(sizes, starts, strict=True):
             pixels = self.data[start : start + height * width].view(1, height, width, 3)
             yield pixels.permute(0, 3, 1, 2) / 255
 

@@ -141,6 +141,16 @@ class EdgeStudent(nn.Module):
                 weight = layer.conv.weight
                 weight.data.add_(nn.init.dirac_(torch.empty_like(weight)))
 
+    @torch.no_grad()
+    def collapsed(self) -> EdgeStudent:
+        """A student of the same function that has no branches."""
+        plain = EdgeStudent(self.spec.model_copy(update={"branches": []}))
+        for name, layer in self.named_modules():
+            if isinstance(layer, RepConv):
+                conv = plain.get_submodule(f"{name}.conv")
+                conv.load_state_dict(layer.collapse().state_dict())
+        return plain
+
     def with_features(self, lr: Tensor) -> tuple[Tensor, Tensor]:
         """The output, and the (B, channels, H, W) that enter the last convolution."""
         features = F.relu(self.head(lr))

@@ -7,14 +7,23 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from edgesr.data.patches import PatchCache
 from edgesr.errors import ModelError
+from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
 from edgesr.models.zoo import SRModel, Student, load
 from edgesr.recipe import Srgan
+from edgesr.training.depth import change_depth
+
+PHOTOGRAPHS = 30
+"""About as many of the training photographs judge which convolutions are merged."""
 
 
-def initialise(student: Student, init: str, teacher: SRModel | None) -> None:
+def initialise(student: Student, init: str, teacher: SRModel | None, cache: PatchCache) -> None:
     """Fill `student` as the recipe's `training.init` says.
+
+    Args:
+        cache: the photographs by which a deeper edge student is made shallower.
 
     Raises:
         ModelError: the teacher or the named file has other layers.
@@ -31,11 +40,17 @@ def initialise(student: Student, init: str, teacher: SRModel | None) -> None:
         if smaller and _but_blocks(source.module) == _but_blocks(student):
             grow(student, source.module)
             return
+    if isinstance(student, EdgeStudent) and isinstance(source.module, EdgeStudent):
+        same_width = source.module.spec.channels == student.spec.channels
+        if same_width and source.spec != student.spec:
+            every = max(1, round(len(cache.files) / PHOTOGRAPHS))
+            change_depth(student, source.module, list(cache.lr_photographs(every)))
+            return
     if source.spec != student.spec:
         raise ModelError(
             f'training.init = "{init}": that is {source.spec}, the recipe asks for {student.spec}',
             "Give a model of the same table, an SRGAN generator that differs in having fewer "
-            "blocks, or start at random.",
+            "blocks, an edge student of the same width, or start at random.",
         )
     student.load_state_dict(source.module.state_dict())
 

@@ -100,7 +100,7 @@ def _run(
     setup = _setup(recipe, folder)
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
-    initialise(student, recipe.training.init, setup.teacher)
+    initialise(student, recipe.training.init, setup.teacher, setup.cache)
     if setup.run.leads:
         _begin(folder, recipe, anew=checkpoint is None)
     seconds, score = 0.0, None

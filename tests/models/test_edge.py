@@ -89,3 +89,11 @@ def test_width_and_depth_come_from_the_recipe() -> None:
     student = EdgeStudent(Edge(channels=32, depth=8))
     macs = sum(p.numel() for name, p in student.named_parameters() if name.endswith("weight"))
     assert macs == 88_416  # multiply-adds per LR pixel: each weight once
+
+
+def test_a_student_without_its_branches_is_the_same_function() -> None:
+    student = EdgeStudent(Edge(channels=8, depth=2, branches=["expand", "point", "identity"]))
+    plain = student.collapsed()
+    assert plain.spec == Edge(channels=8, depth=2)
+    lr = torch.rand(2, 3, 1, 7)
+    torch.testing.assert_close(plain(lr), student(lr))

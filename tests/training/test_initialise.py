@@ -7,11 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgesr.data.patches import PatchCache
 from edgesr.errors import ModelError
 from edgesr.models import zoo
 from edgesr.models.srgan import Generator
 from edgesr.recipe import Edge, Srgan
 from edgesr.training.initialise import from_teacher, initialise
+
+
+@pytest.fixture
+def cache() -> PatchCache:
+    """One photograph of 32 x 32 pixels, LR 8 x 8, of noise."""
+    pixels = torch.randint(256, (17 * 64, 3), generator=torch.Generator().manual_seed(0))
+    data = pixels.to(torch.uint8)
+    return PatchCache("", data, [Path("a.png")], torch.tensor([[8, 8]]), torch.tensor([[0, 1024]]))
 
 
 def teacher_of(spec: Srgan | Edge, folder: Path) -> zoo.SRModel:
@@ -71,30 +80,32 @@ def test_another_width_is_refused(tmp_path: Path) -> None:
         from_teacher(Generator(Srgan(blocks=1, channels=8)), teacher)
 
 
-def test_a_run_of_the_same_table_can_be_continued(tmp_path: Path) -> None:
+def test_a_run_of_the_same_table_can_be_continued(tmp_path: Path, cache: PatchCache) -> None:
     spec = Edge(channels=4, depth=1)
     source = teacher_of(spec, tmp_path)
     student = zoo.build(spec)
-    initialise(student, str(source.path), None)
+    initialise(student, str(source.path), None, cache)
     lr = torch.rand(1, 3, 5, 5)
     assert torch.equal(student.eval()(lr), source.module(lr))
     with pytest.raises(ModelError, match="the recipe asks for"):
-        initialise(zoo.build(Edge(channels=5, depth=1)), str(source.path), None)
+        initialise(zoo.build(Edge(channels=5, depth=1)), str(source.path), None, cache)
 
 
-def test_a_generator_grown_from_a_smaller_one_begins_as_its_function(tmp_path: Path) -> None:
+def test_a_generator_grown_from_a_smaller_one_begins_as_its_function(
+    tmp_path: Path, cache: PatchCache
+) -> None:
     teacher_of(Srgan(blocks=2, channels=4), tmp_path)
     smaller = zoo.load(tmp_path / "t.safetensors").module
     grown = Generator(Srgan(blocks=5, channels=4))
-    initialise(grown, str(tmp_path / "t.safetensors"), None)
+    initialise(grown, str(tmp_path / "t.safetensors"), None, cache)
     lr = torch.rand(1, 3, 9, 9)
     assert torch.equal(grown.eval()(lr), smaller(lr))
 
 
-def test_every_block_of_a_grown_generator_learns(tmp_path: Path) -> None:
+def test_every_block_of_a_grown_generator_learns(tmp_path: Path, cache: PatchCache) -> None:
     teacher_of(Srgan(blocks=1, channels=4), tmp_path)
     grown = Generator(Srgan(blocks=3, channels=4))
-    initialise(grown, str(tmp_path / "t.safetensors"), None)
+    initialise(grown, str(tmp_path / "t.safetensors"), None, cache)
     grown.train()(torch.rand(2, 3, 9, 9)).square().mean().backward()
     for block in grown.body:
         gradient = block.get_parameter("bn2.weight").grad
@@ -102,7 +113,20 @@ def test_every_block_of_a_grown_generator_learns(tmp_path: Path) -> None:
         assert gradient.abs().sum() > 0
 
 
-def test_a_generator_of_another_width_cannot_be_grown(tmp_path: Path) -> None:
+def test_a_generator_of_another_width_cannot_be_grown(tmp_path: Path, cache: PatchCache) -> None:
     teacher_of(Srgan(blocks=1, channels=8), tmp_path)
     with pytest.raises(ModelError, match="fewer blocks"):
-        initialise(Generator(Srgan(blocks=3, channels=4)), str(tmp_path / "t.safetensors"), None)
+        initialise(
+            Generator(Srgan(blocks=3, channels=4)), str(tmp_path / "t.safetensors"), None, cache
+        )
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_an_edge_student_begins_from_one_of_another_depth(
+    depth: int, tmp_path: Path, cache: PatchCache
+) -> None:
+    source = teacher_of(Edge(channels=4, depth=2), tmp_path)
+    student = zoo.build(Edge(channels=4, depth=depth, branches=["point"]))
+    initialise(student, str(source.path), None, cache)
+    (lr,) = cache.lr_photographs()
+    assert torch.allclose(student(lr), source.module(lr), atol=0.05)
