@@ -69,21 +69,20 @@ def _merged(convs: list[nn.Conv2d], photographs: Sequence[Tensor]) -> Iterator[l
     The one convolution is the least-squares map from what enters the first of the pair to what
     leaves the second, before its ReLU.
     """
-    last = len(convs) - 1
-    products = [torch.zeros(0)] * last
-    targets = [torch.zeros(0)] * last
+    pairs = range(1, len(convs) - 2)
+    channels = convs[1].in_channels
+    size = 9 * channels + 1
+    products = {place: torch.zeros(size, size, dtype=torch.float64) for place in pairs}
+    targets = {place: torch.zeros(size, channels, dtype=torch.float64) for place in pairs}
     for lr in photographs:
         x = F.relu(convs[0](lr))
-        for place in range(1, last - 1):
+        for place in pairs:
             columns = _columns(x)
-            after = F.relu(convs[place](x))
-            sought = convs[place + 1](after).flatten(2)[0, :, ::EVERY]
-            product, target = columns @ columns.T, columns @ sought.T
-            fresh = not len(products[place])
-            products[place] = product.double() if fresh else products[place] + product
-            targets[place] = target.double() if fresh else targets[place] + target
-            x = after
-    for place in range(1, last - 1):
+            x = F.relu(convs[place](x))
+            sought = convs[place + 1](x).flatten(2)[0, :, ::EVERY]
+            products[place] += columns @ columns.T
+            targets[place] += columns @ sought.T
+    for place in pairs:
         conv = _solved(products[place], targets[place])
         yield [*convs[:place], conv, *convs[place + 2 :]]
 
@@ -98,8 +97,8 @@ def _solved(product: Tensor, target: Tensor) -> nn.Conv2d:
     # Channels that are always closed leave the equations without a unique solution.
     ridge = 1e-6 * product.diagonal().mean() * torch.eye(len(product), dtype=product.dtype)
     solution = torch.linalg.solve(product + ridge, target).float()
-    channels, width = (len(product) - 1) // 9, target.shape[1]
-    conv = nn.Conv2d(channels, width, 3, padding=1)
+    channels = target.shape[1]
+    conv = nn.Conv2d(channels, channels, 3, padding=1)
     assert conv.bias is not None
     conv.weight.copy_(solution[:-1].T.reshape(conv.weight.shape))
     conv.bias.copy_(solution[-1])
