@@ -29,15 +29,16 @@ def change_depth(student: EdgeStudent, source: EdgeStudent, photographs: Sequenc
     Args:
         photographs: float32 (1, 3, H, W) in 0..1, for the merging.
     """
+    layers = _layers(student)
     convs = [layer.collapse() for layer in _layers(source)]
-    while len(convs) < len(_layers(student)):
-        convs.insert(-1, _identity(convs[-2].out_channels))
-    if len(convs) > len(_layers(student)):
+    while len(convs) < len(layers):
+        convs.insert(-1, _identity(convs[-1].in_channels))
+    if len(convs) > len(layers):
         wanted = [_picture(convs, lr) for lr in photographs]
-        while len(convs) > len(_layers(student)):
-            candidates = list(_merged(convs, photographs))
+        while len(convs) > len(layers):
+            candidates = _merged(convs, photographs)
             convs = min(candidates, key=lambda each: _distance(each, photographs, wanted))
-    for layer, conv in zip(_layers(student), convs, strict=True):
+    for layer, conv in zip(layers, convs, strict=True):
         _become(layer, conv)
 
 
