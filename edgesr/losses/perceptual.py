@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import lpips
 import torch
@@ -22,6 +22,12 @@ from edgesr.recipe import Losses
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 LPIPS_NAME = {"vgg16": "vgg", "alexnet": "alex"}
+Backbone = Literal["vgg16", "alexnet"]
+BACKBONES: dict[str, tuple[Backbone, ...]] = {
+    "vgg16": ("vgg16",),
+    "alexnet": ("alexnet",),
+    "both": ("vgg16", "alexnet"),
+}
 # Index of the last convolution in torchvision's features: conv5_4 and conv5_3.
 LAST_CONV: dict[weights.Network, int] = {"vgg19": 34, "vgg16": 28}
 
@@ -60,7 +66,7 @@ def build_vgg_features(network: Literal["vgg19", "vgg16"], folder: str = "") -> 
     return vgg.eval().requires_grad_(False)
 
 
-def build_lpips(network: Literal["vgg16", "alexnet"], folder: str = "") -> lpips.LPIPS:
+def build_lpips(network: Backbone, folder: str = "") -> lpips.LPIPS:
     """LPIPS v0.1 of the lpips package: its heads, our backbone, frozen.
 
     It takes two (B, 3, H, W) in -1..1 (0..1 with `normalize=True`) and returns (B, 1, 1, 1).
@@ -101,10 +107,11 @@ def _lpips_state(
 
 
 class Features(NamedTuple):
-    """What a network sees in (B, 3, H, W) pictures.
+    """What the networks see in (B, 3, H, W) pictures.
 
     Attributes:
-        layers: the five feature maps that LPIPS compares; none where it is not asked.
+        layers: the five feature maps of each backbone that LPIPS compares; none where it is not
+            asked.
         vgg: the map of eq. 4; None where it is not asked.
     """
 
@@ -122,9 +129,9 @@ class Perceptual(nn.Module):
     def __init__(self, losses: Losses, folder: str = "") -> None:
         super().__init__()
         self.against = losses.lpips_against
-        self.lpips = build_lpips(losses.lpips_network, folder) if losses.lpips else None
-        both = bool(losses.vgg and losses.lpips)
-        self.shared = both and losses.vgg_network == losses.lpips_network == "vgg16"
+        backbones = BACKBONES[losses.lpips_network] if losses.lpips else ()
+        self.lpips = nn.ModuleDict({name: build_lpips(name, folder) for name in backbones})
+        self.shared = bool(losses.vgg) and losses.vgg_network == "vgg16" in backbones
         own = bool(losses.vgg) and not self.shared
         self.vgg = build_vgg_features(losses.vgg_network, folder) if own else None
 
@@ -140,45 +147,56 @@ class Perceptual(nn.Module):
         with torch.no_grad():
             seen_hr = self.features(hr, for_lpips=self.against != "teacher")
             targets = [] if self.against == "teacher" else [seen_hr]
-            if self.lpips is not None and self.against != "hr":
+            if self.lpips and self.against != "hr":
                 assert teacher_sr is not None, "the recipe's check asks for a teacher"
                 targets.append(self.features(teacher_sr, for_vgg=False))
         terms = {}
         if seen.vgg is not None and seen_hr.vgg is not None:
             terms["vgg"] = F.mse_loss(seen.vgg, seen_hr.vgg)  # eq. 4
-        if self.lpips is not None:
+        if self.lpips:
             distances = [self.distance(seen.layers, target.layers) for target in targets]
             terms["lpips"] = torch.stack(distances).mean()  # eq. 8
         return terms
 
     def features(self, images: Tensor, *, for_vgg: bool = True, for_lpips: bool = True) -> Features:
         """What the networks see in `images`, for the terms that are asked for."""
-        own = self.vgg(images).float() if for_vgg and self.vgg is not None else None
-        if self.lpips is None or not (for_lpips or (for_vgg and self.shared)):
-            return Features([], own)
-        scaled = self.lpips.scaling_layer(2 * images - 1)
-        if not self.shared:
-            return Features([layer.float() for layer in self.lpips.net(scaled)], own)
-        return self._shared_features(scaled)
-
-    def _shared_features(self, scaled: Tensor) -> Features:
-        """One pass of LPIPS's VGG16 that keeps conv5_3 from before its activation."""
-        assert self.lpips is not None
-        net, layers, x = self.lpips.net, [], scaled
-        for part in (net.slice1, net.slice2, net.slice3, net.slice4):
-            x = part(x)
-            layers.append(x.float())
-        conv5_3: Tensor = net.slice5[:-1](x)
-        # The last activation works in place, which would spoil conv5_3.
-        return Features([*layers, F.relu(conv5_3).float()], conv5_3.float())
+        vgg = self.vgg(images).float() if for_vgg and self.vgg is not None else None
+        layers: list[Tensor] = []
+        module: Any  # lpips has no types
+        for backbone, module in self.lpips.items():
+            share = self.shared and backbone == "vgg16"
+            if not (for_lpips or (for_vgg and share)):
+                continue
+            scaled = module.scaling_layer(2 * images - 1)
+            if share:
+                seen, vgg = _vgg16_features(module.net, scaled)
+                layers += seen
+            else:
+                layers += [layer.float() for layer in module.net(scaled)]
+        return Features(layers, vgg)
 
     def distance(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
-        """Eq. 8 from the feature maps of two sets of pictures, mean over the batch; a scalar."""
-        assert self.lpips is not None
-        total = torch.zeros((), device=a[0].device)
-        for head, x, y in zip(self.lpips.lins, a, b, strict=True):
-            total = total + head((_unit(x) - _unit(y)) ** 2).float().mean()
-        return total
+        """Eq. 8 from the feature maps of two sets of pictures, mean over the batch and over the
+        backbones; a scalar."""
+        modules: list[Any] = list(self.lpips.values())
+        heads = [head for module in modules for head in module.lins]
+        terms = [
+            head((_unit(x) - _unit(y)) ** 2).float().mean()
+            for head, x, y in zip(heads, a, b, strict=True)
+        ]
+        return torch.stack(terms).sum() / len(modules)
+
+
+def _vgg16_features(net: Any, scaled: Tensor) -> tuple[list[Tensor], Tensor]:
+    """One pass of LPIPS's VGG16: the maps that LPIPS compares, and conv5_3 from before its
+    activation."""
+    layers, x = [], scaled
+    for part in (net.slice1, net.slice2, net.slice3, net.slice4):
+        x = part(x)
+        layers.append(x.float())
+    conv5_3: Tensor = net.slice5[:-1](x)
+    # The last activation works in place, which would spoil conv5_3.
+    return [*layers, F.relu(conv5_3).float()], conv5_3.float()
 
 
 def _unit(features: Tensor) -> Tensor:

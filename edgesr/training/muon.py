@@ -68,11 +68,13 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     return x
 
 
-def hidden(net: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The parameters of `net`: kernels that neither read nor write a picture, and all others."""
+def hidden(
+    parameters: Iterable[nn.Parameter],
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Of a network's parameters, kernels that neither read nor write a picture, and the others."""
     kernels: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
-    for parameter in net.parameters():
+    for parameter in parameters:
         inside = parameter.ndim == 4 and min(parameter.shape[:2]) > 3
         (kernels if inside else others).append(parameter)
     return kernels, others

@@ -243,7 +243,8 @@ def _stage(
     if loss.losses.adversarial and isinstance(optimisation, Gan):
         judge = Discriminator() if optimisation.discriminator == "srgan" else UNetDiscriminator()
         discriminator = Player.prepared(fabric, judge, optimisation)
-    player = Player.prepared(fabric, student, optimisation, optimisation.optimiser)
+    freeze = [student.parts[part] for part in optimisation.freeze]
+    player = Player.prepared(fabric, student, optimisation, optimisation.optimiser, freeze)
     player.net.mark_forward_method("with_features")
     sampler = PatchSampler(
         setup.cache,

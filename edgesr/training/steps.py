@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,19 +28,29 @@ class Player:
 
     @classmethod
     def prepared(
-        cls, fabric: Fabric, net: nn.Module, settings: Optimisation, optimiser: Optimiser = "adam"
+        cls,
+        fabric: Fabric,
+        net: nn.Module,
+        settings: Optimisation,
+        optimiser: Optimiser = "adam",
+        freeze: Sequence[nn.Module] = (),
     ) -> Player:
         """`net` in training mode, with the optimisers of `settings`.
+
+        Args:
+            freeze: parts of it that stay as they are, their batch normalisation's statistics too.
 
         Raises:
             TrainingError: Muon has nothing to train.
         """
         # Convolutions read and write their channels side by side, on the CPU and on tensor cores.
-        net.train().to(memory_format=torch.channels_last)
+        net.train().requires_grad_(True).to(memory_format=torch.channels_last)
+        for part in freeze:
+            part.eval().requires_grad_(False)
         optimisers: list[torch.optim.Optimizer] = []
-        parameters = list(net.parameters())
+        parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
         if optimiser == "muon":
-            kernels, parameters = hidden(net)
+            kernels, parameters = hidden(parameters)
             if not kernels:
                 raise TrainingError(
                     'optimiser = "muon": no convolution of the network joins more than 3 channels',

@@ -56,6 +56,22 @@ def test_lpips_equals_the_packages_own(network: weights.Network, side: int) -> N
     torch.testing.assert_close(terms["lpips"], module(sr, hr, normalize=True).mean())
 
 
+def test_both_backbones_are_their_mean_and_vgg16_is_still_shared() -> None:
+    sr, hr, teacher_sr = pictures()
+    asked = VGG16_TWICE.model_copy(update={"lpips_against": "both"})
+    value = {
+        network: Perceptual(asked.model_copy(update={"lpips_network": network})).terms(
+            sr, hr, teacher_sr
+        )
+        for network in ("vgg16", "alexnet", "both")
+    }
+    mean = (value["vgg16"]["lpips"] + value["alexnet"]["lpips"]) / 2
+    torch.testing.assert_close(value["both"]["lpips"], mean)
+    torch.testing.assert_close(value["both"]["vgg"], value["vgg16"]["vgg"])
+    both = Perceptual(asked.model_copy(update={"lpips_network": "both"}))
+    assert both.vgg is None
+
+
 @pytest.mark.parametrize(("network", "width"), [("vgg16", 28), ("vgg19", 34)])
 def test_vgg_ends_with_its_last_convolution_before_the_activation(
     network: weights.Network, width: int
@@ -100,7 +116,7 @@ def test_vgg16_runs_once_per_set_of_pictures(against: str, passes: int) -> None:
     perceptual = Perceptual(VGG16_TWICE.model_copy(update={"lpips_against": against}))
     assert perceptual.vgg is None
     count = []
-    perceptual.lpips.net.slice1[0].register_forward_hook(lambda *_: count.append(1))
+    perceptual.lpips.vgg16.net.slice1[0].register_forward_hook(lambda *_: count.append(1))
     terms = perceptual.terms(*pictures())
     assert terms.keys() == {"vgg", "lpips"}
     assert len(count) == passes

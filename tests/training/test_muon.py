@@ -62,7 +62,7 @@ def test_kernels_at_the_picture_and_everything_else_stay_with_adam(
     spec: Edge | Srgan, outside: set[str]
 ) -> None:
     net = zoo.build(spec)
-    kernels, others = hidden(net)
+    kernels, others = hidden(net.parameters())
     ids = {id(kernel) for kernel in kernels}
     assert len(kernels) + len(others) == len(list(net.parameters()))
     convolutions = {name: p for name, p in net.named_parameters() if p.ndim == 4}

@@ -73,6 +73,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 ADVERSARIAL = {"steps": 4, "losses": {"vgg": 0.0, "lpips": 0.0}}
+NO_AFFINITY = {"losses": {"feature_affinity": 0.0}}
 
 
 def test_a_distilled_run_leaves_everything_that_the_next_stages_read(
@@ -391,3 +392,29 @@ def test_the_gan_stage_alone_starts_from_the_named_model(
     for name, value in weights(first).items():
         if "running" not in name and "batches" not in name:
             assert torch.allclose(value, weights(second)[name], atol=1e-9), name
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_frozen_parts_stay_bit_for_bit_and_only_in_their_stage(
+    workspace: Workspace, photographs: Path, teacher: Path, optimiser: str
+) -> None:
+    start = stage.train(recipe(photographs, name="start"), workspace) / "model.safetensors"
+    frozen = {"init": str(start), "freeze": ["head", "body"], "optimiser": optimiser}
+    gan = {**ADVERSARIAL, "freeze": ["tail"], "optimiser": optimiser}
+    before = zoo.load(start).module.state_dict()
+    changes: dict[str, Any] = {"name": "first", "training": frozen, **NO_AFFINITY}
+    first = weights(stage.distill(recipe(photographs, teacher, **changes), workspace))
+    changes |= {"name": "both", "gan": gan}
+    both = weights(stage.distill(recipe(photographs, teacher, **changes), workspace))
+    for key in before:
+        inner = key.startswith(("head.", "body.", "fusion."))  # statistics among them
+        assert torch.equal(before[key], first[key]) == inner, key
+        assert torch.equal(first[key], both[key]) == key.startswith("tail."), key
+
+
+def test_a_term_that_only_frozen_parts_could_follow_is_named(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    changes = {"training": {"freeze": ["head", "body"]}}
+    with pytest.raises(TrainingError, match="feature_affinity"):
+        stage.distill(recipe(photographs, teacher, **changes), workspace)
