@@ -5,7 +5,7 @@ Reading and writing the TOML file is the business of `edgesr.recipe_io`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -84,7 +84,6 @@ class Data(Table):
 
 
 Optimiser = Literal["adam", "muon"]
-Part = Literal["head", "body", "upsampler", "tail"]
 
 
 class Optimisation(Table):
@@ -111,9 +110,9 @@ class Optimisation(Table):
     """Adam's beta2."""
     grad_clip: Weight = 0.0
     """Largest norm of the gradient; 0 leaves it as it is."""
-    freeze: list[Part] = []
-    """Parts of the generator that stay as they are in this stage; `body` are the residual blocks
-    and the convolution behind them. An edge student has no `upsampler`."""
+    freeze: list[str] = []
+    """Layers of the generator that stay as they are in this stage, by their names in the weights'
+    file or the beginning of these: `body`, `upsample.0`."""
 
 
 class Training(Optimisation):
@@ -389,9 +388,6 @@ class Recipe(Table):
                 faults.append(f"{table}.lpips with AlexNet needs training.patch >= 32")
         if self.losses.adversarial:
             faults.append("losses.adversarial needs a discriminator: put it under [gan.losses]")
-        for table, optimisation in {"training": self.training, "gan": self.gan}.items():
-            if optimisation is not None:
-                faults += unfit_to_freeze(table, set(optimisation.freeze), self.model)
         if not self.training.steps and (self.gan is None or self.training.init == "random"):
             faults.append(
                 "training.steps = 0 needs a [gan] stage, and a training.init to start from"
@@ -422,14 +418,6 @@ def teacher_terms(losses: Losses) -> list[str]:
         "frequency_against": losses.frequency if losses.frequency_against != "hr" else 0.0,
     }
     return [key for key, weight in asks.items() if weight]
-
-
-def unfit_to_freeze(table: str, freeze: set[Part], model: Model) -> list[str]:
-    """What is wrong with `freeze` of `table`, for a network of `model`."""
-    own = set(get_args(Part)) - ({"upsampler"} if isinstance(model, Edge) else set())
-    if strange := sorted(freeze - own):
-        return [f"{table}.freeze: {model.arch} has no {', '.join(strange)}"]
-    return [f"{table}.freeze leaves nothing to train"] if freeze == own else []
 
 
 def parse_size(size: str) -> tuple[int, int]:

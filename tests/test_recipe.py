@@ -86,22 +86,6 @@ def test_a_gan_stage_alone_needs_something_to_start_from(tmp_path: Path) -> None
         recipe_io.load(path)
 
 
-@pytest.mark.parametrize(
-    ("model", "freeze", "fault"),
-    [
-        ('arch = "edge"', '["upsampler"]', "edge has no upsampler"),
-        ('arch = "edge"', '["head", "body", "tail"]', "leaves nothing to train"),
-        ('arch = "srgan"', '["head", "neck"]', "neck"),
-    ],
-)
-def test_parts_that_cannot_be_frozen_are_named(
-    tmp_path: Path, model: str, freeze: str, fault: str
-) -> None:
-    text = f'name = "x"\n[model]\n{model}\n[training]\nfreeze = {freeze}\n'
-    with pytest.raises(RecipeError, match=fault):
-        recipe_io.load(write(tmp_path, text))
-
-
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"nowhere\.toml does not exist"):
         recipe_io.load(tmp_path / "nowhere.toml")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from torch import Tensor
+from torch import Tensor, nn
 
 import edgesr
 from edgesr import console, recipe_io
@@ -101,6 +101,8 @@ def _run(
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
     initialise(student, recipe.training.init, setup.teacher, setup.cache)
+    for _, optimisation, _ in stages(recipe):
+        frozen_layers(student, optimisation.freeze)  # the last stage's faults now
     if setup.run.leads:
         _begin(folder, recipe, anew=checkpoint is None)
     seconds, score = 0.0, None
@@ -243,7 +245,7 @@ def _stage(
     if loss.losses.adversarial and isinstance(optimisation, Gan):
         judge = Discriminator() if optimisation.discriminator == "srgan" else UNetDiscriminator()
         discriminator = Player.prepared(fabric, judge, optimisation)
-    freeze = [student.parts[part] for part in optimisation.freeze]
+    freeze = frozen_layers(student, optimisation.freeze)
     player = Player.prepared(fabric, student, optimisation, optimisation.optimiser, freeze)
     player.net.mark_forward_method("with_features")
     sampler = PatchSampler(
@@ -259,6 +261,26 @@ def _stage(
     ema = Ema(player.module, training.ema)
     step = Step(fabric, player, loss, setup.teacher, discriminator, optimisation.grad_clip)
     return State(name, player, ema, sampler, discriminator), step
+
+
+def frozen_layers(student: Student, names: list[str]) -> list[nn.Module]:
+    """The layers of `student` that a recipe's `freeze` names.
+
+    Raises:
+        TrainingError: there is no such layer, or these are all of them.
+    """
+    own = dict(student.named_modules())
+    if strange := [name for name in names if not name or name not in own]:
+        parts = ", ".join(name for name, _ in student.named_children())
+        raise TrainingError(
+            f"freeze: the student has no layer {', '.join(strange)}",
+            f"It is made of {parts}, and of layers inside these, as body.0.",
+        )
+    layers = [own[name] for name in names]
+    kept = {id(parameter) for layer in layers for parameter in layer.parameters()}
+    if all(id(parameter) in kept for parameter in student.parameters()):
+        raise TrainingError("freeze leaves nothing to train", "Name fewer layers.")
+    return layers
 
 
 def _finish(

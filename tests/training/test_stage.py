@@ -399,7 +399,7 @@ def test_frozen_parts_stay_bit_for_bit_and_only_in_their_stage(
     workspace: Workspace, photographs: Path, teacher: Path, optimiser: str
 ) -> None:
     start = stage.train(recipe(photographs, name="start"), workspace) / "model.safetensors"
-    frozen = {"init": str(start), "freeze": ["head", "body"], "optimiser": optimiser}
+    frozen = {"init": str(start), "freeze": ["head", "body", "upsample.0"], "optimiser": optimiser}
     gan = {**ADVERSARIAL, "freeze": ["tail"], "optimiser": optimiser}
     before = zoo.load(start).module.state_dict()
     changes: dict[str, Any] = {"name": "first", "training": frozen, **NO_AFFINITY}
@@ -407,7 +407,7 @@ def test_frozen_parts_stay_bit_for_bit_and_only_in_their_stage(
     changes |= {"name": "both", "gan": gan}
     both = weights(stage.distill(recipe(photographs, teacher, **changes), workspace))
     for key in before:
-        inner = key.startswith(("head.", "body.", "fusion."))  # statistics among them
+        inner = key.startswith(("head.", "body.", "upsample.0."))  # statistics among them
         assert torch.equal(before[key], first[key]) == inner, key
         assert torch.equal(first[key], both[key]) == key.startswith("tail."), key
 
@@ -415,6 +415,23 @@ def test_frozen_parts_stay_bit_for_bit_and_only_in_their_stage(
 def test_a_term_that_only_frozen_parts_could_follow_is_named(
     workspace: Workspace, photographs: Path, teacher: Path
 ) -> None:
-    changes = {"training": {"freeze": ["head", "body"]}}
+    changes = {"training": {"freeze": ["head", "body", "fusion"]}}
     with pytest.raises(TrainingError, match="feature_affinity"):
         stage.distill(recipe(photographs, teacher, **changes), workspace)
+
+
+@pytest.mark.parametrize(
+    ("freeze", "fault"),
+    [
+        (["head", "neck"], "no layer neck"),
+        ([""], "no layer"),
+        (["head", "body", "fusion", "upsample", "tail"], "nothing to train"),
+    ],
+)
+def test_layers_that_cannot_be_frozen_are_told_before_the_first_stage(
+    workspace: Workspace, photographs: Path, freeze: list[str], fault: str
+) -> None:
+    asked = recipe(photographs, gan={**ADVERSARIAL, "freeze": freeze})
+    with pytest.raises(TrainingError, match=fault):
+        stage.train(asked, workspace)
+    assert not workspace.run("tiny").exists()
