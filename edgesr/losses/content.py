@@ -6,19 +6,19 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def l1(sr: Tensor, target: Tensor) -> Tensor:
-    """Eq. 5: mean |SR - target| over (B, 3, H, W) images of the same range; a scalar."""
-    return (sr - target).abs().mean()
+def l1(error: Tensor) -> Tensor:
+    """Eq. 5: mean |error|, which is SR - HR, (B, 3, H, W); a scalar."""
+    return error.abs().mean()
 
 
 # Red, green and blue in the luma of ITU-R BT.601, scaled so that white less black is 1.
 BT601 = (65.481 / 219, 128.553 / 219, 24.966 / 219)
 
 
-def luma_l1(sr: Tensor, target: Tensor) -> Tensor:
-    """Mean |luma of SR - luma of target| over (B, 3, H, W) images of the same range; a scalar.
+def luma_l1(error: Tensor) -> Tensor:
+    """Mean |luma of error|, which is SR - HR, RGB (B, 3, H, W); a scalar.
 
     PSNR and SSIM of super-resolution are stated on this channel (`edgesr.quality.metrics`).
     """
-    weights = sr.new_tensor(BT601).view(1, 3, 1, 1)
-    return ((sr - target) * weights).sum(1).abs().mean()
+    red, green, blue = error.unbind(1)
+    return l1(BT601[0] * red + BT601[1] * green + BT601[2] * blue)

@@ -54,21 +54,24 @@ class GeneratorLoss(nn.Module):
     def terms(self, out: Outputs, discriminate: Discriminate | None = None) -> dict[str, Tensor]:
         """Every term with a non-zero weight, as an unweighted scalar."""
         weight, terms = self.losses, {}
-        if weight.l1:
-            terms["l1"] = l1(out.sr, out.hr)  # eq. 5
-        if weight.luma:
-            terms["luma"] = luma_l1(out.sr, out.hr)
+        if weight.l1 or weight.luma:
+            error = out.sr - out.hr
+            if weight.l1:
+                terms["l1"] = l1(error)  # eq. 5
+            if weight.luma:
+                terms["luma"] = luma_l1(error)
         if self.perceptual is not None:
             terms |= self.perceptual.terms(out.sr, out.hr, out.teacher_sr)  # eq. 4 and 8
         if weight.adversarial:
             assert discriminate is not None, "the GAN stage brings a discriminator"
             terms["adversarial"] = generator_loss(discriminate(out.sr))  # eq. 7
-        if weight.teacher_l1:
+        if weight.teacher_l1 or weight.teacher_luma:
             assert out.teacher_sr is not None
-            terms["teacher_l1"] = l1(out.sr, out.teacher_sr)
-        if weight.teacher_luma:
-            assert out.teacher_sr is not None
-            terms["teacher_luma"] = luma_l1(out.sr, out.teacher_sr)
+            error = out.sr - out.teacher_sr
+            if weight.teacher_l1:
+                terms["teacher_l1"] = l1(error)
+            if weight.teacher_luma:
+                terms["teacher_luma"] = luma_l1(error)
         if weight.feature_affinity:
             assert out.teacher_features is not None
             terms["feature_affinity"] = feature_affinity(out.features, out.teacher_features)
