@@ -53,7 +53,7 @@ class Player:
             kernels, parameters = hidden(parameters)
             if not kernels:
                 raise TrainingError(
-                    'optimiser = "muon": no convolution of the network joins more than 3 channels',
+                    'optimiser = "muon": no convolution that trains joins more than 3 channels',
                     'Use optimiser = "adam".',
                 )
             optimisers.append(Muon(kernels, lr=settings.lr))
