@@ -168,7 +168,7 @@ def export(
 @app.command()
 def verify(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle's folder; all of exports/ unless named.")
+        Path | None, typer.Argument(help="A bundle, by name or folder; all of exports/ if none.")
     ] = None,
     provider: Annotated[
         list[str] | None,
@@ -197,8 +197,9 @@ def verify(
     from edgesr.verify import present, stage
 
     console.configure(quiet=quiet)
+    workspace = Workspace()
     failed = []
-    for folder in [bundle] if bundle else stage.bundles(Workspace().exports):
+    for folder in [workspace.find_bundle(bundle)] if bundle else stage.bundles(workspace.exports):
         evidence = stage.verify(
             folder, providers=provider, runtimes=runtime, data=data, targets=target
         )
@@ -242,7 +243,7 @@ def fit(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A bundle, an ONNX file, a run or a checkpoint.")],
+    model: Annotated[Path, typer.Argument(help="A run or a bundle, by name or folder; a file.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="HR images, e.g. Set5.")],
     against: Annotated[
         Path | None,
@@ -260,12 +261,13 @@ def evaluate(
     from edgesr.quality import evaluate as quality
 
     console.configure(quiet=quiet)
+    model = Workspace().find_model(model)
     result: quality.Evaluation | compare.Comparison
     if against is None:
         result = quality.evaluate_model(model, data, weights)
         console.out.print(quality.table(result))
     else:
-        result = compare.compare_models(model, against, data, weights)
+        result = compare.compare_models(model, Workspace().find_model(against), data, weights)
         present.print_comparison(result)
     console.say(quality.PROTOCOL)
     if output is not None:
@@ -277,7 +279,7 @@ def evaluate(
 
 @app.command()
 def upscale(
-    model: Annotated[Path, typer.Argument(help="A bundle or an ONNX file of edgesr.")],
+    model: Annotated[Path, typer.Argument(help="A bundle, by name or folder, or an ONNX file.")],
     source: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="An image, or a folder.")],
     provider: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
@@ -294,7 +296,7 @@ def upscale(
 
     console.configure(quiet=quiet)
     upscaler = Upscaler(
-        model,
+        Workspace().find_bundle(model),
         variant=variant,
         threads=threads,
         provider=provider,
@@ -316,14 +318,14 @@ def upscale(
 @app.command()
 def report(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle's folder; the latest run's unless named.")
+        Path | None, typer.Argument(help="A bundle, by name or folder; the latest run's if none.")
     ] = None,
 ) -> None:
     """Write exports/<name>/report.html, one page that needs no network."""
     from edgesr.report import stage
 
     workspace = Workspace()
-    folder = bundle or workspace.bundle(workspace.find_run().name)
+    folder = workspace.find_bundle(bundle or workspace.bundle(workspace.find_run().name))
     console.say(f"{stage.report(folder, folder.resolve().parent)}")
 
 
@@ -379,12 +381,12 @@ def recipe_schema() -> None:
 
 @bundle_app.command("check")
 def bundle_check(
-    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    bundle: Annotated[Path, typer.Argument(help="By name or folder.")],
 ) -> None:
     """Compare a bundle's files with their sums and run its golden vectors."""
     from edgesr.deploy import check
 
-    rows = check.check(folder)
+    rows = check.check(Workspace().find_bundle(bundle))
     console.out.print(check.table(rows))
     if not all(row.passed for row in rows):
         console.say("FAILED: a golden vector does not hold")

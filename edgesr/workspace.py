@@ -39,6 +39,15 @@ class Workspace:
     def bundle(self, name: str) -> Path:
         return self.exports / name
 
+    def find_bundle(self, given: Path) -> Path:
+        """`given`, or where nothing is there the bundle of that name; `given` again if there is
+        none, for the caller's error to name."""
+        return _first(given, self.exports)
+
+    def find_model(self, given: Path) -> Path:
+        """As `find_bundle`, but a run of that name comes before a bundle."""
+        return _first(given, self.runs, self.exports)
+
     def mark_latest(self, name: str) -> None:
         """Remember `name` as the run that `edgesr export` takes when none is named."""
         write_text(self.runs / "latest", name + "\n")
@@ -64,6 +73,11 @@ class Workspace:
                 f"Finished runs: {', '.join(finished) or 'none'}.",
             )
         return folder
+
+
+def _first(given: Path, *homes: Path) -> Path:
+    places = (given, *(home / given for home in homes))
+    return next((place for place in places if place.exists()), given)
 
 
 def cache_dir() -> Path:

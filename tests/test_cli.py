@@ -86,6 +86,14 @@ def test_the_chain_leaves_two_verified_bundles_and_a_report(folder: Path) -> Non
     assert "exports/tiny/report.html" in edgesr(folder, "report")
 
 
+def test_a_bundle_may_be_named_as_a_run_is(folder: Path) -> None:
+    assert "PASSED" in edgesr(folder, "bundle", "check", "tiny")
+    assert "exports/tiny/report.html" in edgesr(folder, "report", "tiny")
+    edgesr(folder, "upscale", "tiny", "photographs/0.png", "-o", "named.png")
+    edgesr(folder, "evaluate", "tiny", "--data", "photographs", "--against", "big")
+    assert "missing is no bundle" in edgesr(folder, "verify", "missing", code=1)
+
+
 def test_every_line_fits_80_columns(folder: Path) -> None:
     for line in edgesr(folder, "verify", "exports/tiny").splitlines():
         assert len(line) <= 80 or "multiply-adds" in line

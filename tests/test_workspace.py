@@ -56,6 +56,16 @@ def test_an_unknown_run_is_answered_with_the_finished_ones(workspace: Workspace)
         workspace.find_run("other")
 
 
+def test_a_path_goes_before_a_name_and_a_run_before_a_bundle(workspace: Workspace) -> None:
+    for folder in (workspace.run("n4"), workspace.bundle("n4"), workspace.bundle("edge")):
+        folder.mkdir(parents=True)
+    assert workspace.find_bundle(Path("n4")) == workspace.bundle("n4")
+    assert workspace.find_model(Path("n4")) == workspace.run("n4")
+    assert workspace.find_model(Path("edge")) == workspace.bundle("edge")
+    assert workspace.find_model(workspace.bundle("n4")) == workspace.bundle("n4")
+    assert workspace.find_bundle(Path("other")) == Path("other")
+
+
 def test_the_latest_run_is_the_one_marked_last(workspace: Workspace) -> None:
     for name in ("one", "two"):
         write_json(workspace.run(name) / "run.json", {})
