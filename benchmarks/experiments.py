@@ -145,7 +145,6 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> nn.Module:
         assert isinstance(network, Student)
         from_teacher(network, zoo.load(options.features))
     student = Player.prepared(fabric, network, settings, trial.optimiser)
-    student.net.mark_forward_method("with_features")
     batches = draw(trial, seed, options, fabric)
     features = None
     if trial.losses.feature_affinity:

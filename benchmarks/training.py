@@ -51,7 +51,11 @@ from edgesr.training.steps import Player, Step, check_finite
 from edgesr.training.validation import Validation
 
 NETWORKS: dict[str, tuple[str, Model]] = {
-    "edge": ("edge 32x10", Edge(channels=32, depth=10, branches=["expand", "point", "identity"])),
+    "edge": ("edge 32x8", Edge(channels=32, depth=8)),
+    "branches": (
+        "edge 32x8 with branches",
+        Edge(channels=32, depth=8, branches=["expand", "point", "identity"]),
+    ),
     "n4": ("SRGAN N=4", Srgan(blocks=4)),
 }
 WARM_UP = 3
@@ -186,7 +190,6 @@ class OurLoop:
             precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
         )
         player = Player.prepared(self.fabric, zoo.build(spec), training)
-        player.net.mark_forward_method("with_features")
         pixels = cache.data if taught else None  # any pixels do for the teacher's pictures
         sampler = PatchSampler(
             cache, patch=training.patch, batch=training.batch, seed=0, taught=pixels

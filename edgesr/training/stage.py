@@ -247,7 +247,6 @@ def _stage(
         discriminator = Player.prepared(fabric, judge, optimisation)
     freeze = frozen_layers(student, optimisation.freeze)
     player = Player.prepared(fabric, student, optimisation, optimisation.optimiser, freeze)
-    player.net.mark_forward_method("with_features")
     sampler = PatchSampler(
         setup.cache,
         patch=training.patch,

@@ -106,6 +106,7 @@ class Step:
     _needs_teacher: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        self.student.net.mark_forward_method("with_features")
         self._needs_teacher = bool(teacher_terms(self.loss.losses))
 
     def __call__(

@@ -38,6 +38,7 @@ validation = 1
 steps = {steps}
 batch = 4
 patch = 32
+freeze = ["head"]
 log_every = 1
 checkpoint_every = 4
 device = "cpu"
