@@ -288,6 +288,7 @@ def compare(title: str, spec: Model, precision: str, options: argparse.Namespace
     training = Training.model_validate(patch | {"schedule": "constant", "device": "cpu"})
     data = Data(photos=options.data)
     cache = PatchCache.open(photos.split(data).train, patch=training.patch)
+    cache.data.view(-1)[::4096].sum()  # a long training has every page of it mapped
     for taught in (False, True):
         ours = OurLoop(spec, cache, training, taught)
         loops: dict[str, OurLoop | PlainLoop] = {"edgesr": ours}
