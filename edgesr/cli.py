@@ -261,13 +261,14 @@ def evaluate(
     from edgesr.quality import evaluate as quality
 
     console.configure(quiet=quiet)
-    model = Workspace().find_model(model)
+    workspace = Workspace()
+    model = workspace.find_model(model)
     result: quality.Evaluation | compare.Comparison
     if against is None:
         result = quality.evaluate_model(model, data, weights)
         console.out.print(quality.table(result))
     else:
-        result = compare.compare_models(model, Workspace().find_model(against), data, weights)
+        result = compare.compare_models(model, workspace.find_model(against), data, weights)
         present.print_comparison(result)
     console.say(quality.PROTOCOL)
     if output is not None:

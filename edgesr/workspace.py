@@ -42,11 +42,14 @@ class Workspace:
     def find_bundle(self, given: Path) -> Path:
         """`given`, or where nothing is there the bundle of that name; `given` again if there is
         none, for the caller's error to name."""
-        return _first(given, self.exports)
+        named = self.exports / given
+        return named if named.exists() and not given.exists() else given
 
     def find_model(self, given: Path) -> Path:
-        """As `find_bundle`, but a run of that name comes before a bundle."""
-        return _first(given, self.runs, self.exports)
+        """As `find_bundle`, but a finished run of that name comes before a bundle."""
+        run = self.runs / given
+        finished = (run / "run.json").is_file()
+        return run if finished and not given.exists() else self.find_bundle(given)
 
     def mark_latest(self, name: str) -> None:
         """Remember `name` as the run that `edgesr export` takes when none is named."""
@@ -73,11 +76,6 @@ class Workspace:
                 f"Finished runs: {', '.join(finished) or 'none'}.",
             )
         return folder
-
-
-def _first(given: Path, *homes: Path) -> Path:
-    places = (given, *(home / given for home in homes))
-    return next((place for place in places if place.exists()), given)
 
 
 def cache_dir() -> Path:

@@ -57,13 +57,20 @@ def test_an_unknown_run_is_answered_with_the_finished_ones(workspace: Workspace)
 
 
 def test_a_path_goes_before_a_name_and_a_run_before_a_bundle(workspace: Workspace) -> None:
-    for folder in (workspace.run("n4"), workspace.bundle("n4"), workspace.bundle("edge")):
+    write_json(workspace.run("n4") / "run.json", {})
+    for folder in (workspace.bundle("n4"), workspace.bundle("edge")):
         folder.mkdir(parents=True)
     assert workspace.find_bundle(Path("n4")) == workspace.bundle("n4")
     assert workspace.find_model(Path("n4")) == workspace.run("n4")
     assert workspace.find_model(Path("edge")) == workspace.bundle("edge")
     assert workspace.find_model(workspace.bundle("n4")) == workspace.bundle("n4")
     assert workspace.find_bundle(Path("other")) == Path("other")
+
+
+def test_a_run_that_is_not_finished_does_not_hide_the_bundle(workspace: Workspace) -> None:
+    for folder in (workspace.run("n4"), workspace.bundle("n4")):
+        folder.mkdir(parents=True)
+    assert workspace.find_model(Path("n4")) == workspace.bundle("n4")
 
 
 def test_the_latest_run_is_the_one_marked_last(workspace: Workspace) -> None:
