@@ -91,8 +91,7 @@ class Residual(EdgeStudent):
             features = conv(features) if i % 2 else F.relu(conv(features))
             if i % 2:
                 features = before = F.relu(features + before)
-        anchor = F.interpolate(lr, scale_factor=self.scale, mode="nearest")
-        return self.shuffle(self.tail(features)) + anchor, features
+        return self.end(self.tail(features), lr), features
 
 
 def residual(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
@@ -114,7 +113,7 @@ class Anchored(EdgeStudent):
         features = F.relu(self.head(lr))
         for conv in self.body:
             features = F.relu(conv(features))
-        sr = self.shuffle(self.tail(features))
+        sr = F.pixel_shuffle(self.tail(features), self.scale)
         if self.anchor is not None:
             sr = sr + F.interpolate(lr, scale_factor=self.scale, mode=self.anchor)
         return sr, features
@@ -144,8 +143,7 @@ class Activated(EdgeStudent):
         features = acts[0](self.head(lr))
         for conv, act in zip(self.body, acts[1:], strict=True):
             features = act(conv(features))
-        anchor = F.interpolate(lr, scale_factor=self.scale, mode="nearest")
-        return self.shuffle(self.tail(features)) + anchor, features
+        return self.end(self.tail(features), lr), features
 
 
 def activated(channels: int, depth: int, branches: list[str], kind: str) -> EdgeStudent:

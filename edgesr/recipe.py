@@ -236,6 +236,9 @@ class Rewrites(Table):
     low_resolution_tail: bool = True
     """PixelShuffle > activation > convolution becomes activation > convolution > PixelShuffle, at
     the lower resolution."""
+    low_resolution_anchor: bool = True
+    """The input, enlarged and added behind PixelShuffle by an edge student, is added before it, at
+    the lower resolution."""
     clip: bool = False
     """Clip the output to 0..1 inside the graph; changes values outside it only."""
 

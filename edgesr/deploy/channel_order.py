@@ -2,7 +2,7 @@
 
 CRD finds sub-pixel k of output channel c in input channel c * r * r + k, DCR in k * C + c. So a
 graph computes the same with the other order once the channels before the shuffle are permuted:
-those of the convolution, and of the parameters of whatever stands between the two.
+those of the convolutions that it goes back to, and of the parameters of whatever stands between.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onnx import numpy_helper
 
 from edgesr.errors import ExportError
 
-# Their other inputs are constants, one for all channels or one for each.
+# Their constants are one for all channels or one for each.
 ELEMENTWISE = {"Relu", "LeakyRelu", "PRelu", "Clip", "Tanh", "Add", "Sub", "Mul", "Div"}
 
 
@@ -56,27 +56,34 @@ def dcr_order(channels: int, r: int) -> NDArray[np.intp]:
 
 
 def _reorder(graph: onnx.GraphProto, shuffle: onnx.NodeProto) -> None:
-    *between, conv = _back_to_conv(graph, shuffle)
+    nodes = list(_back_to_convs(graph, shuffle))
     parameters = {tensor.name: tensor for tensor in graph.initializer}
-    channels = parameters[conv.input[1]].dims[0]
+    convs = [node for node in nodes if node.op_type == "Conv"]
+    widths = {parameters[conv.input[1]].dims[0] for conv in convs}
+    if len(widths) > 1:
+        raise _fault(f"convolutions to {sorted(widths)} channels are combined before it")
+    (channels,) = widths
     order = dcr_order(channels, _attribute(shuffle, "blocksize", 0))
-    for i in range(1, len(conv.input)):
-        _permute(graph, conv, i, parameters[conv.input[i]], order, axis=0)
-    for node in between:
+    for node in nodes:
         for i, name in enumerate(node.input):
-            if name in parameters and max(parameters[name].dims, default=1) > 1:
+            if name not in parameters:
+                continue
+            if node.op_type == "Conv":
+                _permute(graph, node, i, parameters[name], order, axis=0)
+            elif max(parameters[name].dims, default=1) > 1:
                 _check_per_channel(node, parameters[name], channels)
                 _permute(graph, node, i, parameters[name], order, axis=-3)
     next(a for a in shuffle.attribute if a.name == "mode").s = b"DCR"
 
 
-def _back_to_conv(graph: onnx.GraphProto, shuffle: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    """The nodes before `shuffle`, from the last one back to the convolution."""
+def _back_to_convs(graph: onnx.GraphProto, shuffle: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    """The nodes before `shuffle`, back to the convolutions whose outputs they combine."""
     constants = {tensor.name for tensor in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
     outputs = {value.name for value in graph.output}
-    value = shuffle.input[0]
-    while True:
+    values = [shuffle.input[0]]
+    while values:
+        value = values.pop()
         node = makers.get(value)
         uses = sum(list(other.input).count(value) for other in graph.node)
         if node is None or uses > 1 or value in outputs:
@@ -84,10 +91,10 @@ def _back_to_conv(graph: onnx.GraphProto, shuffle: onnx.NodeProto) -> Iterator[o
         yield node
         varying = [name for name in node.input if name and name not in constants]
         if node.op_type == "Conv" and len(varying) == 1 and _attribute(node, "group", 1) == 1:
-            return
-        if node.op_type not in ELEMENTWISE or len(varying) != 1:
+            continue
+        if node.op_type not in ELEMENTWISE:
             raise _fault(f"{node.op_type} stands between it and the convolution")
-        value = varying[0]
+        values += varying
 
 
 def _check_per_channel(node: onnx.NodeProto, tensor: onnx.TensorProto, channels: int) -> None:
@@ -120,5 +127,5 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 def _fault(reason: str) -> ExportError:
     return ExportError(
         f"DepthToSpace cannot be put into DCR order: {reason}",
-        'Set export.depth_to_space = "CRD"; branches: export.rewrites.collapse_branches = true.',
+        'Set export.depth_to_space = "CRD".',
     )

@@ -32,7 +32,7 @@ from edgesr import console
 from edgesr.deploy.export import to_graph
 from edgesr.deploy.finetune import finetune
 from edgesr.deploy.heldout import Pair, calibration, heldout, psnr_db
-from edgesr.deploy.levels import OPERATORS, PICTURES, add_before_shuffle, adds_before_shuffle
+from edgesr.deploy.levels import OPERATORS, PICTURES, ends_on_levels, repeat_by_concat
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
 
@@ -103,8 +103,8 @@ class Quantiser:
     def quantise(self, method: str, in_float: list[str]) -> Int8:
         """The graph in eight bits but for the narrow convolutions and those named in `in_float`."""
         in_float = [*self.narrow, *in_float]
-        adds_first = adds_before_shuffle(self.fp32)
-        pictures = ("lr", *PICTURES) if adds_first else ("lr",)
+        on_levels = ends_on_levels(self.fp32)
+        pictures = ("lr", *PICTURES) if on_levels else ("lr",)
         with tempfile.TemporaryDirectory() as folder, _hushed():
             target = Path(folder) / "int8.onnx"
             quantize_static(
@@ -112,7 +112,7 @@ class Quantiser:
                 target,
                 _Reader(self.ranges),
                 quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=["Conv", "Relu", *(OPERATORS if adds_first else ())],
+                op_types_to_quantize=["Conv", "Relu", *(OPERATORS if on_levels else ())],
                 nodes_to_exclude=in_float + self._behind(in_float),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -154,7 +154,7 @@ def to_int8(
     Raises:
         DataError: the recipe's photographs are not there.
     """
-    settings, fp32 = recipe.export.int8, add_before_shuffle(fp32)
+    settings, fp32 = recipe.export.int8, repeat_by_concat(fp32)
     ranges, judges = calibration(recipe.data, settings.images), heldout(recipe.data)
     reference = psnr_db(fp32, judges)
     quantiser = Quantiser(fp32, ranges, judges, reference, settings.min_channels)
@@ -162,7 +162,7 @@ def to_int8(
     best, tuned = min(tried, key=lambda found: found.loss_db), False
     if best.loss_db > settings.max_psnr_loss_db and settings.finetune_steps:
         graph, _ = to_graph(finetune(module, recipe), recipe.export)
-        better = dataclasses.replace(quantiser, fp32=add_before_shuffle(graph))
+        better = dataclasses.replace(quantiser, fp32=repeat_by_concat(graph))
         candidate = min(calibrate(better), key=lambda found: found.loss_db)
         if candidate.loss_db < best.loss_db:
             best, quantiser, tuned = candidate, better, True

@@ -1,9 +1,9 @@
 """The end of an edge student, so that its 8-bit graph works on the picture's own 256 levels.
 
-The exported graph enlarges the input by DepthToSpace's factor r and adds it last, at 16 times the
-pixels for r = 4. Before DepthToSpace in DCR order the same input is one Concat of r * r times lr,
-and the sum is taken at low resolution. The input is bytes and so is the picture that is shown, so
-from the input to the end eight bits of step 1/255 lose nothing but what lies outside 0..1.
+Before DepthToSpace(r) the exported graph adds the input, repeated r * r times by a 1x1 convolution.
+In DCR order that is one Concat, which computes nothing. The input is bytes and so is the picture
+that is shown, so from the input to the end eight bits of step 1/255 lose nothing but what lies
+outside 0..1.
 """
 
 from __future__ import annotations
@@ -22,46 +22,53 @@ OPERATORS = ("Concat", "Add", "DepthToSpace")
 
 
 class Ending(NamedTuple):
-    """The last nodes of an edge student's graph."""
+    """The nodes of an edge student's graph behind the last of its layers."""
 
-    shuffle: onnx.NodeProto
-    enlarge: onnx.NodeProto
+    repeat: onnx.NodeProto
     add: onnx.NodeProto
+    shuffle: onnx.NodeProto
 
 
-def add_before_shuffle(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of `model`, float, that computes the same with the sum before DepthToSpace.
+def repeat_by_concat(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of `model`, float, that computes the same with the input repeated by a Concat.
 
-    `model` itself where it does not end in a convolution, DepthToSpace and the enlarged input.
+    `model` itself where it does not end in DepthToSpace of the repeated input and something else.
 
     Raises:
         ExportError: the copy does not compute the same.
     """
     if _ending(model.graph) is None:
         return model
-    moved = use_dcr(model)
-    graph, ending = moved.graph, _ending(moved.graph)
+    changed = use_dcr(model)
+    graph, ending = changed.graph, _ending(changed.graph)
     assert ending is not None, "the order of channels changes no node"
     for node in ending:
         graph.node.remove(node)
     r = next(a.i for a in ending.shuffle.attribute if a.name == "blocksize")
+    (features,) = set(ending.add.input) - set(ending.repeat.output)
     repeated, channels, sr = PICTURES
     graph.node.extend(
         [
             helper.make_node("Concat", ["lr"] * r**2, [repeated], repeated, axis=1),
-            helper.make_node("Add", [ending.shuffle.input[0], repeated], [channels], channels),
+            helper.make_node("Add", [features, repeated], [channels], channels),
             helper.make_node("DepthToSpace", [channels], [sr], sr, blocksize=r, mode="DCR"),
         ]
     )
     graph.ClearField("value_info")
     drop_unused(graph)
-    prove_same(model, moved, "that adds the input at low resolution")
-    return moved
+    prove_same(model, changed, "that repeats the input by Concat")
+    return changed
 
 
-def adds_before_shuffle(model: onnx.ModelProto) -> bool:
-    """Whether `model` came from `add_before_shuffle` with its end changed."""
-    return any(PICTURES[0] in node.output for node in model.graph.node)
+def ends_on_levels(model: onnx.ModelProto) -> bool:
+    """Whether the end of `model` can have eight bits: the input, repeated by Concat, is added to
+    one convolution. Branches that were not collapsed are more than one."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    repeated, channels, _ = PICTURES
+    if repeated not in makers:
+        return False
+    (features,) = set(makers[channels].input) - {repeated}
+    return bool(makers[features].op_type == "Conv")
 
 
 def gives_levels(model: onnx.ModelProto) -> bool:
@@ -72,11 +79,10 @@ def gives_levels(model: onnx.ModelProto) -> bool:
 
 def _ending(graph: onnx.GraphProto) -> Ending | None:
     makers = {output: node for node in graph.node for output in node.output}
-    add = makers["sr"]
-    by_kind = {makers[name].op_type: makers[name] for name in add.input if name in makers}
-    shuffle, enlarge = by_kind.get("DepthToSpace"), by_kind.get("Resize")
-    if add.op_type != "Add" or shuffle is None or enlarge is None or enlarge.input[0] != "lr":
+    shuffle = makers["sr"]
+    add = makers.get(shuffle.input[0])
+    if shuffle.op_type != "DepthToSpace" or add is None or add.op_type != "Add":
         return None
-    # Branches that were not collapsed are added up there, and their channels keep their order.
-    whole = makers[shuffle.input[0]].op_type == "Conv"
-    return Ending(shuffle, enlarge, add) if whole else None
+    layers = [makers[name] for name in add.input if name in makers]
+    repeats = [layer for layer in layers if layer.op_type == "Conv" and layer.input[0] == "lr"]
+    return Ending(repeats[0], add, shuffle) if len(repeats) == 1 else None

@@ -5,6 +5,7 @@
     PReLU with one slope                   -> LeakyReLU
     PixelShuffle(r) > PReLU                -> PReLU > PixelShuffle(r)
     PixelShuffle(r) > activation > conv    -> activation > conv > PixelShuffle(r)
+    PixelShuffle(r) > + enlarged input     -> + 1x1 conv of the input > PixelShuffle(r)
 
 Each has its switch in `export.rewrites`; what is switched off stays in the file as it was trained.
 The arithmetic of the rewriting is float64, so that only its result is rounded.
@@ -17,6 +18,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgesr.models.edge import EdgeStudent, RepConv
@@ -31,6 +33,8 @@ def deployable(module: Student, rewrites: Rewrites) -> nn.Module:
     rewritten = copy.deepcopy(module).eval().double()
     if isinstance(rewritten, EdgeStudent):
         (collapse if rewrites.collapse_branches else separate)(rewritten)
+        if rewrites.low_resolution_anchor:
+            rewritten.set_submodule("end", AnchoredFirst(rewritten.scale))
     else:
         _rewrite_generator(rewritten, rewrites)
     rewritten.to(dtype).requires_grad_(False)
@@ -60,6 +64,25 @@ class Branches(nn.Module):
         if self.point is not None:
             y = y + self.point(x)
         return y + x if self.identity else y
+
+
+class AnchoredFirst(nn.Module):
+    """What `Anchored` does, added up before PixelShuffle(r), at r * r times fewer positions.
+
+    There each colour of the input is added to r * r channels. A 1x1 convolution with weights of 0
+    and 1 repeats it so, which runtimes add inside the convolution before.
+    """
+
+    repeat: Tensor
+
+    def __init__(self, r: int) -> None:
+        super().__init__()
+        self.register_buffer("repeat", torch.eye(3).repeat_interleave(r**2, 0)[:, :, None, None])
+        self.shuffle = nn.PixelShuffle(r)
+
+    def forward(self, channels: Tensor, lr: Tensor) -> Tensor:
+        sr: Tensor = self.shuffle(channels + F.conv2d(lr, self.repeat))
+        return sr
 
 
 def _rewrite_generator(generator: Generator, rewrites: Rewrites) -> None:

@@ -86,6 +86,19 @@ def _bias(conv: nn.Conv2d) -> Tensor:
     return conv.bias
 
 
+class Anchored(nn.Module):
+    """PixelShuffle(scale), added to the nearest-neighbour enlargement of the input."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.shuffle = nn.PixelShuffle(scale)
+
+    def forward(self, channels: Tensor, lr: Tensor) -> Tensor:
+        anchor = F.interpolate(lr, scale_factor=self.shuffle.upscale_factor, mode="nearest")
+        sr: Tensor = self.shuffle(channels) + anchor
+        return sr
+
+
 def _fold_head(_: nn.Module, state: dict[str, Tensor], prefix: str, *__: object) -> None:
     """Collapse the branches that the head had once, in weights that are about to be loaded."""
     start = f"{prefix}head."
@@ -117,7 +130,7 @@ class EdgeStudent(nn.Module):
         # With 48 channels an identity would fit here, and add the features to the picture.
         ends = [branch for branch in branches if branch != "identity"]
         self.tail = RepConv(c, 3 * self.scale**2, ends)
-        self.shuffle = nn.PixelShuffle(self.scale)
+        self.end = Anchored(self.scale)
         self._initialise()
         self.register_load_state_dict_pre_hook(_fold_head)  # type: ignore[no-untyped-call]
 
@@ -156,8 +169,7 @@ class EdgeStudent(nn.Module):
         features = F.relu(self.head(lr))
         for conv in self.body:
             features = F.relu(conv(features))
-        anchor = F.interpolate(lr, scale_factor=self.scale, mode="nearest")
-        return self.shuffle(self.tail(features)) + anchor, features
+        return self.end(self.tail(features), lr), features
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.with_features(lr)[0]

@@ -27,6 +27,10 @@ CASES = {
     ),
     "slopes per channel behind the shuffle": (Srgan(blocks=1, channels=4, prelu="channel"), PLAIN),
     "edge": (Edge(channels=5, depth=1), Rewrites()),
+    "branches apart": (
+        Edge(channels=5, depth=1, branches=["expand", "point"]),
+        Rewrites(collapse_branches=False),
+    ),
 }
 SIZES = [(1, 1, 1), (1, 1, 7), (3, 9, 1), (2, 17, 12)]
 
@@ -132,23 +136,41 @@ def test_constants_of_elementwise_operations_are_permuted_with_the_channels(
     assert modes(model) == [b"CRD"], "the original stays as it is"
 
 
+def test_convolutions_that_are_added_up_are_permuted_together() -> None:
+    point = helper.make_node("Conv", ["lr", "point"], ["d"])
+    both = [CONV, point, helper.make_node("Add", ["c", "d"], ["e"])]
+    relu = helper.make_node("Relu", ["e"], ["a"])
+    weights = np.random.default_rng(2).standard_normal((12, 3, 1, 1)).astype(np.float32)
+    model = graph([*both, relu, SHUFFLE], tensors() | {"point": weights}, 3)
+    lr = np.random.default_rng(1).random((2, 3, 5, 1), dtype=np.float32)
+    assert np.abs(run(model, lr) - run(use_dcr(model), lr)).max() <= 1e-6
+
+
 @pytest.mark.parametrize(
     ("between", "reason"),
     [
         ([helper.make_node("Softmax", ["c"], ["a"], axis=1)], "Softmax stands between"),
-        ([helper.make_node("Add", ["c", "lr12"], ["a"])], "Add stands between"),
+        ([helper.make_node("Add", ["c", "lr"], ["a"])], "lr, which it takes, is an input"),
+        (
+            [
+                helper.make_node("Conv", ["lr", "narrow"], ["d"]),
+                helper.make_node("Add", ["c", "d"], ["a"]),
+            ],
+            r"convolutions to \[1, 12\] channels are combined",
+        ),
         (
             [helper.make_node("Relu", ["c"], ["a"]), helper.make_node("Relu", ["c"], ["x"])],
             "c, which it takes, is an input, an output or used elsewhere",
         ),
         ([helper.make_node("Mul", ["c", "row"], ["a"])], r"parameter of shape \[1, 1, 5\]"),
     ],
-    ids=["mixes channels", "two varying inputs", "used elsewhere", "not per channel"],
+    ids=["mixes channels", "adds the input", "two widths", "used elsewhere", "not per channel"],
 )
 def test_channels_that_cannot_be_permuted_are_an_error_with_a_way_out(
     between: list[onnx.NodeProto], reason: str
 ) -> None:
     constants = tensors() | {"row": np.ones((1, 1, 5), np.float32)}
+    constants["narrow"] = np.ones((1, 3, 1, 1), np.float32)
     model = graph([CONV, *between, SHUFFLE], constants, 3)
     with pytest.raises(ExportError, match=reason) as caught:
         use_dcr(model)

@@ -15,6 +15,7 @@ from edgesr.deploy import int8
 from edgesr.deploy.export import to_graph
 from edgesr.deploy.heldout import Pair, calibration, heldout, psnr_db
 from edgesr.deploy.int8 import Int8, Quantiser
+from edgesr.deploy.levels import repeat_by_concat
 from edgesr.deploy.rewrite import deployable
 from edgesr.models import zoo
 from edgesr.recipe import Data, Edge, Export, Recipe, Rewrites
@@ -36,7 +37,7 @@ def module() -> zoo.Student:
 
 @pytest.fixture(scope="module")
 def graph(module: zoo.Student) -> onnx.ModelProto:
-    return to_graph(deployable(module, Rewrites()), Export())[0]
+    return repeat_by_concat(to_graph(deployable(module, Rewrites()), Export())[0])
 
 
 @pytest.fixture(scope="module")

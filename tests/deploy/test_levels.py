@@ -1,4 +1,4 @@
-"""The end of an edge student: the input added before DepthToSpace, on the picture's 256 levels."""
+"""The end of an edge student: the input repeated by Concat, on the picture's 256 levels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from edgesr.deploy.export import max_difference, to_graph
 from edgesr.deploy.heldout import calibration, heldout, psnr_db
 from edgesr.deploy.int8 import Quantiser
-from edgesr.deploy.levels import add_before_shuffle, adds_before_shuffle, gives_levels
+from edgesr.deploy.levels import ends_on_levels, gives_levels, repeat_by_concat
 from edgesr.deploy.rewrite import deployable
 from edgesr.models import zoo
 from edgesr.recipe import Data, Edge, Export, Rewrites, Srgan
@@ -45,46 +45,56 @@ def kinds(model: onnx.ModelProto) -> Counter[str]:
 
 
 @pytest.mark.parametrize("order", ["CRD", "DCR"])
-def test_the_same_is_computed_with_the_sum_at_low_resolution(order: str) -> None:
+def test_the_same_is_computed_without_the_convolution_that_repeats_the_input(order: str) -> None:
     model = exported(Edge(channels=4, depth=1), Export.model_validate({"depth_to_space": order}))
-    moved = add_before_shuffle(model)
-    assert max_difference(model, moved) < 1e-6
-    assert [node.op_type for node in moved.graph.node][-3:] == ["Concat", "Add", "DepthToSpace"]
-    assert kinds(moved)["Resize"] == 0
-    assert adds_before_shuffle(moved)
-    assert not adds_before_shuffle(model)
+    changed = repeat_by_concat(model)
+    assert max_difference(model, changed) < 1e-6
+    assert [node.op_type for node in changed.graph.node][-3:] == ["Concat", "Add", "DepthToSpace"]
+    assert kinds(changed)["Conv"] == kinds(model)["Conv"] - 1
+    assert ends_on_levels(changed)
+    assert not ends_on_levels(model)
 
 
 def test_the_graph_that_was_given_stays_as_it_was(plain: onnx.ModelProto) -> None:
     before = plain.SerializeToString(deterministic=True)
-    add_before_shuffle(plain)
+    repeat_by_concat(plain)
     assert plain.SerializeToString(deterministic=True) == before
 
 
 def test_a_network_without_an_anchor_is_left_alone() -> None:
     model = exported(Srgan(blocks=1, channels=4))
-    assert add_before_shuffle(model) is model
+    assert repeat_by_concat(model) is model
 
 
-def test_branches_that_were_not_collapsed_are_left_alone() -> None:
+def test_an_anchor_behind_the_shuffle_is_left_alone() -> None:
+    behind = Rewrites(low_resolution_anchor=False)
+    network = deployable(zoo.build(Edge(channels=4, depth=1)).eval(), behind)
+    model = to_graph(network, Export(rewrites=behind))[0]
+    assert kinds(model)["Resize"] == 1
+    assert repeat_by_concat(model) is model
+
+
+def test_beside_branches_that_were_not_collapsed_the_end_stays_in_float() -> None:
     separate = Rewrites(collapse_branches=False)
     spec = Edge(channels=4, depth=1, branches=["expand", "point"])
     model = to_graph(deployable(zoo.build(spec).eval(), separate), Export(rewrites=separate))[0]
-    assert add_before_shuffle(model) is model
+    changed = repeat_by_concat(model)
+    assert kinds(changed)["Concat"] == 1
+    assert not ends_on_levels(changed)
 
 
 def test_a_graph_that_adds_something_else_last_is_left_alone(plain: onnx.ModelProto) -> None:
     other = onnx.ModelProto()
     other.CopyFrom(plain)
-    enlarge = next(node for node in other.graph.node if node.op_type == "Resize")
-    enlarge.input[0] = "not_lr"
-    assert add_before_shuffle(other) is other
+    repeat = [node for node in other.graph.node if node.input[0] == "lr"][-1]
+    repeat.input[0] = "not_lr"
+    assert repeat_by_concat(other) is other
 
 
 def test_eight_bits_give_the_levels_that_rounding_would(quantiser: Quantiser) -> None:
     before = quantiser.quantise("minmax", [])
-    moved = dataclasses.replace(quantiser, fp32=add_before_shuffle(quantiser.fp32))
-    after = moved.quantise("minmax", [])
+    changed = dataclasses.replace(quantiser, fp32=repeat_by_concat(quantiser.fp32))
+    after = changed.quantise("minmax", [])
     lr = np.random.default_rng(0).integers(0, 256, (1, 3, 9, 13)).astype(np.float32) / 255
     expected, sr = (_run(found.model, lr) for found in (before, after))
     assert not gives_levels(before.model)
@@ -95,11 +105,11 @@ def test_eight_bits_give_the_levels_that_rounding_would(quantiser: Quantiser) ->
 
 
 def test_a_last_convolution_in_float_keeps_the_end_in_float(quantiser: Quantiser) -> None:
-    moved = dataclasses.replace(quantiser, fp32=add_before_shuffle(quantiser.fp32))
-    last = moved.layers[-1]
-    model = moved.quantise("minmax", [last]).model
+    changed = dataclasses.replace(quantiser, fp32=repeat_by_concat(quantiser.fp32))
+    last = changed.layers[-1]
+    model = changed.quantise("minmax", [last]).model
     assert not gives_levels(model)
-    assert moved.quantise("minmax", moved.layers).loss_db == pytest.approx(0, abs=1e-3)
+    assert changed.quantise("minmax", changed.layers).loss_db == pytest.approx(0, abs=1e-3)
 
 
 def _run(model: onnx.ModelProto, lr: np.ndarray) -> np.ndarray:

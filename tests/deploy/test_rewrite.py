@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from edgesr.deploy.rewrite import before_shuffle, before_shuffle_conv, deployable
+from edgesr.deploy.rewrite import AnchoredFirst, before_shuffle, before_shuffle_conv, deployable
 from edgesr.models import zoo
+from edgesr.models.edge import Anchored
 from edgesr.recipe import Edge, Rewrites, Srgan
 
 SIDE = st.integers(1, 6)
@@ -74,17 +75,42 @@ def assert_same(module: zoo.Student, rewrites: Rewrites) -> None:
     depth=st.integers(1, 3),
     branches=st.sets(st.sampled_from(["expand", "point", "identity"])),
     collapse_branches=st.booleans(),
+    low_resolution_anchor=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_branches_are_the_same_function_collapsed_and_apart(
-    channels: int, depth: int, branches: set[str], collapse_branches: bool, seed: int
+def test_every_choice_of_rewrites_keeps_the_edge_student(
+    channels: int,
+    depth: int,
+    branches: set[str],
+    collapse_branches: bool,
+    low_resolution_anchor: bool,
+    seed: int,
 ) -> None:
     torch.manual_seed(seed)
     spec = {"channels": channels, "depth": depth, "branches": sorted(branches)}
     module = zoo.build(Edge.model_validate(spec)).eval()
     for parameter in module.parameters():  # biases among them, which start at zero
         nn.init.normal_(parameter, std=0.1)
-    assert_same(module, Rewrites(collapse_branches=collapse_branches))
+    on = {
+        "collapse_branches": collapse_branches,
+        "low_resolution_anchor": low_resolution_anchor,
+    }
+    assert_same(module, Rewrites(**on))
+
+
+def test_the_anchor_is_added_where_the_switch_says_bit_for_bit() -> None:
+    torch.manual_seed(0)
+    module = zoo.build(Edge(channels=4, depth=1)).eval()
+    nn.init.normal_(module.tail.conv.weight)
+    lr = torch.rand(2, 3, 5, 7)
+    before, behind = (
+        deployable(module, Rewrites(low_resolution_anchor=on)) for on in (True, False)
+    )
+    assert torch.equal(before(lr), behind(lr))
+    assert [type(network.get_submodule("end")) for network in (before, behind)] == [
+        AnchoredFirst,
+        Anchored,
+    ]
 
 
 def kinds(module: nn.Module) -> list[str]:
