@@ -70,16 +70,15 @@ def find(text: str, workspace: Workspace) -> Path:
     Raises:
         ModelError: nothing of the kind is there.
     """
-    if Path(text).is_file():
-        return Path(text)
-    folders = (Path(text), workspace.run(text), workspace.bundle(text))
-    found = [path for folder in folders for file in FILES if (path := folder / file).is_file()]
-    if not found:
+    given = workspace.find_model(Path(text))
+    found = next((path for path in (given, *map(given.joinpath, FILES)) if path.is_file()), None)
+    if found is None:
+        looked = ", ".join(map(str, (text, workspace.run(text), workspace.bundle(text))))
         raise ModelError(
-            f"'{text}' is no model: there are no weights in {', '.join(map(str, folders))}",
+            f"'{text}' is no model: there are no weights in {looked}",
             "Name a finished run, a bundle or a safetensors file.",
         )
-    return found[0]
+    return found
 
 
 def _own(model: SRModel) -> Student:

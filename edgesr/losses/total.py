@@ -53,25 +53,14 @@ class GeneratorLoss(nn.Module):
 
     def terms(self, out: Outputs, discriminate: Discriminate | None = None) -> dict[str, Tensor]:
         """Every term with a non-zero weight, as an unweighted scalar."""
-        weight, terms = self.losses, {}
-        if weight.l1 or weight.luma:
-            error = out.sr - out.hr
-            if weight.l1:
-                terms["l1"] = l1(error)  # eq. 5
-            if weight.luma:
-                terms["luma"] = luma_l1(error)
+        weight = self.losses
+        terms = self._differences("", out.sr, out.hr)  # eq. 5
         if self.perceptual is not None:
             terms |= self.perceptual.terms(out.sr, out.hr, out.teacher_sr)  # eq. 4 and 8
         if weight.adversarial:
             assert discriminate is not None, "the GAN stage brings a discriminator"
             terms["adversarial"] = generator_loss(discriminate(out.sr))  # eq. 7
-        if weight.teacher_l1 or weight.teacher_luma:
-            assert out.teacher_sr is not None
-            error = out.sr - out.teacher_sr
-            if weight.teacher_l1:
-                terms["teacher_l1"] = l1(error)
-            if weight.teacher_luma:
-                terms["teacher_luma"] = luma_l1(error)
+        terms |= self._differences("teacher_", out.sr, out.teacher_sr)
         if weight.feature_affinity:
             assert out.teacher_features is not None
             terms["feature_affinity"] = feature_affinity(out.features, out.teacher_features)
@@ -79,6 +68,16 @@ class GeneratorLoss(nn.Module):
             targets = choose(weight.frequency_against, out.hr, out.teacher_sr)
             terms["frequency"] = torch.stack([frequency(out.sr, t) for t in targets]).mean()
         return terms
+
+    def _differences(self, whose: str, sr: Tensor, target: Tensor | None) -> dict[str, Tensor]:
+        """The terms of `sr` against `target`, pixel by pixel, that have a weight."""
+        named = {f"{whose}l1": l1, f"{whose}luma": luma_l1}
+        asked = {name: term for name, term in named.items() if getattr(self.losses, name)}
+        if not asked:
+            return {}
+        assert target is not None, "the step runs the teacher for these terms"
+        error = sr - target
+        return {name: term(error) for name, term in asked.items()}
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The weighted sum of `terms`: eq. 1 with eq. 3 and 6 put in."""
