@@ -21,11 +21,17 @@ from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import NAME, Recipe
-from edgesr.workspace import Workspace, read_json, sha256, write_json, write_text
+from edgesr.workspace import (
+    WEIGHTS,
+    Workspace,
+    read_json,
+    sha256,
+    weights_in,
+    write_json,
+    write_text,
+)
 
 COMMAND = "blend"
-FILES = ("model.safetensors", "weights.safetensors")
-"""A run's weights, a bundle's."""
 
 
 def blend(
@@ -54,9 +60,9 @@ def blend(
     update = {"name": name, "model": module.spec, "licence": licence}
     recipe = _recipe(first, name).model_copy(update=update)
     facts = _facts(recipe, first, second, alpha)
-    zoo.save(module, folder / FILES[0], licence=licence)
+    zoo.save(module, folder / WEIGHTS[0], licence=licence)
     write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
-    write_json(folder / "run.json", facts | {"sha256": sha256(folder / FILES[0])})
+    write_json(folder / "run.json", facts | {"sha256": sha256(folder / WEIGHTS[0])})
     workspace.mark_latest(name)
     console.say(f"{folder}: {1 - alpha:g} x {first.path} + {alpha:g} x {second.path}")
     if _normalises(module):
@@ -71,7 +77,7 @@ def find(text: str, workspace: Workspace) -> Path:
         ModelError: nothing of the kind is there.
     """
     given = workspace.find_model(Path(text))
-    found = next((path for path in (given, *map(given.joinpath, FILES)) if path.is_file()), None)
+    found = given if given.is_file() else weights_in(given)
     if found is None:
         looked = ", ".join(map(str, (text, workspace.run(text), workspace.bundle(text))))
         raise ModelError(
@@ -139,7 +145,7 @@ def _collapsed(module: Student) -> Student:
 def _recipe(model: SRModel, name: str) -> Recipe:
     """The recipe beside a run's or a bundle's weights, or one of defaults."""
     beside = model.path.parent / "recipe.toml"
-    if model.path.name in FILES and beside.is_file():
+    if model.path.name in WEIGHTS and beside.is_file():
         return recipe_io.load(beside)
     assert model.spec is not None
     return Recipe(name=name, model=model.spec)

@@ -137,7 +137,9 @@ def blend(
 
 @app.command()
 def export(
-    name: Annotated[str | None, typer.Argument(help="A run; the latest unless named.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A run, or a bundle to write anew; else the latest run.")
+    ] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="And model.fp16.onnx.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="And model.int8.onnx.")] = False,

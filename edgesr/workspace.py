@@ -14,6 +14,9 @@ from typing import Any
 
 from edgesr.errors import EdgesrError
 
+WEIGHTS = ("model.safetensors", "weights.safetensors")
+"""The network's file in a run, and in a bundle."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -56,10 +59,11 @@ class Workspace:
         write_text(self.runs / "latest", name + "\n")
 
     def find_run(self, name: str | None = None) -> Path:
-        """The folder of run `name`, or of the latest run.
+        """The folder of run `name`, or of the latest run. A bundle, which keeps what its run left,
+        stands in for a run that is not there.
 
         Raises:
-            EdgesrError: there is no such run, or no run at all.
+            EdgesrError: there is neither, or no run at all.
         """
         if name is None:
             marker = self.runs / "latest"
@@ -68,14 +72,19 @@ class Workspace:
                     f"no run in {self.runs}", "Train one: edgesr distill recipes/n4.toml --small"
                 )
             name = marker.read_text().strip()
-        folder = Path(name) if (Path(name) / "run.json").is_file() else self.run(name)
-        if not (folder / "run.json").is_file():
-            finished = sorted(p.parent.name for p in self.runs.glob("*/run.json"))
-            raise EdgesrError(
-                f"run '{name}' has no finished model in {folder}",
-                f"Finished runs: {', '.join(finished) or 'none'}.",
-            )
-        return folder
+        for folder in (Path(name), self.run(name), self.bundle(name)):
+            if (folder / "run.json").is_file():
+                return folder
+        finished = sorted(p.parent.name for p in self.runs.glob("*/run.json"))
+        raise EdgesrError(
+            f"run '{name}' has no finished model in {self.run(name)}",
+            f"Finished runs: {', '.join(finished) or 'none'}.",
+        )
+
+
+def weights_in(folder: Path) -> Path | None:
+    """The network's file in the folder of a run or a bundle; None where there is none."""
+    return next((path for file in WEIGHTS if (path := folder / file).is_file()), None)
 
 
 def cache_dir() -> Path:

@@ -21,7 +21,15 @@ from edgesr.errors import BundleError, ExportError
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe
-from edgesr.workspace import Workspace, read_json, sha256, write_json, write_text
+from edgesr.workspace import (
+    WEIGHTS,
+    Workspace,
+    read_json,
+    sha256,
+    weights_in,
+    write_json,
+    write_text,
+)
 
 AFTER_TRAINING = ("export", "verify", "gates")
 
@@ -32,7 +40,7 @@ def export(
     """Export a run's model, and its teacher where that is an edgesr model, as bundles.
 
     Args:
-        run: a finished run's folder.
+        run: a finished run's folder, or a bundle's, which is then written anew.
         variants: which files to make of the run's model beside fp32's, by their names in
             `deploy.variants`; the teacher's bundle gets fp32 alone.
         overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
@@ -48,7 +56,7 @@ def export(
     record = read_json(run / "run.json", "Is the run finished?")
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     role = "student" if recipe.teacher else "teacher"
-    model = zoo.load(run / "model.safetensors")
+    model = zoo.load(weights_in(run) or run / WEIGHTS[0])
     teacher = _find_teacher(recipe)
     extras = [run / "run.json", run / "log.jsonl"]
     own = write_bundle(

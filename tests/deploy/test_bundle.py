@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,20 @@ def test_a_foreign_teacher_is_not_exported_and_that_is_said(
     assert bundle.export(student, workspace) == [workspace.bundle("small")]
     assert "CRAFT) is foreign: not exported" in capsys.readouterr().out
     assert card(workspace.bundle("small"))["teacher"]["spec"] is None
+
+
+def test_a_bundle_whose_run_is_gone_is_written_anew(workspace: Workspace) -> None:
+    # What ships can follow edgesr's rewrites without what trained it.
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    (folder,) = bundle.export(run, workspace)
+    before = {file: (folder / file).read_bytes() for file in ("run.json", "weights.safetensors")}
+    shutil.rmtree(run)
+    assert workspace.find_run("small") == folder
+    off = ["export.rewrites.low_resolution_anchor=false"]
+    assert bundle.export(folder, workspace, overrides=off) == [folder]
+    assert before == {file: (folder / file).read_bytes() for file in before}
+    kinds = [node.op_type for node in onnx.load(folder / "model.onnx").graph.node]
+    assert "Resize" in kinds
 
 
 def test_export_may_change_what_training_has_not_used(workspace: Workspace) -> None:
