@@ -188,6 +188,10 @@ class Losses(Table):
     frequency_against: Target = "teacher"
     """What the frequency term compares with."""
 
+    def weights(self) -> dict[str, float]:
+        """The weight of each term, by its key."""
+        return {key: value for key, value in self if isinstance(value, float)}
+
 
 class GanLosses(Losses):
     """The paper's weights, equations 1, 3 and 6."""
@@ -213,6 +217,11 @@ class Gan(Optimisation):
     """`srgan` gives one verdict for each patch (the paper), `unet` one for each pixel."""
     losses: GanLosses = GanLosses()
     """Weights of the loss terms in this stage."""
+
+    def judges_one_value(self, training: Training) -> bool:
+        """Whether `srgan`, which halves a patch four times, would normalise over one value."""
+        asked = self.discriminator == "srgan" and self.losses.adversarial
+        return bool(asked) and training.patch <= 16 and training.batch == training.devices
 
 
 class Weights(Table):
@@ -389,6 +398,18 @@ class Recipe(Table):
         for table, losses in stages.items():
             if losses.lpips and losses.lpips_network != "vgg16" and self.training.patch < 32:
                 faults.append(f"{table}.lpips with AlexNet needs training.patch >= 32")
+        used = {"losses": self.training.steps, "gan.losses": 1}
+        faults += [
+            f"{table}: every weight is 0, so nothing would be trained"
+            for table, losses in stages.items()
+            if used[table] and not any(losses.weights().values())
+        ]
+        if self.gan is not None and self.gan.judges_one_value(self.training):
+            faults.append(
+                f"training.patch = {self.training.patch} with one patch a device leaves the "
+                "discriminator's batch normalisation a single value: use patch >= 20, or "
+                'gan.discriminator = "unet"'
+            )
         if self.losses.adversarial:
             faults.append("losses.adversarial needs a discriminator: put it under [gan.losses]")
         if not self.training.steps and (self.gan is None or self.training.init == "random"):
@@ -409,6 +430,16 @@ class Recipe(Table):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+def stages(recipe: Recipe) -> list[tuple[str, Optimisation, Losses]]:
+    """The stages of training in order: name, optimisation, loss weights."""
+    found: list[tuple[str, Optimisation, Losses]] = []
+    if recipe.training.steps:
+        found.append(("pixel", recipe.training, recipe.losses))
+    if recipe.gan:
+        found.append(("gan", recipe.gan, recipe.gan.losses))
+    return found
 
 
 def teacher_terms(losses: Losses) -> list[str]:

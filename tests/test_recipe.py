@@ -86,6 +86,26 @@ def test_a_gan_stage_alone_needs_something_to_start_from(tmp_path: Path) -> None
         recipe_io.load(path)
 
 
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ("[losses]\nl1 = 0.0\n", "losses: every weight is 0"),
+        ("[gan.losses]\nl1 = 0\nvgg = 0\nadversarial = 0\nlpips = 0\n", "gan.losses: every weight"),
+        ("[training]\npatch = 16\nbatch = 1\n[gan]\n", "discriminator's batch normalisation"),
+    ],
+)
+def test_a_stage_that_could_train_nothing_is_a_fault_of_the_recipe(
+    tmp_path: Path, table: str, fault: str
+) -> None:
+    with pytest.raises(RecipeError, match=fault):
+        recipe_io.load(write(tmp_path, MINIMAL + table))
+
+
+def test_weights_of_a_stage_that_is_left_out_may_be_zero(tmp_path: Path) -> None:
+    table = '[losses]\nl1 = 0\n[training]\nsteps = 0\ninit = "a.safetensors"\n[gan]\n'
+    assert recipe_io.load(write(tmp_path, MINIMAL + table)).gan is not None
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"nowhere\.toml does not exist"):
         recipe_io.load(tmp_path / "nowhere.toml")

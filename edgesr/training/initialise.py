@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,52 +13,95 @@ from edgesr.data.patches import PatchCache
 from edgesr.errors import ModelError
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
-from edgesr.models.zoo import SRModel, Student, load
-from edgesr.recipe import Srgan
+from edgesr.models.zoo import SRModel, Student, describe, load
+from edgesr.recipe import Edge, Srgan
 from edgesr.training.depth import change_depth
 
 PHOTOGRAPHS = 30
 """About as many of the training photographs judge which convolutions are merged."""
 
 
-def initialise(student: Student, init: str, teacher: SRModel | None, cache: PatchCache) -> None:
-    """Fill `student` as the recipe's `training.init` says.
+@dataclass(frozen=True)
+class Start:
+    """Where a student starts.
 
-    Args:
-        cache: the photographs by which a deeper edge student is made shallower.
+    Attributes:
+        way: at random; from blocks of the teacher; from a model of the same table; grown from a
+            generator of fewer blocks; from an edge student of another depth.
+        source: that model.
+    """
+
+    way: Literal["random", "blocks", "same", "grown", "depth"]
+    source: SRModel | None = None
+
+
+def find_start(spec: Srgan | Edge, init: str, teacher: SRModel | None) -> Start:
+    """What the recipe's `training.init` asks for, found and known to fit a network of `spec`.
 
     Raises:
         ModelError: the teacher or the named file has other layers.
     """
     if init == "random":
-        return
+        return Start("random")
     if init == "teacher":
         assert teacher is not None, "the recipe was checked for it"
-        from_teacher(student, teacher)
-        return
+        _check_blocks(spec, teacher)
+        return Start("blocks", teacher)
     source = load(Path(init))
-    if isinstance(student, Generator) and isinstance(source.module, Generator):
-        smaller = source.module.spec.blocks < student.spec.blocks
-        if smaller and _but_blocks(source.module) == _but_blocks(student):
-            grow(student, source.module)
-            return
-    if isinstance(student, EdgeStudent) and isinstance(source.module, EdgeStudent):
-        same_width = source.module.spec.channels == student.spec.channels
-        if same_width and source.spec != student.spec:
-            every = max(1, round(len(cache.files) / PHOTOGRAPHS))
-            change_depth(student, source.module, list(cache.lr_photographs(every)))
-            return
-    if source.spec != student.spec:
+    theirs = source.spec
+    if theirs == spec:
+        return Start("same", source)
+    if isinstance(spec, Srgan) and isinstance(theirs, Srgan) and _grows(theirs, spec):
+        return Start("grown", source)
+    if isinstance(spec, Edge) and isinstance(theirs, Edge) and theirs.channels == spec.channels:
+        return Start("depth", source)
+    raise ModelError(
+        f'training.init = "{init}": that is {theirs}, the recipe asks for {spec}',
+        "Give a model of the same table, an SRGAN generator that differs in having fewer "
+        "blocks, an edge student of the same width, or start at random.",
+    )
+
+
+def initialise(student: Student, start: Start, cache: PatchCache) -> None:
+    """Fill `student`, of the table that `start` was found for.
+
+    Args:
+        cache: the photographs by which a deeper edge student is made shallower.
+    """
+    if start.source is None:
+        return
+    source = start.source.module
+    if start.way == "blocks":
+        from_teacher(student, start.source)
+    elif start.way == "same":
+        student.load_state_dict(source.state_dict())
+    elif isinstance(student, Generator) and isinstance(source, Generator):
+        grow(student, source)
+    elif isinstance(student, EdgeStudent) and isinstance(source, EdgeStudent):
+        every = max(1, round(len(cache.files) / PHOTOGRAPHS))
+        change_depth(student, source, list(cache.lr_photographs(every)))
+
+
+def _grows(smaller: Srgan, larger: Srgan) -> bool:
+    """Whether the two differ in the number of blocks alone, the first having fewer."""
+    same = smaller.model_copy(update={"blocks": larger.blocks}) == larger
+    return same and smaller.blocks < larger.blocks
+
+
+def _check_blocks(spec: Srgan | Edge, teacher: SRModel) -> None:
+    """Raise ModelError where a student of `spec` cannot take the teacher's blocks."""
+    if not isinstance(teacher.spec, Srgan) or not isinstance(spec, Srgan):
+        kind = describe(spec) if isinstance(teacher.spec, Srgan) else teacher.architecture
         raise ModelError(
-            f'training.init = "{init}": that is {source.spec}, the recipe asks for {student.spec}',
-            "Give a model of the same table, an SRGAN generator that differs in having fewer "
-            "blocks, an edge student of the same width, or start at random.",
+            f'training.init = "teacher" copies blocks between SRGAN generators, not {kind}',
+            'Use training.init = "random".',
         )
-    student.load_state_dict(source.module.state_dict())
-
-
-def _but_blocks(generator: Generator) -> Srgan:
-    return generator.spec.model_copy(update={"blocks": 1})
+    if teacher.spec.channels != spec.channels:
+        raise ModelError(
+            f"the teacher has {teacher.spec.channels} channels, the student {spec.channels}"
+            ': training.init = "teacher" needs the same width',
+            'Use training.init = "random".',
+        )
 
 
 @torch.no_grad()
@@ -89,19 +134,10 @@ def from_teacher(student: Student, teacher: SRModel) -> None:
     Raises:
         ModelError: one of the two is no SRGAN generator, or their widths differ.
     """
+    _check_blocks(student.spec, teacher)
     source = teacher.module
-    if not isinstance(source, Generator) or not isinstance(student, Generator):
-        kind = type(source if not isinstance(source, Generator) else student).__name__
-        raise ModelError(
-            f'training.init = "teacher" copies blocks between SRGAN generators, not {kind}',
-            'Use training.init = "random".',
-        )
-    if source.spec.channels != student.spec.channels:
-        raise ModelError(
-            f"the teacher has {source.spec.channels} channels, the student {student.spec.channels}"
-            ': training.init = "teacher" needs the same width',
-            'Use training.init = "random".',
-        )
+    assert isinstance(source, Generator)
+    assert isinstance(student, Generator)
     copy_layers(source.head, student.head)
     for i, block in enumerate(student.body):
         copy_layers(source.body[i * source.spec.blocks // student.spec.blocks], block)

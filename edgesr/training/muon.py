@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from edgesr.errors import TrainingError
+
 # Five rounds of a x + b (x x^T) x + c (x x^T)^2 x bring singular values from between 0.003 and 1
 # to between 0.65 and 1.2, which trains as well as 1 does.
 ROUNDS, A, B, C = 5, 3.4445, -4.7750, 2.0315
@@ -71,10 +73,19 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 def hidden(
     parameters: Iterable[nn.Parameter],
 ) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Of a network's parameters, kernels that neither read nor write a picture, and the others."""
+    """Of a network's parameters, kernels that neither read nor write a picture, and the others.
+
+    Raises:
+        TrainingError: there are no such kernels.
+    """
     kernels: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for parameter in parameters:
         inside = parameter.ndim == 4 and min(parameter.shape[:2]) > 3
         (kernels if inside else others).append(parameter)
+    if not kernels:
+        raise TrainingError(
+            'optimiser = "muon": no convolution that trains joins more than 3 channels',
+            'Use optimiser = "adam".',
+        )
     return kernels, others

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from torch import Tensor, nn
+from torch import Tensor
 
 import edgesr
 from edgesr import console, recipe_io
@@ -28,12 +28,13 @@ from edgesr.models import zoo
 from edgesr.models.srgan import Discriminator
 from edgesr.models.unet import UNetDiscriminator
 from edgesr.models.zoo import SRModel, Student
-from edgesr.recipe import Gan, Losses, Optimisation, Recipe, teacher_terms
+from edgesr.recipe import Gan, Optimisation, Recipe, stages
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
-from edgesr.training.initialise import initialise
+from edgesr.training.initialise import Start, find_start, initialise
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
+from edgesr.training.preflight import check_folder, check_layers, check_teacher, frozen_layers
 from edgesr.training.processes import connected, layout
 from edgesr.training.state import State, read_checkpoint
 from edgesr.training.steps import Player, Step
@@ -85,6 +86,7 @@ class Setup:
     fabric: Fabric
     recipe: Recipe
     teacher: SRModel | None
+    start: Start
     losses: dict[str, GeneratorLoss]
     cache: PatchCache
     taught: Tensor | None
@@ -100,9 +102,7 @@ def _run(
     setup = _setup(recipe, folder)
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
-    initialise(student, recipe.training.init, setup.teacher, setup.cache)
-    for _, optimisation, _ in stages(recipe):
-        frozen_layers(student, optimisation.freeze)  # the last stage's faults now
+    initialise(student, setup.start, setup.cache)
     if setup.run.leads:
         _begin(folder, recipe, anew=checkpoint is None)
     seconds, score = 0.0, None
@@ -140,16 +140,6 @@ def _part(fabric: Fabric) -> None:
         torch.distributed.destroy_process_group()
 
 
-def stages(recipe: Recipe) -> list[tuple[str, Optimisation, Losses]]:
-    """The stages in order: name, optimisation, loss weights."""
-    found: list[tuple[str, Optimisation, Losses]] = []
-    if recipe.training.steps:
-        found.append(("pixel", recipe.training, recipe.losses))
-    if recipe.gan:
-        found.append(("gan", recipe.gan, recipe.gan.losses))
-    return found
-
-
 def _checkpoint(
     folder: Path, recipe: Recipe, *, resume: bool, fresh: bool
 ) -> dict[str, Any] | None:
@@ -174,30 +164,43 @@ def _begin(folder: Path, recipe: Recipe, *, anew: bool) -> None:
 
 
 def _setup(recipe: Recipe, folder: Path) -> Setup:
+    """Everything that the stages share. What can be refused is refused before the photographs are
+    decoded and the teacher makes its pictures."""
     fabric = _fabric(recipe)
-    teacher = None
-    if recipe.teacher is not None:
-        teacher = zoo.load(Path(recipe.teacher.path))
-        teacher.module.requires_grad_(False).to(fabric.device)
-        _check_teacher(recipe, teacher)
-    # All stages' losses now: missing weights should not show after hours of the first stage.
-    folder_of_weights = recipe.weights.folder
-    losses = {
-        name: GeneratorLoss(weights, folder_of_weights)
-        .to(fabric.device)
-        .to(memory_format=torch.channels_last)
-        for name, _, weights in stages(recipe)
-    }
+    teacher = _teacher(recipe, fabric.device)
+    start = find_start(recipe.model, recipe.training.init, teacher)
+    check_layers(recipe)
+    log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
+    if fabric.is_global_zero:
+        check_folder(folder)
+    losses = _losses(recipe, fabric.device)
     split = photos.split(recipe.data)
+    validation = Validation(split.validation, fabric.device)
     with fabric.rank_zero_first():
         cache = PatchCache.open(split.train, patch=recipe.training.patch)
         pictures = None
         if teacher is not None and recipe.teacher is not None and recipe.teacher.once:
             pictures = taught(cache, teacher, fabric, recipe.training.precision)
-    log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
-    validation = Validation(split.validation, fabric.device)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
-    return Setup(fabric, recipe, teacher, losses, cache, pictures, run)
+    return Setup(fabric, recipe, teacher, start, losses, cache, pictures, run)
+
+
+def _teacher(recipe: Recipe, device: torch.device) -> SRModel | None:
+    if recipe.teacher is None:
+        return None
+    teacher = zoo.load(Path(recipe.teacher.path))
+    teacher.module.requires_grad_(False).to(device)
+    check_teacher(recipe, teacher)
+    return teacher
+
+
+def _losses(recipe: Recipe, device: torch.device) -> dict[str, GeneratorLoss]:
+    """Those of every stage: missing weights should not show after hours of the first."""
+    folder = recipe.weights.folder
+    return {
+        name: GeneratorLoss(losses, folder).to(device).to(memory_format=torch.channels_last)
+        for name, _, losses in stages(recipe)
+    }
 
 
 def _fabric(recipe: Recipe) -> Fabric:
@@ -220,20 +223,6 @@ def _fabric(recipe: Recipe) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-
-def _check_teacher(recipe: Recipe, teacher: SRModel) -> None:
-    for name, _, losses in stages(recipe):
-        if losses.feature_affinity and teacher.spec is None:
-            raise TrainingError(
-                f"the {name} stage asks for feature_affinity, but the teacher {teacher.path} is "
-                f"{teacher.architecture}, whose features edgesr does not know",
-                "Use teacher_l1 or frequency, or an edgesr teacher.",
-            )
-    if recipe.training.init != "teacher" and not any(
-        teacher_terms(losses) for _, _, losses in stages(recipe)
-    ):
-        console.warn(f"recipe '{recipe.name}' loads a teacher that nothing learns from")
 
 
 def _stage(
@@ -260,26 +249,6 @@ def _stage(
     ema = Ema(player.module, training.ema)
     step = Step(fabric, player, loss, setup.teacher, discriminator, optimisation.grad_clip)
     return State(name, player, ema, sampler, discriminator), step
-
-
-def frozen_layers(student: Student, names: list[str]) -> list[nn.Module]:
-    """The layers of `student` that a recipe's `freeze` names.
-
-    Raises:
-        TrainingError: there is no such layer, or these are all of them.
-    """
-    own = dict(student.named_modules())
-    if strange := [name for name in names if not name or name not in own]:
-        parts = ", ".join(name for name, _ in student.named_children())
-        raise TrainingError(
-            f"freeze: the student has no layer {', '.join(strange)}",
-            f"It is made of {parts}, and of layers inside these, as body.0.",
-        )
-    layers = [own[name] for name in names]
-    kept = {id(parameter) for layer in layers for parameter in layer.parameters()}
-    if all(id(parameter) in kept for parameter in student.parameters()):
-        raise TrainingError("freeze leaves nothing to train", "Name fewer layers.")
-    return layers
 
 
 def _finish(

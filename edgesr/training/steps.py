@@ -51,11 +51,6 @@ class Player:
         parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
         if optimiser == "muon":
             kernels, parameters = hidden(parameters)
-            if not kernels:
-                raise TrainingError(
-                    'optimiser = "muon": no convolution that trains joins more than 3 channels',
-                    'Use optimiser = "adam".',
-                )
             optimisers.append(Muon(kernels, lr=settings.lr))
         betas = (settings.beta1, settings.beta2)
         optimisers.append(torch.optim.Adam(parameters, lr=settings.lr, betas=betas, fused=True))

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from edgesr import recipe_io
-from edgesr.errors import ModelError, TrainingError, WeightsError
+from edgesr.data import photos
+from edgesr.errors import EdgesrError, ModelError, TrainingError, WeightsError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
 from edgesr.training import loop, stage
@@ -435,3 +436,45 @@ def test_layers_that_cannot_be_frozen_are_told_before_the_first_stage(
     with pytest.raises(TrainingError, match=fault):
         stage.train(asked, workspace)
     assert not workspace.run("tiny").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"training": {"init": "teacher"}, "model": {"channels": 5}}, "needs the same width"),
+        ({"training": {"init": "nowhere.safetensors"}}, "does not exist"),
+        ({"training": {"tensorboard": True}}, "tensorboard is missing"),
+        ({"training": {"freeze": ["neck"]}}, "no layer neck"),
+        ({"training": {"optimiser": "muon", "freeze": ["body", "fusion", "upsample"]}}, "muon"),
+        ({"losses": {"vgg": 0.1}}, "weights are missing"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_can_be_known_is_refused_before_the_photographs_are_decoded(
+    workspace: Workspace,
+    photographs: Path,
+    teacher: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    fault: str,
+) -> None:
+    """Decoding a large folder takes minutes, a teacher's pictures of it hours."""
+
+    monkeypatch.setattr(photos, "decode", too_early)
+    monkeypatch.setattr("edgesr.training.log.find_spec", lambda _: None)
+    with pytest.raises(EdgesrError, match=fault):
+        stage.distill(recipe(photographs, teacher, **changes), workspace)
+    assert not workspace.run("tiny").exists()
+
+
+def too_early(path: Path, **_: Any) -> None:
+    raise AssertionError(f"{path} was decoded first")
+
+
+def test_a_run_that_cannot_be_written_is_refused_before_the_photographs_are_decoded(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "decode", too_early)
+    workspace.runs.write_text("a file where the runs' folder would be")
+    with pytest.raises(TrainingError, match="cannot be written to"):
+        stage.train(recipe(photographs), workspace)
