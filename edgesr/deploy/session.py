@@ -23,6 +23,8 @@ Provider = Literal["cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # ONNX Runtime's scale of severity.
 WARNINGS, ERRORS_ONLY, FATAL_ONLY = 2, 3, 4
+NO_FALLBACK = "fallback to CPU EP has been explicitly disabled"
+"""Stands in ONNX Runtime's refusal of a strict session whose graph has a node for the CPU."""
 # With TF32, its default, products keep 10 bits of mantissa: visible in 8-bit pixels.
 CUDA_OPTIONS = {"use_tf32": "0"}
 
@@ -36,6 +38,7 @@ def open_session(
     spinning: bool = True,
     tf32: bool = False,
     memory_pattern: bool = True,
+    strict: bool = False,
 ) -> onnxruntime.InferenceSession:
     """Open the model at `path`.
 
@@ -47,6 +50,8 @@ def open_session(
         tf32: whether CUDA may compute products with 10 bits of mantissa, as is its default.
         memory_pattern: whether later runs of a shape take one block that was planned in the first.
             It comes on top of what the first run took, which is kept.
+        strict: on CUDA no node may be the CPU's. ONNX Runtime then refuses every graph that has
+            such a node, the arithmetic of shapes included; see `NO_FALLBACK`.
 
     Raises:
         ModelError: no such file, or none that ONNX Runtime can read.
@@ -60,7 +65,7 @@ def open_session(
         return _open(path, options, [CPU])
     reason = _why_no_cuda()
     if reason is None:
-        session = _open_on_cuda(path, options, {} if tf32 else CUDA_OPTIONS)
+        session = _open_on_cuda(path, options, {} if tf32 else CUDA_OPTIONS, strict=strict)
         if CUDA in session.get_providers():
             return session
         reason = "its libraries do not load or the device does not start"
@@ -107,12 +112,15 @@ def _open(
 
 
 def _open_on_cuda(
-    path: Path, options: onnxruntime.SessionOptions, settings: dict[str, str]
+    path: Path, options: onnxruntime.SessionOptions, settings: dict[str, str], *, strict: bool
 ) -> onnxruntime.InferenceSession:
     """A session on CUDA, or on the CPU where CUDA does not start."""
     with _hushed():
         # Finds the CUDA and cuDNN that pip installed beside torch, without importing torch.
         onnxruntime.preload_dlls()
+        if strict:  # a CPU provider that is named contradicts the entry
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+            return _open(path, options, [(CUDA, settings)])
         try:
             return _open(path, options, [(CUDA, settings), CPU])
         except ModelError:

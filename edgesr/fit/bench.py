@@ -72,6 +72,6 @@ class Bench:
             path = self.folder / f"{candidate.channels}x{candidate.depth}.onnx"
             export_onnx(zoo.build(candidate.spec), path, Export(), metadata={})
             if not self._files:
-                placements(path, [self.provider], self.threads)
+                placements({"fp32": path}, [self.provider], self.threads)
             self._files[candidate] = path
         return self._files[candidate]

@@ -16,6 +16,7 @@ from edgesr.report.pictures import Pictures, pictures
 from edgesr.report.text import FILTERS
 from edgesr.verify import sidebyside
 from edgesr.verify.cost import REMARK
+from edgesr.verify.providers import SMALL
 from edgesr.workspace import write_text
 
 
@@ -77,6 +78,7 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
         "other_machine": _other_machine(bundle, teacher),
         "paper": _beside_paper(bundle),
         "remark": REMARK,
+        "small": SMALL,
         "terms": curves.terms(log),
         "charts": [
             (stage, curves.losses(log, stage), curves.validation(log, stage, bundle.card["role"]))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -97,12 +98,18 @@ def check_asked(asked: list[str]) -> list[Name]:
 
 
 def plan(
-    folder: Path, variants: dict[str, Any], runtimes: list[Name], threads: int
+    folder: Path,
+    variants: dict[str, Any],
+    runtimes: list[Name],
+    threads: int,
+    unproved: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> tuple[list[Job], list[dict[str, Any]]]:
     """Every job that a runtime takes, and a row of runtime, variant and reason for the others.
 
     Args:
         variants: as in card.json.
+        unproved: runtime and variant of what would be measured under a provider's name and did not
+            run there, and why.
 
     Raises:
         VerifyError: a runtime does not take fp32.
@@ -110,6 +117,8 @@ def plan(
     jobs, refused = [], []
     for job in _all(folder, variants, runtimes, threads):
         try:
+            if reason := unproved.get((job.runtime, job.variant)):
+                raise NotTaken(reason)
             with job.opened() as (_, facts):
                 if job.exact or facts.precision != "float32":
                     jobs.append(job)
@@ -118,8 +127,8 @@ def plan(
                 raise VerifyError(
                     f"the runtime {job.runtime} does not take {job.file.name}: {error}"
                 ) from None
-            reason = {"reason": error.message}
-            refused.append({"runtime": job.runtime, "variant": job.variant} | reason)
+            row = {"runtime": job.runtime, "variant": job.variant, "reason": error.message}
+            refused.append(row)
     return jobs, refused
 
 

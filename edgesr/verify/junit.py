@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from edgesr.verify.gates import place
+from edgesr.verify.gates import place, proved_of
 
 Evidence = dict[str, Any]
 
@@ -37,7 +37,7 @@ def junit(evidence: Evidence) -> str:
 
 def _gates(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Name and failure of each gate; the failure is empty where it holds."""
-    reasons = {p["provider"]: p["message"] for p in evidence["providers"]}
+    reasons = {proved_of(p): p["message"] for p in evidence["providers"]}
     for row in evidence["gates"]:
         failure = ""
         if not row["passed"]:
@@ -69,7 +69,7 @@ def _missing(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Name and reason of what was not measured."""
     for placement in evidence["providers"]:
         if not placement["available"]:
-            yield f"provider {placement['provider']}", placement["message"]
+            yield f"provider {proved_of(placement)}", placement["message"]
     for row in evidence["not_taken"]:
         yield f"{row['runtime']}, {row['variant']}", row["reason"]
     for grid in evidence["parity"]:

@@ -121,10 +121,5 @@ def _gates(rows: list[dict[str, Any]]) -> Table:
         if row["gate"] == "provider_proof":  # some arithmetic of shapes may rightly run elsewhere
             measured, limit = f"{100 * row['measured']:.0f} %", "proved"
         verdict = "holds" if row["passed"] else "[bold red]FAILS[/]"
-        view.add_row(row["gate"], escape(_short(row["where"])), measured, limit, verdict)
+        view.add_row(row["gate"], escape(row["where"]), measured, limit, verdict)
     return view
-
-
-def _short(provider: str) -> str:
-    """CPUExecutionProvider as CPU; also where a size follows."""
-    return provider.replace("ExecutionProvider", "")

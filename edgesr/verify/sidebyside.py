@@ -79,7 +79,7 @@ def not_measured(evidence: Evidence) -> list[str]:
     lines = [
         f"{p['provider'].removesuffix('ExecutionProvider')}: {p['message']}"
         for p in evidence["providers"]
-        if not p["available"]
+        if not p["available"] and p["variant"] == "fp32"
     ]
     lines += [
         f"{LABELS[r['runtime']]}, {r['variant']}: {r['reason']}" for r in evidence["not_taken"]

@@ -22,9 +22,9 @@ from edgesr.models import zoo
 from edgesr.recipe import Recipe
 from edgesr.runtimes.base import Name
 from edgesr.verify import cost, gates, parity, speed
+from edgesr.verify import providers as proof
 from edgesr.verify.jobs import Job, check_asked, plan
 from edgesr.verify.junit import junit
-from edgesr.verify.providers import NAMES, Placement, placements
 from edgesr.verify.quality import quality
 from edgesr.verify.targets import check_bundle
 from edgesr.workspace import write_json, write_text
@@ -75,8 +75,10 @@ def verify(
     recipe = recipe_io.load(folder / "recipe.toml")
     looked = check_bundle(folder, card, targets or [], recipe.verify.size)
     others = check_asked(runtimes or [])
+    proof.check_asked(providers)
     console.say(f"{folder.name}: provider proof, parity, speed, quality")
-    placed = placements(folder / "model.onnx", providers, recipe.verify.threads)
+    files = {name: folder / facts["file"] for name, facts in card["variants"].items()}
+    placed = proof.placements(files, providers, recipe.verify.threads)
     evidence = _measure(folder, card, recipe, placed, others, data)
     evidence["targets"] = looked
     evidence["gates"] = gates.check(recipe.gates, evidence)
@@ -91,13 +93,15 @@ def _measure(
     folder: Path,
     card: dict[str, Any],
     recipe: Recipe,
-    placed: list[Placement],
+    placed: list[proof.Placement],
     others: list[Name],
     data: Path | None,
 ) -> Evidence:
     settings, variants = recipe.verify, card["variants"]
-    running = [NAMES[p.provider] for p in placed if p.available]
-    jobs, refused = plan(folder, variants, [*running, *others], settings.threads)
+    running = proof.running(placed)
+    jobs, refused = plan(
+        folder, variants, [*running, *others], settings.threads, proof.unproved(placed)
+    )
     return {
         "format": FORMAT,
         "bundle": card["name"],

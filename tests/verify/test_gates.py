@@ -51,6 +51,7 @@ def evidence() -> dict[str, Any]:
         "providers": [
             {
                 "provider": CPU,
+                "variant": "fp32",
                 "asked": False,
                 "available": True,
                 "nodes": {CPU: 4},
@@ -152,7 +153,7 @@ def test_a_runtime_as_it_comes_is_shown_and_not_gated() -> None:
     found = evidence()
     loose = {"exact": False, "precision": "tf32", "runtime": "cuda", "max_abs_diff": 0.1}
     found["parity"].append(found["parity"][0] | loose)
-    assert {row["where"] for row in check(Gates(), found)} == {"cpu, fp32", CPU}
+    assert {row["where"] for row in check(Gates(), found)} == {"cpu, fp32"}
     assert place(found["parity"][-1]) == "cuda, fp32, tf32"
 
 
@@ -184,6 +185,16 @@ def test_a_provider_that_nobody_asked_for_and_is_not_there_is_no_gate() -> None:
     assert check(Gates(**NONE), found) == []
 
 
+def test_a_further_file_must_run_whole_where_its_provider_was_asked_for() -> None:
+    found = evidence()
+    part = found["providers"][0] | {"variant": "int8", "proved": False, "nodes": {CPU: 1, CUDA: 1}}
+    found["providers"].append(part)
+    assert [row["where"] for row in check(Gates(**NONE), found)] == ["cpu, fp32"]
+    found["providers"][1]["asked"] = True
+    rows = check(Gates(**NONE), found)
+    assert [(r["where"], r["passed"]) for r in rows] == [("cpu, fp32", True), ("cpu, int8", False)]
+
+
 def failures(suite: xml.Element) -> dict[str | None, str | None]:
     """Name and message of each failed case; the suite's own counts agree with its cases."""
     assert suite.get("tests") == str(len(suite))
@@ -210,17 +221,17 @@ def test_junit_has_a_case_per_gate_and_input_and_a_failure_per_fault() -> None:
 def test_junit_skips_what_was_not_measured_and_says_why_a_provider_is_not_proved() -> None:
     found = evidence()
     found["providers"][0] |= {"proved": False, "message": "these nodes ran elsewhere: PRelu"}
-    missing = {"provider": CUDA, "asked": False, "available": False, "message": "no device"}
-    found["providers"].append(missing)
+    missing = {"provider": CUDA, "variant": "fp32", "asked": False, "available": False}
+    found["providers"].append(missing | {"message": "no device"})
     found["not_taken"] = [{"runtime": "ncnn", "variant": "int8", "reason": "no such layer"}]
     found["parity"][0]["not_taken"] = [INPUT | {"case": "noise", "batch": 3, "reason": "one only"}]
     found["gates"] = check(Gates(), found)
     suite = xml.fromstring(junit(found))
-    assert failures(suite) == {f"provider_proof ({CPU})": "these nodes ran elsewhere: PRelu"}
+    assert failures(suite) == {"provider_proof (cpu, fp32)": "these nodes ran elsewhere: PRelu"}
     skipped = {case.get("name"): case.find("skipped") for case in suite}
     assert suite.get("skipped") == "3"
     assert {name: node.get("message") for name, node in skipped.items() if node is not None} == {
-        f"provider {CUDA}": "no device",
+        "provider cuda, fp32": "no device",
         "ncnn, int8": "no such layer",
         "parity noise 9x7, batch 3 (cpu, fp32)": "one only",
     }

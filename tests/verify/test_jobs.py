@@ -129,3 +129,15 @@ def test_a_file_with_float16_ends_is_measured_as_one_of_float32() -> None:
     found = float_run(running, "float16")(lr)
     assert found.dtype == np.float32
     assert 0 < np.abs(found - lr).max() <= 2**-12
+
+
+def test_what_did_not_run_on_its_provider_is_not_measured_under_that_name(open_as) -> None:
+    open_as(lambda _: "float32")
+    why = "these nodes ran elsewhere: QLinearConv"
+    found, refused = plan(Path("x"), VARIANTS, ["cpu", "cuda"], 2, {("cuda", "int8"): why})
+    assert names(found) == [
+        ("cpu", "fp32", True),
+        ("cpu", "int8", True),
+        ("cuda", "fp32", True),
+    ]
+    assert refused == [{"runtime": "cuda", "variant": "int8", "reason": why}]

@@ -75,8 +75,8 @@ def test_80_columns_hold_every_gate_in_full(exports: Path) -> None:
 
 def test_a_provider_that_is_not_there_is_shown_with_the_reason(exports: Path) -> None:
     evidence = stage.verify(exports / "small", providers=["cpu"])
-    missing = {"provider": "CUDAExecutionProvider", "message": "not available: no [device]"}
-    missing["available"] = False
+    missing = {"provider": "CUDAExecutionProvider", "variant": "fp32", "available": False}
+    missing["message"] = "not available: no [device]"
     evidence["providers"].append(missing)
     assert "CUDA: not available: no [device]" in shown(evidence)
 
@@ -160,6 +160,11 @@ def test_a_runtime_that_is_asked_for_stands_beside_onnx_runtime(
     }
     assert evidence["passed"]
     assert LABELS[runtime] in shown(evidence)
+
+
+def test_a_provider_that_is_not_known_is_refused_before_any_work(exports: Path) -> None:
+    with pytest.raises(VerifyError, match="--provider npu: expected one of cpu, cuda"):
+        stage.verify(exports / "small", providers=["npu"])
 
 
 def test_a_runtime_that_is_not_known_is_answered_with_the_known_ones(exports: Path) -> None:
