@@ -131,6 +131,8 @@ def _resume(run: Run, state: State, checkpoint: dict[str, Any]) -> None:
     state.restore(checkpoint)
     if run.leads:
         run.log.rewind(state.stage, state.step)
+        if checkpoint["path"] != run.checkpoint:  # the one before, as the last is damaged
+            checkpoint["path"].replace(run.checkpoint)
 
 
 def _part(fabric: Fabric) -> None:

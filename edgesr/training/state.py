@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from edgesr import console, recipe_io
 from edgesr.data.patches import PatchSampler
 from edgesr.errors import TrainingError
-from edgesr.recipe import Recipe
+from edgesr.recipe import Recipe, stages
 from edgesr.training.ema import Ema
 from edgesr.training.steps import Player
 from edgesr.workspace import atomic
@@ -43,7 +45,7 @@ class State:
     seconds: float = 0.0
 
     def save(self, path: Path, recipe: Recipe) -> None:
-        """Write a checkpoint atomically."""
+        """Write a checkpoint atomically; the one that was at `path` becomes `previous(path)`."""
         checkpoint: dict[str, Any] = {
             "recipe": recipe_io.dumps(recipe),
             "stage": self.stage,
@@ -57,7 +59,9 @@ class State:
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         with atomic(path) as temporary:
-            torch.save(checkpoint, temporary)
+            torch.save({"sha256": digest(checkpoint), **checkpoint}, temporary)
+            if path.is_file():
+                path.replace(previous(path))
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on where `checkpoint`, of the same stage, was written."""
@@ -73,33 +77,114 @@ class State:
             torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
 
 
+class Damaged(TrainingError):
+    """A checkpoint that does not hold what was written into it."""
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name("previous.pt")
+
+
 def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """The checkpoint at `path`, tensors on the CPU.
+    """The checkpoint at `path`, tensors on the CPU; the one before where it is missing or damaged,
+    which is said.
+
+    Returns:
+        What `State.restore` takes, and as "path" the file that it was read from.
 
     Raises:
-        TrainingError: there is none, it is damaged, or it belongs to another recipe.
+        TrainingError: there is none, none is whole, or it belongs to another recipe.
     """
-    if not path.is_file():
+    found = [each for each in (path, previous(path)) if each.is_file()]
+    if not found:
         raise TrainingError(f"there is no checkpoint {path} to resume", "Leave --resume out.")
+    faults = [] if path in found else [f"checkpoint {path} is missing"]
+    for each in found:
+        try:
+            checkpoint = _load(each)
+        except Damaged as error:
+            faults.append(error.message)
+            continue
+        _check_belongs(each, checkpoint, recipe)
+        for fault in faults:
+            console.warn(f"{fault}; going on from the one before, {_place(each, checkpoint)}")
+        return checkpoint | {"path": each}
+    raise TrainingError("; ".join(faults), "Begin anew with --fresh.")
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The checkpoint at `path`, if it holds what was written into it."""
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        theirs = recipe_io.loads(checkpoint["recipe"])
+        stated = checkpoint.pop("sha256", None)
+        found = digest(checkpoint)
     except Exception as error:  # whatever a damaged file leads torch.load to raise
-        raise TrainingError(f"checkpoint {path} is damaged: {error}") from None
-    if "optimisers" not in checkpoint["student"]:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Damaged(f"checkpoint {path} is damaged: {reason}") from None
+    if stated is None:
         raise TrainingError(
-            f"checkpoint {path} was written by an earlier edgesr, with one optimiser for all",
+            f"checkpoint {path} was written by an earlier edgesr, without a sum",
             "Begin anew with --fresh.",
         )
-    changed = recipe_io.difference(theirs, recipe)
+    if stated != found:
+        raise Damaged(f"checkpoint {path} is damaged: its content is not what its SHA-256 states")
+    return checkpoint
+
+
+def _check_belongs(path: Path, checkpoint: dict[str, Any], recipe: Recipe) -> None:
+    """Raise TrainingError where `recipe` would not have come by this checkpoint."""
+    changed = recipe_io.difference(recipe_io.loads(checkpoint["recipe"]), recipe)
     if fixed := [key for key in changed if not key.startswith(CHANGEABLE)]:
         raise TrainingError(
             f"checkpoint {path} was written by another recipe: {', '.join(fixed)} changed",
             "Resume with the same recipe, or begin anew with --fresh.",
         )
+    _check_place(path, checkpoint, recipe)
     for key in changed:
         console.say(f"resumed with another {key}")
-    return checkpoint
+
+
+def _check_place(path: Path, checkpoint: dict[str, Any], recipe: Recipe) -> None:
+    """Raise TrainingError where the checkpoint's stage and step are none of the recipe's."""
+    steps = {name: optimisation.steps for name, optimisation, _ in stages(recipe)}
+    if checkpoint["stage"] not in steps:
+        raise TrainingError(
+            f"{_place(path, checkpoint)}: the recipe has {' and '.join(steps)} stages only",
+            "Begin anew with --fresh.",
+        )
+    last = steps[checkpoint["stage"]]
+    if not 0 <= checkpoint["step"] <= last:
+        raise TrainingError(
+            f"{_place(path, checkpoint)}, which has {last} steps in the recipe",
+            "Resume with at least as many steps as are done, or begin anew with --fresh.",
+        )
+
+
+def _place(path: Path, checkpoint: dict[str, Any]) -> str:
+    return f"{path} of step {checkpoint['step']} of the {checkpoint['stage']} stage"
+
+
+def digest(value: object) -> str:
+    """The SHA-256 of dictionaries, lists, tensors and plain values inside each other. What
+    `torch.save` writes of them carries sums that `torch.load` does not compare."""
+    sums = hashlib.sha256()
+    _add(sums, value)
+    return sums.hexdigest()
+
+
+def _add(sums: hashlib._Hash, value: object) -> None:
+    if isinstance(value, Tensor):
+        sums.update(f"{value.dtype} {tuple(value.shape)}".encode())
+        sums.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    elif isinstance(value, dict):
+        _add(sums, list(value.items()))
+    elif isinstance(value, list | tuple):
+        sums.update(f"{len(value)} in".encode())
+        for each in value:
+            _add(sums, each)
+    else:
+        sums.update(repr(value).encode())
 
 
 def _dump(player: Player) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from edgesr.data import photos
 from edgesr.errors import EdgesrError, ModelError, TrainingError, WeightsError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
-from edgesr.training import loop, stage
+from edgesr.training import loop, stage, state
 from edgesr.training.loop import Interrupted, learning_rate
 from edgesr.training.steps import Step
 from edgesr.workspace import Workspace
@@ -105,7 +105,7 @@ def test_the_checkpoint_does_not_hold_the_teacher(
     folder = stage.distill(recipe(photographs, teacher), workspace)
     checkpoint = torch.load(folder / "checkpoints/last.pt", weights_only=True)
     assert set(checkpoint) == {
-        *("recipe", "stage", "step", "seconds", "student", "discriminator"),
+        *("sha256", "recipe", "stage", "step", "seconds", "student", "discriminator"),
         *("ema", "sampler", "rng", "cuda_rng"),
     }
 
@@ -255,21 +255,99 @@ def test_resuming_without_a_checkpoint_says_so(workspace: Workspace, photographs
         stage.train(recipe(photographs), workspace, resume=True)
 
 
-def test_a_checkpoint_from_before_there_was_a_choice_of_optimiser_is_refused(
+def rewrite(path: Path, **changes: Any) -> None:
+    """A checkpoint with other content and a sum that agrees."""
+    content = torch.load(path, weights_only=True) | changes
+    del content["sha256"]
+    torch.save(content | {"sha256": state.digest(content)}, path)
+
+
+def test_a_checkpoint_without_a_sum_is_an_earlier_edgesrs(
     workspace: Workspace, photographs: Path
 ) -> None:
     path = stage.train(recipe(photographs), workspace) / "checkpoints/last.pt"
     checkpoint = torch.load(path, weights_only=True)
-    checkpoint["student"]["optimiser"] = checkpoint["student"].pop("optimisers")[0]
+    del checkpoint["sha256"]
     torch.save(checkpoint, path)
     with pytest.raises(TrainingError, match="by an earlier edgesr"):
         stage.train(recipe(photographs), workspace, resume=True)
 
 
-def test_a_damaged_checkpoint_is_named(workspace: Workspace, photographs: Path) -> None:
+@pytest.mark.parametrize("damage", ["flipped", "cut", "missing"])
+def test_where_the_last_checkpoint_is_damaged_the_one_before_goes_on_to_the_same_end(
+    workspace: Workspace, photographs: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    """A flipped byte of the weights resumed in silence; a kill may fall between two renames."""
     folder = stage.train(recipe(photographs), workspace)
-    (folder / "checkpoints/last.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(TrainingError, match="is damaged"):
+    expected, lines = weights(folder), log(folder)
+    spoil(folder / "checkpoints/last.pt", damage)
+    stage.train(recipe(photographs), workspace, resume=True)
+    warning = capsys.readouterr().err
+    assert "going on from the one before" in warning
+    assert "previous.pt of step 4 of the pixel stage" in warning
+    assert all(torch.equal(expected[key], value) for key, value in weights(folder).items())
+    assert log(folder) == lines
+    steps = {path.name: read_step(path) for path in (folder / "checkpoints").iterdir()}
+    assert steps == {"last.pt": 6, "previous.pt": 4}
+
+
+def read_step(path: Path) -> int:
+    step: int = torch.load(path, weights_only=True)["step"]
+    return step
+
+
+def spoil(path: Path, damage: str) -> None:
+    data = bytearray(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+        return
+    if damage == "cut":
+        path.write_bytes(data[:-1000])
+        return
+    bias = torch.load(path, weights_only=True)["ema"]["module"]["head.conv.bias"]
+    data[data.index(bias.numpy().tobytes()) + 5] ^= 1
+    path.write_bytes(data)
+
+
+def test_no_flipped_byte_of_a_checkpoint_changes_what_is_read_from_it(tmp_path: Path) -> None:
+    content = {"step": 3, "lr": 0.1, "net": {"weight": torch.rand(4, 4), "steps": torch.tensor(7)}}
+    path = tmp_path / "last.pt"
+    torch.save(content | {"sha256": state.digest(content)}, path)
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+        try:
+            read = state._load(path)
+        except TrainingError:
+            continue
+        assert state.digest(read) == state.digest(content), at
+
+
+def test_where_both_checkpoints_are_damaged_that_is_said(
+    workspace: Workspace, photographs: Path
+) -> None:
+    folder = stage.train(recipe(photographs), workspace)
+    for name in ("last", "previous"):
+        (folder / f"checkpoints/{name}.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match=r"last.pt is damaged.*previous.pt is damaged"):
+        stage.train(recipe(photographs), workspace, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"stage": "nonsense"}, "of the nonsense stage: the recipe has pixel stages only"),
+        ({"step": 7}, "step 7 of the pixel stage, which has 6 steps in the recipe"),
+        ({"step": -1}, "step -1 of the pixel stage"),
+    ],
+)
+def test_a_checkpoint_that_the_recipe_could_not_have_written_is_refused(
+    workspace: Workspace, photographs: Path, changes: dict[str, Any], fault: str
+) -> None:
+    """A stage that no recipe has would leave every stage out and publish untrained weights."""
+    folder = stage.train(recipe(photographs), workspace)
+    rewrite(folder / "checkpoints/last.pt", **changes)
+    with pytest.raises(TrainingError, match=fault):
         stage.train(recipe(photographs), workspace, resume=True)
 
 
