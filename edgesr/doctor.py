@@ -8,10 +8,11 @@ from importlib import metadata
 
 import onnxruntime
 import torch
+from rich.markup import escape
 from rich.table import Table
 
 from edgesr import __version__, weights
-from edgesr.deploy.session import cuda_device_present
+from edgesr.deploy import probe
 from edgesr.machine import cpu_name
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxsim", "lightning-fabric", "spandrel")
@@ -21,7 +22,7 @@ def table() -> Table:
     """The findings as a table of two columns that fits 80 columns."""
     result = Table(show_header=False, box=None, pad_edge=False)
     for name, value in findings():
-        result.add_row(name, value)
+        result.add_row(name, escape(value))
     return result
 
 
@@ -35,8 +36,9 @@ def findings() -> list[tuple[str, str]]:
             f"{cpu_name()}, {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads",
         ),
         ("GPU for training", _gpu()),
-        ("ONNX Runtime", f"{onnxruntime.__version__}, {_providers()}"),
+        ("ONNX Runtime", onnx_runtime()),
     ]
+    rows += [(f"  {name}", state) for name, state in providers()]
     rows += [(name, metadata.version(name)) for name in PACKAGES]
     for status in weights.status():
         rows.append((f"weights {status.network}", str(status.path or "missing: edgesr weights")))
@@ -51,10 +53,21 @@ def _gpu() -> str:
     return f"{', '.join(names)} ({bf16})"
 
 
-def _providers() -> str:
-    """Providers that this build has and this machine can run."""
-    built = onnxruntime.get_available_providers()
-    names = ["CPU"]
-    if "CUDAExecutionProvider" in built:
-        names.append("CUDA" if cuda_device_present() else "CUDA built in but no device")
-    return ", ".join(names)
+def onnx_runtime() -> str:
+    """Its version and the packages that it comes from, of which there should be one."""
+    packages = sorted(set(metadata.packages_distributions().get("onnxruntime", [])))
+    found = f"{onnxruntime.__version__} from {', '.join(packages) or 'no package'}"
+    if len(packages) > 1:
+        found += (
+            f": they overwrite each other's files; pip uninstall {' '.join(packages)}, then "
+            "install the one that is meant"
+        )
+    return found
+
+
+def providers() -> list[tuple[str, str]]:
+    """Each provider of this build of ONNX Runtime, and whether it runs one node or why not."""
+    names = onnxruntime.get_available_providers()
+    return [
+        (name.removesuffix("ExecutionProvider"), probe.fault(name) or "works") for name in names
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -190,7 +191,9 @@ def test_recipe_schema_is_json(folder: Path) -> None:
 
 
 def test_doctor_and_weights_say_what_is_missing(folder: Path) -> None:
-    assert "ONNX Runtime" in edgesr(folder, "doctor")
+    shown = edgesr(folder, "doctor")
+    assert re.search(r"^ONNX Runtime +\S+ from onnxruntime", shown, re.MULTILINE)
+    assert re.search(r"^  CPU +works", shown, re.MULTILINE)
     assert "vgg19" in edgesr(folder, "weights")
 
 
