@@ -32,4 +32,4 @@ docs: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv runs exports/demo-* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv exports/demo-* .pytest_cache .mypy_cache .ruff_cache

@@ -6,7 +6,6 @@ edgesr blend n4-psnr n4 --alpha 0.5 && edgesr export n4-psnr-n4-0.5 --onnx
 from __future__ import annotations
 
 import copy
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from torch import nn
 import edgesr
 from edgesr import console, recipe_io
 from edgesr.errors import EdgesrError, ModelError
+from edgesr.folders import RUN, locked, replacing
 from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import SRModel, Student
-from edgesr.recipe import NAME, Recipe
+from edgesr.recipe import Recipe, check_name
 from edgesr.workspace import (
     WEIGHTS,
     Workspace,
@@ -53,17 +53,20 @@ def blend(
     if not 0 <= alpha <= 1:
         raise EdgesrError(f"--alpha {alpha:g}: expected a number from 0 (A) to 1 (B)")
     first, second = (zoo.load(find(text, workspace)) for text in (one, other))
-    name = name or f"{zoo.label(first.path)}-{zoo.label(second.path)}-{alpha:g}"
-    folder = _free(workspace, name)
+    name = _named(name or f"{zoo.label(first.path)}-{zoo.label(second.path)}-{alpha:g}")
     module = interpolate(_own(first), _own(second), alpha)
     licence = " AND ".join(sorted({first.licence, second.licence}))
     update = {"name": name, "model": module.spec, "licence": licence}
     recipe = _recipe(first, name).model_copy(update=update)
     facts = _facts(recipe, first, second, alpha)
-    zoo.save(module, folder / WEIGHTS[0], licence=licence)
-    write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
-    write_json(folder / "run.json", facts | {"sha256": sha256(folder / WEIGHTS[0])})
-    workspace.mark_latest(name)
+    folder = workspace.run(name)
+    with locked(folder, f"edgesr blend --name {name}"):
+        _check_free(folder)
+        with replacing(folder, RUN, inputs=(first.path, second.path)) as new:
+            zoo.save(module, new / WEIGHTS[0], licence=licence)
+            write_text(new / "recipe.toml", recipe_io.dumps(recipe))
+            write_json(new / "run.json", facts | {"sha256": sha256(new / WEIGHTS[0])})
+        workspace.mark_latest(name)
     console.say(f"{folder}: {1 - alpha:g} x {first.path} + {alpha:g} x {second.path}")
     if _normalises(module):
         console.say("running statistics of batch normalisation interpolated, not measured anew")
@@ -96,16 +99,19 @@ def _own(model: SRModel) -> Student:
     return model.module
 
 
-def _free(workspace: Workspace, name: str) -> Path:
-    """The run's folder, in which there is nothing but an earlier blend."""
-    if not re.fullmatch(NAME, name):
-        raise EdgesrError(f"--name {name}: letters, digits, '.', '_' and '-' make a name")
-    folder = workspace.run(name)
+def _named(name: str) -> str:
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise EdgesrError(f"--name {name}: {error}", "Give another: --name NAME") from None
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse a folder in which there is something else than an earlier blend."""
     if folder.exists() and _read(folder / "run.json").get("command") != COMMAND:
         raise EdgesrError(
-            f"{folder} holds a run that is no blend", "Give the blend another name: --name NAME"
+            f"{folder} holds a run that is not a blend", "Give the blend another name: --name NAME"
         )
-    return folder
 
 
 @torch.no_grad()

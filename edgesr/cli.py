@@ -14,6 +14,7 @@ import typer
 from edgesr import __version__, console, recipe_io
 from edgesr.deploy.memory import BUDGET
 from edgesr.errors import EdgesrError
+from edgesr.folders import settle
 from edgesr.recipe import Recipe
 from edgesr.workspace import Workspace, write_json, write_text
 
@@ -58,6 +59,14 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
+def opened() -> Workspace:
+    """The current folder's workspace, in which nothing is left half replaced."""
+    workspace = Workspace()
+    for parent in (workspace.runs, workspace.exports):
+        settle(parent)
+    return workspace
+
+
 def _version(asked: bool) -> None:
     if asked:
         console.say(f"edgesr {__version__}")
@@ -100,7 +109,7 @@ def train(
     resolved = _recipe(recipe, overrides, small, data)
     from edgesr.training import stage
 
-    stage.train(resolved, Workspace(), resume=resume, fresh=fresh)
+    stage.train(resolved, opened(), resume=resume, fresh=fresh)
 
 
 @app.command()
@@ -119,7 +128,7 @@ def distill(
     resolved = _recipe(recipe, overrides, small, data, teacher)
     from edgesr.training import stage
 
-    stage.distill(resolved, Workspace(), resume=resume, fresh=fresh)
+    stage.distill(resolved, opened(), resume=resume, fresh=fresh)
 
 
 @app.command()
@@ -132,7 +141,7 @@ def blend(
     """Interpolate the weights of two networks of the same shape; the result is a run."""
     from edgesr import blend as blending
 
-    blending.blend(one, other, alpha, Workspace(), name)
+    blending.blend(one, other, alpha, opened(), name)
 
 
 @app.command()
@@ -146,6 +155,15 @@ def export(
     uint8_io: Annotated[
         bool, typer.Option("--uint8-io", help="And model.uint8-io.onnx: RGB bytes in and out.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="All files that the bundle has, anew; of every bundle if none is named."
+        ),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Files that are not asked for may go, and be lost.")
+    ] = False,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of export, verify or gates."),
@@ -155,13 +173,19 @@ def export(
     """Export a run's student and its teacher as bundles in exports/."""
     asked = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     variants = tuple(variant for variant, wanted in asked.items() if wanted)
-    if not onnx and not variants:
+    if not onnx and not variants and not again:
         raise EdgesrError("no format to export to", "Give one: edgesr export --onnx")
     from edgesr.deploy import bundle
 
     console.configure(quiet=quiet)
-    workspace = Workspace()
-    for folder in bundle.export(workspace.find_run(name), workspace, variants, overrides or []):
+    workspace = opened()
+    if again:
+        named = [workspace.find_bundle(Path(name))] if name else bundle.bundles(workspace.exports)
+        folders = [bundle.again(folder, workspace, overrides or []) for folder in named]
+    else:
+        run = workspace.find_run(name)
+        folders = bundle.export(run, workspace, variants, overrides or [], force=force)
+    for folder in folders:
         for file in sorted(folder.glob("*.onnx")):
             size = file.stat().st_size
             console.say(f"exports/{folder.name}/{file.name}  {size / 1e6:.2f} MB")
@@ -199,7 +223,7 @@ def verify(
     from edgesr.verify import present, stage
 
     console.configure(quiet=quiet)
-    workspace = Workspace()
+    workspace = opened()
     failed = []
     for folder in [workspace.find_bundle(bundle)] if bundle else stage.bundles(workspace.exports):
         evidence = stage.verify(
@@ -263,7 +287,7 @@ def evaluate(
     from edgesr.quality import evaluate as quality
 
     console.configure(quiet=quiet)
-    workspace = Workspace()
+    workspace = opened()
     model = workspace.find_model(model)
     result: quality.Evaluation | compare.Comparison
     if against is None:
@@ -299,7 +323,7 @@ def upscale(
 
     console.configure(quiet=quiet)
     upscaler = Upscaler(
-        Workspace().find_bundle(model),
+        opened().find_bundle(model),
         variant=variant,
         threads=threads,
         provider=provider,
@@ -327,7 +351,7 @@ def report(
     """Write exports/<name>/report.html, one page that needs no network."""
     from edgesr.report import stage
 
-    workspace = Workspace()
+    workspace = opened()
     folder = workspace.find_bundle(bundle or workspace.bundle(workspace.find_run().name))
     console.say(f"{stage.report(folder, folder.resolve().parent)}")
 
@@ -361,7 +385,7 @@ def demo(quiet: Quiet = False) -> None:
     from edgesr import demo as chain
 
     console.configure(quiet=quiet)
-    chain.run(Workspace())
+    chain.run(opened())
 
 
 @recipe_app.command("show")
@@ -389,7 +413,7 @@ def bundle_check(
     """Compare a bundle's files with their sums and run its golden vectors."""
     from edgesr.deploy import check
 
-    rows = check.check(Workspace().find_bundle(bundle))
+    rows = check.check(opened().find_bundle(bundle))
     console.out.print(check.table(rows))
     if not all(row.passed for row in rows):
         console.say("FAILED: a golden vector does not hold")

@@ -25,7 +25,7 @@ def run(workspace: Workspace) -> None:
     recipe = recipe_io.load(workspace.root / "recipes/demo-edge.toml")
     console.say("Distilling a student that stays at low resolution (one or two minutes).")
     run_folder = training.distill(recipe, workspace, fresh=True)
-    student, teacher = bundle.export(run_folder, workspace)
+    student, teacher = bundle.export(run_folder, workspace, force=True)
     console.say("Verifying the ONNX file against PyTorch.")
     # The teacher ships with what was found when it was made.
     shipped = read_json(teacher / "verify.json", f"Verify it: edgesr verify {teacher}")

@@ -5,16 +5,43 @@ Reading and writing the TOML file is the business of `edgesr.recipe_io`.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+LONGEST_NAME = 100
+"""Room is left in a file's name for what stands before and behind."""
+RESERVED = ("latest",)
+"""Files in `runs/` that are no run."""
 SIZE = r"^[1-9][0-9]*x[1-9][0-9]*$"
 
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def check_name(name: str) -> str:
+    """`name` where a run and a bundle may be called so.
+
+    Raises:
+        ValueError: they may not; says why.
+    """
+    if name in RESERVED:
+        raise ValueError(f"'{name}' is reserved, give another name")
+    if not re.fullmatch(NAME, name):
+        raise ValueError("expected letters, digits, '.', '_' and '-', a letter or digit first")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{len(name)} characters, expected at most {LONGEST_NAME}")
+    return name
+
+
+Name = Annotated[
+    str,
+    AfterValidator(check_name),
+    Field(json_schema_extra={"pattern": NAME, "maxLength": LONGEST_NAME}),
+]
 
 
 class Table(BaseModel):
@@ -364,7 +391,7 @@ class Gates(Table):
 class Recipe(Table):
     """Everything that a run needs to be repeated."""
 
-    name: Annotated[str, Field(pattern=NAME)]
+    name: Name
     """Names the run `runs/<name>` and the bundle `exports/<name>`."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of initialisation, crops and noise."""

@@ -7,13 +7,15 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgesr.errors import EdgesrError
 
+TEMPORARY = ".edgesr-"
+"""The names begin so of all that edgesr writes beside its place, and of its locks."""
 WEIGHTS = ("model.safetensors", "weights.safetensors")
 """The network's file in a run, and in a bundle."""
 
@@ -100,18 +102,48 @@ def cache_dir() -> Path:
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path` that replaces it when the block ends well.
 
-    Whatever interrupts the block, `path` holds either its old content or all of the new.
+    Whatever interrupts the block, or the machine, `path` holds either its old content or all of the
+    new. Of a symbolic link the file that it points to is written.
     """
+    if path.is_symlink():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix[-16:])
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        _sync_file(temporary)
         temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync(folder: Path) -> None:
+    """Have all that is in `folder`, which nobody writes to any more, on the disk."""
+    for path in folder.rglob("*"):
+        sync_folder(path) if path.is_dir() else _sync_file(path)
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in `folder` on the disk; systems that cannot do that do it by themselves."""
+    with suppress(OSError):
+        _sync(folder, os.O_RDONLY)
+
+
+def _sync_file(path: Path) -> None:
+    _sync(path, os.O_RDWR)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -79,3 +79,18 @@ def test_the_latest_run_is_the_one_marked_last(workspace: Workspace) -> None:
         workspace.mark_latest(name)
     assert workspace.find_run().name == "two"
     assert workspace.find_run("one").name == "one"
+
+
+def test_through_a_symbolic_link_the_file_it_points_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.txt").symlink_to(tmp_path / "elsewhere" / "file.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "elsewhere" / "file.txt").read_text() == "new"
+
+
+def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path: Path) -> None:
+    # The temporary file's name must not be longer than the name that was asked for.
+    path = tmp_path / ("x" * 251 + ".txt")
+    write_text(path, "text")
+    assert path.read_text() == "text"

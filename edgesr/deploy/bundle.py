@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from edgesr.deploy.export import MIN_SIZE, export_onnx
 from edgesr.deploy.golden import write_golden
 from edgesr.deploy.readme import readme
 from edgesr.deploy.sums import write_sums
+from edgesr.deploy.variants import FILES as VARIANTS
 from edgesr.deploy.variants import Variant, write_variant
 from edgesr.errors import BundleError, ExportError
+from edgesr.folders import BUNDLE, locked, replacing
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe
@@ -35,7 +36,12 @@ AFTER_TRAINING = ("export", "verify", "gates")
 
 
 def export(
-    run: Path, workspace: Workspace, variants: tuple[str, ...] = (), overrides: Sequence[str] = ()
+    run: Path,
+    workspace: Workspace,
+    variants: tuple[str, ...] = (),
+    overrides: Sequence[str] = (),
+    *,
+    force: bool = False,
 ) -> list[Path]:
     """Export a run's model, and its teacher where that is an edgesr model, as bundles.
 
@@ -44,40 +50,126 @@ def export(
         variants: which files to make of the run's model beside fp32's, by their names in
             `deploy.variants`; the teacher's bundle gets fp32 alone.
         overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
+        force: replace an earlier bundle even where files of it, or another network, are lost.
 
     Returns:
         The folders `exports/<name>`, the run's own first. A teacher's bundle that is whole and
-        holds the same weights is left as it is; a foreign teacher is not exported, which is said.
+        holds the same weights is left as it is. Why a teacher is not exported is said.
 
     Raises:
-        EdgesrError: the run's record is missing or damaged.
-        ExportError: an ONNX file falls short of its contract.
+        EdgesrError: the run's record is missing or damaged, another command works on the bundle,
+            or the folder that is there is not edgesr's to replace.
+        ExportError: an ONNX file falls short of its contract, or the earlier bundle would lose
+            something.
     """
     record = read_json(run / "run.json", "Is the run finished?")
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
-    role = "student" if recipe.teacher else "teacher"
     model = zoo.load(weights_in(run) or run / WEIGHTS[0])
-    teacher = _find_teacher(recipe)
-    extras = [run / "run.json", run / "log.jsonl"]
-    own = write_bundle(
-        model,
-        recipe,
-        workspace,
-        role=role,
-        teacher=zoo.facts(teacher) if teacher else record.get("teacher"),
-        extras=extras,
-        variants=variants,
-    )
+    teacher = _find_teacher(recipe, record)
+    own = _export_own(run, model, recipe, record, teacher, workspace, variants, force=force)
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
 
 
-def _find_teacher(recipe: Recipe) -> SRModel | None:
-    """The recipe's teacher where it has one and its file is there."""
+def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> Path:
+    """Write a bundle in `exports/` anew: the files that it has, from its own weights and recipe.
+
+    Raises:
+        EdgesrError: see `export`; or `folder` is not named as its recipe is.
+    """
+    record = read_json(folder / "run.json", "Only a bundle with its run.json can be made again.")
+    recipe = recipe_io.load(folder / "recipe.toml", overrides=_checked(overrides))
+    if folder.resolve() != workspace.bundle(recipe.name).resolve():
+        raise ExportError(
+            f"{folder} holds a bundle named {recipe.name}",
+            f"Move it to {workspace.bundle(recipe.name)} first.",
+        )
+    model = zoo.load(weights_in(folder) or folder / WEIGHTS[1])
+    variants = tuple(name for name in VARIANTS if _has(folder, name) and name != "fp32")
+    return _export_own(folder, model, recipe, record, None, workspace, variants, force=False)
+
+
+def bundles(exports: Path) -> list[Path]:
+    """Every bundle's folder in `exports`, by name."""
+    found = (card.parent for card in exports.glob("*/card.json"))
+    return sorted(folder for folder in found if not folder.name.startswith("."))
+
+
+def _export_own(
+    run: Path,
+    model: SRModel,
+    recipe: Recipe,
+    record: dict[str, Any],
+    teacher: SRModel | None,
+    workspace: Workspace,
+    variants: tuple[str, ...],
+    *,
+    force: bool,
+) -> Path:
+    target = workspace.bundle(recipe.name)
+    with locked(target, f"edgesr export {recipe.name}"):
+        if not force:
+            own = run.resolve() in (target.resolve(), workspace.run(recipe.name).resolve())
+            _check_lost(target, model, variants, own=own)
+        return write_bundle(
+            model,
+            recipe,
+            workspace,
+            role="student" if recipe.teacher else "teacher",
+            # What it learned from is what was recorded: the file may be another one by now.
+            teacher=record.get("teacher") or (zoo.facts(teacher) if teacher else None),
+            extras=[run / "run.json", run / "log.jsonl"],
+            variants=variants,
+        )
+
+
+def _check_lost(target: Path, model: SRModel, variants: tuple[str, ...], *, own: bool) -> None:
+    """Refuse to replace an earlier bundle that would lose something.
+
+    Args:
+        own: what is exported is the run of the bundle's name, or the bundle itself.
+
+    Raises:
+        ExportError: it holds another network that only has the same name, or model files that are
+            not asked for.
+    """
+    if not own and target.exists() and not _same_weights(target, model):
+        raise ExportError(
+            f"{target} holds another network than {model.path}",
+            "Rename that folder, or replace it: --force.",
+        )
+    lost = [
+        VARIANTS[name]
+        for name in VARIANTS
+        if name not in ("fp32", *variants) and _has(target, name)
+    ]
+    if lost:
+        raise ExportError(
+            f"{target} also has {', '.join(lost)}, not asked for now",
+            f"Make all that it has anew: edgesr export {target.name} --again. Ask for them too: "
+            "--fp16, --int8, --uint8-io. Or let them go: --force.",
+        )
+
+
+def _has(folder: Path, variant: str) -> bool:
+    return (folder / VARIANTS[variant]).is_file()
+
+
+def _same_weights(folder: Path, model: SRModel) -> bool:
+    path = folder / WEIGHTS[1]
+    return path.is_file() and sha256(path) == model.sha256
+
+
+def _find_teacher(recipe: Recipe, record: dict[str, Any]) -> SRModel | None:
+    """The recipe's teacher where it has one, and its file is there and is the one that taught."""
     if recipe.teacher is None:
         return None
     path = Path(recipe.teacher.path)
     if not path.is_file():
         console.warn(f"teacher {path} is not there: it gets no bundle, and is named by run.json")
+        return None
+    taught_by = (record.get("teacher") or {}).get("sha256")
+    if taught_by not in (None, sha256(path)):
+        console.say(f"teacher {path} is not the file that taught any more: not exported")
         return None
     return zoo.load(path)
 
@@ -94,30 +186,36 @@ def _checked(overrides: Sequence[str]) -> list[str]:
 
 
 def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> list[Path]:
+    """The teacher's bundle, where there is none yet or it is one of the same weights."""
     if teacher.spec is None:
         console.say(f"teacher {teacher.path} ({teacher.architecture}) is foreign: not exported")
         return []
-    name = zoo.label(teacher.path)
-    folder = workspace.bundle(name)
-    if _holds(folder, teacher):
-        return [folder]
     beside = teacher.path.parent / "recipe.toml"
-    if beside.is_file():
+    if beside.is_file() and teacher.path.name in WEIGHTS:
         own = recipe_io.load(beside)
         extras = [teacher.path.parent / "run.json", teacher.path.parent / "log.jsonl"]
     else:
+        name = zoo.label(teacher.path)
         own = Recipe(name=name, model=teacher.spec, verify=recipe.verify, export=recipe.export)
         extras = []
-    return [write_bundle(teacher, own, workspace, role="teacher", teacher=None, extras=extras)]
+    folder = workspace.bundle(own.name)
+    if own.name == recipe.name or (folder.exists() and not _same_weights(folder, teacher)):
+        console.say(f"teacher {teacher.path}: not exported, {folder} holds another network")
+        return []
+    if _whole(folder):
+        return [folder]
+    with locked(folder, f"edgesr export {recipe.name}"):
+        _check_lost(folder, teacher, (), own=True)
+        return [write_bundle(teacher, own, workspace, role="teacher", teacher=None, extras=extras)]
 
 
-def _holds(folder: Path, model: SRModel) -> bool:
-    """Whether `folder` is a whole bundle of this model."""
+def _whole(folder: Path) -> bool:
+    """Whether `folder` is a bundle that verify would take."""
     try:
-        facts = card.read_card(folder)
+        card.read_card(folder)
     except BundleError:
         return False
-    return bool(facts["sha256"]["weights.safetensors"] == model.sha256)
+    return True
 
 
 def write_bundle(
@@ -132,6 +230,8 @@ def write_bundle(
 ) -> Path:
     """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
 
+    The caller has `locked` the folder.
+
     Args:
         teacher: what run.json says of it, see `zoo.facts`.
         extras: files of the run to copy, where they are there.
@@ -141,10 +241,7 @@ def write_bundle(
         ExportError: a file falls short of its contract, or of its own golden vectors.
     """
     target = workspace.bundle(recipe.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as temporary:
-        folder = Path(temporary) / recipe.name
-        folder.mkdir()
+    with replacing(target, BUNDLE) as folder:
         shutil.copyfile(model.path, folder / "weights.safetensors")
         write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
         for extra in extras:
@@ -155,10 +252,7 @@ def write_bundle(
         write_text(folder / "README.md", readme(facts))
         write_golden(folder, facts["variants"])
         write_sums(folder)
-        _check(folder)
-        if target.exists():
-            shutil.rmtree(target)
-        folder.rename(target)
+        _check(folder, recipe.name)
     return target
 
 
@@ -211,12 +305,12 @@ def _origin(role: str, teacher: dict[str, Any] | None) -> dict[str, Any]:
     return {"role": role, "teacher": named}
 
 
-def _check(folder: Path) -> None:
+def _check(folder: Path, name: str) -> None:
     """What a bundle's user would check, before the bundle is there to be used."""
     failed = [row for row in check(folder) if not row.passed]
     if failed:
         lines = "; ".join(" ".join(row.cells()) for row in failed)
-        raise ExportError(f"{folder.name} falls short of its golden vectors: {lines}")
+        raise ExportError(f"{name} falls short of its golden vectors: {lines}")
 
 
 def git_revision() -> str:

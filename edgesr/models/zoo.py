@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from edgesr.errors import ModelError
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
-from edgesr.recipe import Edge, Model, Srgan
+from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Srgan
 from edgesr.workspace import atomic, sha256
 
 Student = Generator | EdgeStudent
@@ -61,8 +62,14 @@ def describe(spec: Srgan | Edge) -> str:
 
 
 def label(path: Path) -> str:
-    """What a model file is called: its stem, or its folder's name for a run's or a bundle's."""
-    return path.resolve().parent.name if path.stem in ("model", "weights") else path.stem
+    """What a model file is called: its stem, or its folder's name for a run's or a bundle's.
+
+    What is not allowed in the name of a run or a bundle is left out: `my teacher (v2).pth` is
+    called `my-teacher-v2`.
+    """
+    stem = path.resolve().parent.name if path.stem in ("model", "weights") else path.stem
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", stem)[:LONGEST_NAME].strip("-._")
+    return "model" if name in ("", *RESERVED) else name
 
 
 def facts(model: SRModel) -> dict[str, Any]:

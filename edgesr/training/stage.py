@@ -5,8 +5,8 @@ setup -> pixel stage -> GAN stage, warm-started -> runs/<name>/model.safetensors
 
 from __future__ import annotations
 
-import shutil
 import warnings
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.data.taught import taught
 from edgesr.errors import TrainingError
+from edgesr.folders import RUN, check_replaceable, discard, is_litter, locked
 from edgesr.losses.total import GeneratorLoss
 from edgesr.machine import machine
 from edgesr.models import zoo
@@ -96,10 +97,24 @@ class Setup:
 def _run(
     recipe: Recipe, workspace: Workspace, command: Command, *, resume: bool, fresh: bool
 ) -> Path:
+    fabric = _fabric(recipe)
     folder = workspace.run(recipe.name)
-    checkpoint = _checkpoint(folder, recipe, resume=resume, fresh=fresh)
+    with ExitStack() as held:
+        if fabric.is_global_zero:
+            held.enter_context(locked(folder, f"edgesr {command} {recipe.name}"))
+            if not resume:
+                _check_free(folder, recipe, fresh=fresh)
+        return _train(recipe, workspace, command, fabric, resume=resume)
+
+
+def _train(
+    recipe: Recipe, workspace: Workspace, command: Command, fabric: Fabric, *, resume: bool
+) -> Path:
+    folder = workspace.run(recipe.name)
+    last = folder / "checkpoints" / "last.pt"
+    checkpoint = read_checkpoint(last, recipe) if resume else None
     keep_freed_memory()
-    setup = _setup(recipe, folder)
+    setup = _setup(recipe, folder, fabric)
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
     initialise(student, setup.start, setup.cache)
@@ -142,33 +157,35 @@ def _part(fabric: Fabric) -> None:
         torch.distributed.destroy_process_group()
 
 
-def _checkpoint(
-    folder: Path, recipe: Recipe, *, resume: bool, fresh: bool
-) -> dict[str, Any] | None:
-    """The checkpoint to resume from; an earlier run is not begun anew unless `fresh`."""
-    last = folder / "checkpoints" / "last.pt"
-    if resume:
-        return read_checkpoint(last, recipe)
-    if last.exists() and not fresh:
+def _check_free(folder: Path, recipe: Recipe, *, fresh: bool) -> None:
+    """Refuse to begin anew where there is a run, or anything else, unless `fresh`."""
+    if fresh:
+        check_replaceable(folder, RUN, _inputs(recipe))
+    elif folder.exists() and any(not is_litter(path.name) for path in folder.iterdir()):
         raise TrainingError(
             f"{folder} holds an earlier run",
             "Go on with --resume, begin anew with --fresh (the old run is deleted), "
             "or give another name: --set name=...",
         )
-    return None
+
+
+def _inputs(recipe: Recipe) -> list[Path]:
+    """What a training reads, which deleting an earlier run must not take from it."""
+    named = [recipe.training.init, recipe.data.photos, recipe.weights.folder]
+    named += [recipe.teacher.path] if recipe.teacher else []
+    return [path for name in named if name and (path := Path(name).expanduser()).exists()]
 
 
 def _begin(folder: Path, recipe: Recipe, *, anew: bool) -> None:
     """Write the recipe into the run's folder, now that everything it needs was found."""
-    if anew and folder.exists():
-        shutil.rmtree(folder)
+    if anew:
+        discard(folder, RUN, _inputs(recipe))
     write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
 
 
-def _setup(recipe: Recipe, folder: Path) -> Setup:
+def _setup(recipe: Recipe, folder: Path, fabric: Fabric) -> Setup:
     """Everything that the stages share. What can be refused is refused before the photographs are
     decoded and the teacher makes its pictures."""
-    fabric = _fabric(recipe)
     teacher = _teacher(recipe, fabric.device)
     start = find_start(recipe.model, recipe.training.init, teacher)
     check_layers(recipe)

@@ -14,6 +14,7 @@ import onnxruntime
 import torch
 
 from edgesr import __version__, console, recipe_io
+from edgesr.deploy import bundle
 from edgesr.deploy.card import read_card, record_evidence
 from edgesr.deploy.variants import FILES
 from edgesr.errors import VerifyError
@@ -39,7 +40,7 @@ def bundles(exports: Path) -> list[Path]:
     Raises:
         VerifyError: there is none.
     """
-    found = sorted(path.parent for path in exports.glob("*/card.json"))
+    found = bundle.bundles(exports)
     if not found:
         raise VerifyError(f"no bundle in {exports}", "Make one: edgesr export --onnx")
     return found

@@ -17,6 +17,7 @@ from edgesr.deploy import bundle
 from edgesr.deploy.card import read_card
 from edgesr.deploy.check import Row, check
 from edgesr.errors import EdgesrError, ExportError
+from edgesr.folders import NEW
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
 from edgesr.workspace import Workspace, sha256, write_json, write_text
@@ -60,7 +61,7 @@ def test_student_and_teacher_become_bundles_of_their_own(
             *("README.md", "SHA256SUMS", "card.json", "golden", "log.jsonl", "model.onnx"),
             *("recipe.toml", "run.json", "weights.safetensors"),
         ]
-    assert [p.name for p in workspace.exports.iterdir() if p.name.startswith(".")] == []
+    assert [p.name for p in workspace.exports.iterdir() if p.name.startswith(NEW)] == []
 
 
 def test_the_card_is_the_contract_and_agrees_with_the_onnx_file(
@@ -126,7 +127,7 @@ def test_a_bundle_that_fails_its_own_golden_vectors_does_not_replace_the_last_on
     with pytest.raises(ExportError, match=r"small falls short .*: fp32 noise 0\.5 0\.0001 FAILS"):
         bundle.export(workspace.run("small"), workspace)
     assert card(folders[0]) == before
-    assert [p.name for p in workspace.exports.iterdir() if p.name.startswith(".")] == []
+    assert [p.name for p in workspace.exports.iterdir() if p.name.startswith(NEW)] == []
 
 
 def test_a_teacher_from_a_file_gets_a_bundle_named_after_it(workspace: Workspace) -> None:
@@ -246,3 +247,96 @@ def test_export_cannot_change_what_the_run_was_trained_with(workspace: Workspace
     run = make_run(workspace, "small", Edge(channels=4, depth=1))
     with pytest.raises(ExportError, match=r"--set training.lr=1: .* export, verify, gates only"):
         bundle.export(run, workspace, overrides=["training.lr=1"])
+
+
+def names(workspace: Workspace) -> list[str]:
+    return [folder.name for folder in bundle.bundles(workspace.exports)]
+
+
+def test_a_teachers_file_never_takes_the_place_of_an_unrelated_bundle(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # exports/n4 is one network, a teacher called n4.safetensors another.
+    (other,) = bundle.export(make_run(workspace, "n4", Edge(channels=4, depth=1)), workspace)
+    before = sha256(other / "SHA256SUMS")
+    file = tmp_path / "n4.safetensors"
+    zoo.save(zoo.build(Srgan(blocks=1, channels=4)), file, licence="MIT")
+    student = make_run(workspace, "small", Edge(channels=2, depth=1), file)
+    assert bundle.export(student, workspace) == [workspace.bundle("small")]
+    assert "exports/n4 holds another network" in capsys.readouterr().out
+    assert sha256(other / "SHA256SUMS") == before
+
+
+def test_a_student_that_is_called_as_its_teacher_is_not_replaced_by_it(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (teacher,) = bundle.export(make_run(workspace, "xs", Edge(channels=4, depth=1)), workspace)
+    shutil.rmtree(workspace.run("xs"))
+    weights = teacher / "weights.safetensors"
+    student = make_run(workspace, "xs", Edge(channels=2, depth=1), weights)
+    assert bundle.export(student, workspace, force=True) == [workspace.bundle("xs")]
+    assert card(workspace.bundle("xs"))["architecture"] == "edge 2x1"
+    assert "not exported" in capsys.readouterr().out
+
+
+def test_a_teacher_file_may_be_called_anything(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "my teacher (v2).safetensors"
+    zoo.save(zoo.build(Edge(channels=4, depth=1)), file, licence="MIT")
+    bundle.export(make_run(workspace, "small", Edge(channels=2, depth=1), file), workspace)
+    assert names(workspace) == ["my-teacher-v2", "small"]
+
+
+def test_a_received_bundle_does_not_replace_the_one_of_its_name(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    elsewhere = Workspace(tmp_path / "received")
+    (received,) = bundle.export(make_run(elsewhere, "n4", Edge(channels=4, depth=1)), elsewhere)
+    bundle.export(make_run(workspace, "n4", Edge(channels=2, depth=1)), workspace)
+    with pytest.raises(ExportError, match="exports/n4 holds another network"):
+        bundle.export(received, workspace)
+    assert card(workspace.bundle("n4"))["architecture"] == "edge 2x1"
+    bundle.export(received, workspace, force=True)
+    assert card(workspace.bundle("n4"))["architecture"] == "edge 4x1"
+
+
+def test_files_that_were_not_asked_for_are_not_lost(workspace: Workspace) -> None:
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    (folder,) = bundle.export(run, workspace, ("uint8-io",))
+    with pytest.raises(ExportError, match=r"also has model\.uint8-io\.onnx") as raised:
+        bundle.export(run, workspace)
+    assert "edgesr export small --again" in raised.value.remedy
+    assert (folder / "model.uint8-io.onnx").is_file()
+    bundle.export(run, workspace, force=True)
+    assert not (folder / "model.uint8-io.onnx").exists()
+
+
+def test_a_bundle_is_made_again_with_the_files_that_it_has(workspace: Workspace) -> None:
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    (folder,) = bundle.export(run, workspace, ("uint8-io",))
+    shutil.rmtree(run)
+    before = sha256(folder / "weights.safetensors")
+    assert bundle.again(folder, workspace) == folder
+    assert list(card(folder)["variants"]) == ["fp32", "uint8-io"]
+    assert sha256(folder / "weights.safetensors") == before
+
+
+def test_a_bundle_with_somebodys_file_in_it_is_not_replaced(workspace: Workspace) -> None:
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    (folder,) = bundle.export(run, workspace)
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(EdgesrError, match=r"did not write: thesis\.txt"):
+        bundle.export(run, workspace)
+    assert (folder / "thesis.txt").exists()
+
+
+def test_a_teacher_that_is_another_file_by_now_is_not_exported_as_the_one_that_taught(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher = make_run(workspace, "big", Edge(channels=4, depth=1)) / "model.safetensors"
+    student = make_run(workspace, "small", Edge(channels=2, depth=1), teacher)
+    record = json.loads((student / "run.json").read_text())
+    write_json(student / "run.json", record | {"teacher": zoo.facts(zoo.load(teacher))})
+    zoo.save(zoo.build(Edge(channels=4, depth=2)), teacher, licence="MIT")
+    assert bundle.export(student, workspace) == [workspace.bundle("small")]
+    assert "not the file that taught" in capsys.readouterr().out
+    assert card(workspace.bundle("small"))["teacher"]["architecture"] == "edge 4x1"
