@@ -1,10 +1,11 @@
 # make demo    the whole chain on embedded photographs, in a few minutes
 # make test    the tests
 # make check   format, lint, types
+# make bundles all files in exports/ anew from their weights, and their evidence
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format docs clean
+.PHONY: demo test check format docs bundles clean
 
 demo: .venv/ready
 	$(BIN)/edgesr demo
@@ -23,6 +24,10 @@ format: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python docs/recipe_reference.py
+
+bundles: .venv/ready
+	$(BIN)/edgesr export --again
+	$(BIN)/edgesr verify
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "edgesr needs Python 3.11 or newer"'

@@ -15,6 +15,7 @@ from edgesr.blend import blend, find, interpolate
 from edgesr.deploy import bundle
 from edgesr.deploy.rewrite import deployable
 from edgesr.errors import EdgesrError, ModelError
+from edgesr.folders import NEW
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import Student
@@ -186,6 +187,34 @@ def test_a_trained_run_is_never_replaced_but_a_blend_is(workspace: Workspace) ->
     first = facts_of(blend("a", "b", 0.5, workspace, "c"))
     second = facts_of(blend("a", "b", 0.6, workspace, "c"))
     assert first["sha256"] != second["sha256"]
+
+
+def test_a_blend_that_was_killed_does_not_block_its_name(workspace: Workspace) -> None:
+    make_run(workspace, "a", 1)
+    half = workspace.runs / f"{NEW}half"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"cut sh")
+    folder = blend("a", "a", 0.5, workspace, "half")
+    assert (folder / "run.json").is_file()
+    assert not half.exists()
+
+
+def test_a_blend_does_not_take_the_place_of_what_it_is_made_of(workspace: Workspace) -> None:
+    make_run(workspace, "a", 1)
+    blend("a", "a", 0.5, workspace, "half")
+    with pytest.raises(EdgesrError, match="which this command reads"):
+        blend("half", "a", 0.5, workspace, "half")
+    assert zoo.load(workspace.run("half") / "model.safetensors")
+
+
+@pytest.mark.parametrize("name", ["latest", "x" * 101, ".hidden", "a/b"])
+def test_a_name_that_cannot_be_a_runs_is_refused_before_work(
+    workspace: Workspace, name: str
+) -> None:
+    # `latest` is a file in runs/.
+    make_run(workspace, "a", 1)
+    with pytest.raises(EdgesrError, match="--name"):
+        blend("a", "a", 0.5, workspace, name)
 
 
 def test_a_run_that_is_still_training_is_never_written_into(workspace: Workspace) -> None:

@@ -195,3 +195,11 @@ def test_a_fault_in_a_variants_gates_is_told_with_its_place(
 ) -> None:
     with pytest.raises(RecipeError, match=re.escape(fault)):
         recipe_io.load(write(tmp_path, f"{MINIMAL}\n{table}\n"))
+
+
+@pytest.mark.parametrize("name", ["latest", "x" * 101, "../n4", "", ".n4", "n 4"])
+def test_a_name_that_cannot_be_a_folders_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(f'name = "{name}"\n[model]\narch = "edge"\n')
+    with pytest.raises(RecipeError, match="name = "):
+        recipe_io.load(path)

@@ -16,6 +16,7 @@ from PIL import Image
 from edgesr import recipe_io
 from edgesr.data import photos
 from edgesr.errors import EdgesrError, ModelError, TrainingError, WeightsError
+from edgesr.folders import locked
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
 from edgesr.training import loop, stage, state
@@ -190,6 +191,43 @@ def test_an_earlier_run_is_not_overwritten_unless_told_to(
     with pytest.raises(TrainingError, match="holds an earlier run"):
         stage.train(recipe(photographs), workspace)
     stage.train(recipe(photographs), workspace, fresh=True)
+
+
+@pytest.mark.parametrize("left", ["run.json", "model.safetensors", "notes.txt", "recipe.toml"])
+def test_whatever_lies_under_the_name_is_not_begun_over(
+    workspace: Workspace, photographs: Path, left: str
+) -> None:
+    # A blend and a run whose checkpoints were removed have no checkpoint; notes are a person's.
+    folder = workspace.run("tiny")
+    folder.mkdir(parents=True)
+    (folder / left).write_text("{}")
+    with pytest.raises(TrainingError, match="holds an earlier run"):
+        stage.train(recipe(photographs), workspace)
+    assert [path.name for path in folder.iterdir()] == [left]
+
+
+def test_fresh_deletes_no_file_of_others_and_no_input_of_its_own(
+    workspace: Workspace, photographs: Path
+) -> None:
+    folder = stage.train(recipe(photographs), workspace)
+    start = {"init": str(folder / "model.safetensors")}
+    with pytest.raises(EdgesrError, match="which this command reads"):
+        stage.train(recipe(photographs, training=start), workspace, fresh=True)
+    (folder / "notes.txt").write_text("lr 2e-3 was better")
+    with pytest.raises(EdgesrError, match=r"did not write: notes\.txt"):
+        stage.train(recipe(photographs), workspace, fresh=True)
+    assert weights(folder)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_second_training_of_the_name_is_refused_while_one_works(
+    workspace: Workspace, photographs: Path, resume: bool
+) -> None:
+    with (
+        locked(workspace.run("tiny"), "edgesr distill tiny"),
+        pytest.raises(EdgesrError, match="in use by `edgesr distill tiny`"),
+    ):
+        stage.train(recipe(photographs), workspace, resume=resume)
 
 
 def test_a_start_from_weights_that_do_not_fit_leaves_the_old_run_alone(
