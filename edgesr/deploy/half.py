@@ -44,6 +44,10 @@ def to_fp16(
 
 def distance(name: str, fp32: Values, fp16: Values) -> float:
     """PSNR in dB between two outputs for the photograph `name`; see `to_fp16`."""
+    if not np.isfinite(fp32).all():
+        raise ExportError(
+            f"model.onnx gives values that are not finite on {name}", "Train the network again."
+        )
     if not np.isfinite(fp16).all():
         raise ExportError(f"fp16 gives values that are not finite on {name}", REMEDY)
     if np.ptp(fp16) == 0 and np.ptp(fp32) > 0:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
 from edgesr.deploy import feed
+from edgesr.errors import ExportError
 from edgesr.quality.metrics import psnr
 from edgesr.recipe import Data
 
@@ -25,6 +26,8 @@ Values = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 JUDGED, MEASURED = 512, 256
 """Side in HR pixels of what is taken from the middle of a photograph, to judge and to calibrate."""
+IDENTICAL_DB = 100.0
+"""What PSNR counts as where nothing differs, as on flat photographs: infinity has no mean."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,19 @@ def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:
 
 
 def psnr_db(model: onnx.ModelProto, pairs: list[Pair]) -> float:
-    """Mean PSNR on Y in dB of `model` over `pairs`."""
+    """Mean PSNR on Y in dB of `model` over `pairs`, each at most `IDENTICAL_DB`.
+
+    Raises:
+        ExportError: an output is not finite.
+    """
     found = zip(outputs(model, pairs), pairs, strict=True)
-    return float(np.mean([psnr(to_image(torch.from_numpy(sr)), pair.hr) for sr, pair in found]))
+    return float(np.mean([min(_psnr(sr, pair), IDENTICAL_DB) for sr, pair in found]))
+
+
+def _psnr(sr: Values, pair: Pair) -> float:
+    if not np.isfinite(sr).all():
+        raise ExportError(
+            f"the network gives values that are not finite on {pair.name}",
+            "Its weights are damaged, or it does not fit the precision that is asked for.",
+        )
+    return psnr(to_image(torch.from_numpy(sr)), pair.hr)

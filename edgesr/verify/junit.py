@@ -60,7 +60,7 @@ def _parity(evidence: Evidence) -> Iterator[tuple[str, str]]:
             faults = [
                 f"{gate}: measured {value}, limit {limits[gate, where]}"
                 for gate, value in found.items()
-                if (gate, where) in limits and value > limits[gate, where]
+                if (gate, where) in limits and not value <= limits[gate, where]
             ]
             yield _input(case, where), "; ".join(faults)
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from edgesr.deploy import export as exporting
-from edgesr.deploy.export import export_onnx
+from edgesr.deploy.export import export_onnx, max_difference, prove_same
 from edgesr.deploy.rewrite import deployable
 from edgesr.errors import ExportError
 from edgesr.models import zoo
@@ -202,3 +202,25 @@ def test_rewriting_keeps_the_function_and_leaves_the_original_alone(spec: Srgan 
     assert (exact(lr.double()) - double(lr.double())).abs().max() <= 1e-12
     module.float()
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+
+
+def test_a_graph_that_gives_nan_is_not_the_same_as_any_other() -> None:
+    """Python's max(0.0, nan) is 0.0: the proof must not take NaN for no difference."""
+    model, _ = exporting.to_graph(deployable(network(SPECS[1]), Rewrites()), Export())
+    broken = onnx.ModelProto.FromString(model.SerializeToString())
+    weight = next(tensor for tensor in broken.graph.initializer if len(tensor.dims) == 4)
+    nan = np.full(weight.dims, np.nan, np.float32)
+    weight.CopyFrom(onnx.numpy_helper.from_array(nan, weight.name))
+    for other in (model, broken):
+        assert np.isnan(max_difference(broken, other))
+        with pytest.raises(ExportError, match="differs by nan"):
+            prove_same(other, broken, "that is broken")
+
+
+def test_a_simplified_graph_that_gives_nan_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exporting, "max_difference", lambda *_: float("nan"))
+    _, simplified = exporting.to_graph(deployable(network(SPECS[1]), Rewrites()), Export())
+    assert not simplified
+    assert "differs by nan" in capsys.readouterr().err

@@ -66,3 +66,9 @@ def test_weights_beyond_half_precision_are_refused(made: Path) -> None:
 def test_an_output_that_is_wrong_is_refused_by_name(output: np.ndarray, reason: str) -> None:
     with pytest.raises(ExportError, match=reason):
         distance("a photograph", GOOD, output)
+
+
+def test_a_float_network_that_gives_nan_is_no_reference() -> None:
+    """NaN is neither below nor above 60 dB."""
+    with pytest.raises(ExportError, match=r"model\.onnx gives values that are not finite"):
+        distance("a photograph", np.full_like(GOOD, np.nan), GOOD)

@@ -235,3 +235,20 @@ def test_junit_skips_what_was_not_measured_and_says_why_a_provider_is_not_proved
         "ncnn, int8": "no such layer",
         "parity noise 9x7, batch 3 (cpu, fp32)": "one only",
     }
+
+
+def test_nan_fails_in_gates_and_junit() -> None:
+    """It is neither above nor below a limit."""
+    found = evidence()
+    for grid in found["parity"][:1]:
+        grid["max_abs_diff"] = grid["cases"][0]["max_abs_diff"] = float("nan")
+    found["quality"][0]["psnr_db"] = float("nan")
+    gates = Gates.model_validate({"max_pixels_changed": None, "min_psnr_db": 20.0})
+    found["gates"] = check(gates, found)
+    assert {row["gate"]: row["passed"] for row in found["gates"]} == {
+        "max_abs_diff": False,
+        "min_psnr_db": False,
+        "provider_proof": True,
+    }
+    failed = failures(xml.fromstring(junit(found).encode()))
+    assert failed["parity noise 9x7, batch 1 (cpu, fp32)"] is not None
