@@ -22,7 +22,7 @@ def test_cuda_without_a_driver_names_the_driver() -> None:
 
 
 def test_a_provider_that_the_build_does_not_have_is_a_fault() -> None:
-    assert probe.fault("NoSuchExecutionProvider") == f"the session runs on {CPU}"
+    assert "NoSuchExecutionProvider" in probe.fault("NoSuchExecutionProvider")
 
 
 LOADING = (
