@@ -27,7 +27,7 @@ from edgesr.data.degrade import (
 from edgesr.errors import DataError, ModelError
 from edgesr.losses.perceptual import build_lpips
 from edgesr.models import zoo
-from edgesr.quality.metrics import Image, psnr, ssim
+from edgesr.quality.metrics import Image, psnr, psnr_rgb, ssim
 
 Upscale = Callable[[Image], Image]
 """(H, W, 3) -> (4H, 4W, 3), 8-bit RGB."""
@@ -37,7 +37,8 @@ MIN_SIDE = 32
 PROTOCOL = (
     "HR cropped to a multiple of 4; LR by MATLAB-style bicubic, rounded to 8 bits. PSNR and SSIM "
     "(11x11 Gaussian, sigma 1.5) on Y of BT.601 (16-235) of 8-bit pictures, 4 pixels shaved off "
-    "each border. LPIPS v0.1 with AlexNet on RGB, lower is better. Means are over pictures."
+    "each border; psnr_rgb_db over RGB. LPIPS v0.1 with AlexNet on RGB, lower is better. Means are "
+    "over pictures."
 )
 
 
@@ -48,11 +49,13 @@ class Scores:
     Attributes:
         psnr_db: infinite where the pictures are identical.
         lpips: None where AlexNet's weights are missing.
+        psnr_rgb_db: over RGB, which sees tints; `psnr_db` is on Y.
     """
 
     psnr_db: float
     ssim: float
     lpips: float | None
+    psnr_rgb_db: float
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def mean(scores: list[Scores]) -> Scores:
         float(np.mean([score.psnr_db for score in scores])),
         float(np.mean([score.ssim for score in scores])),
         float(np.mean(seen)) if len(seen) == len(scores) else None,
+        float(np.mean([score.psnr_rgb_db for score in scores])),
     )
 
 
@@ -197,7 +201,7 @@ def _scores(sr: Image, hr: Image, lpips: nn.Module | None) -> Scores:
     if lpips is not None:
         with torch.inference_mode():
             distance = float(lpips(to_tensor(sr), to_tensor(hr), normalize=True))
-    return Scores(psnr(sr, hr), ssim(sr, hr), distance)
+    return Scores(psnr(sr, hr), ssim(sr, hr), distance, psnr_rgb(sr, hr))
 
 
 def find_lpips(folder: str = "") -> nn.Module | None:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesr import console
-from edgesr.data import photos
+from edgesr.data import judges, photos
 from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, to_image, to_tensor
+from edgesr.data.judges import PHOTOGRAPHS
 from edgesr.quality.evaluate import MIN_SIDE, Upscale
 from edgesr.quality.metrics import psnr
 from edgesr.report.bundles import Bundle, Json
 from edgesr.report.pictures import TRUTH, Picture, data_uri, opened, worst
-from edgesr.verify.quality import EMBEDDED
 from edgesr.workspace import sha256
 
 Pixels = NDArray[np.uint8]
@@ -112,14 +112,14 @@ def _ranked(files: list[Path], upscale: Upscale) -> list[Path]:
 
 
 def source_of(verify: Json | None) -> Source:
-    """The pictures that verify measured quality on; the embedded one where they are gone."""
-    measured = verify["quality"][0]["data"] if verify and verify["quality"] else EMBEDDED
-    embedded = photos.embedded().validation
-    if measured == EMBEDDED:
-        return Source(EMBEDDED, embedded)
+    """The pictures that verify measured quality on; those that ship where they are gone."""
+    measured = verify["quality"][0]["data"] if verify and verify["quality"] else PHOTOGRAPHS
+    shipped = judges.photographs()
+    if measured == PHOTOGRAPHS:
+        return Source(PHOTOGRAPHS, shipped)
     if not Path(measured).is_dir():
         gone = f"The pictures that verify measured on are not in {measured} any more."
-        return Source(EMBEDDED, embedded, gone)
+        return Source(PHOTOGRAPHS, shipped, gone)
     return Source(measured, photos.find(Path(measured)))
 
 

@@ -45,6 +45,11 @@ def decibels(value: float | None) -> str:
     return "identical" if value is None or math.isinf(value) else f"{value:.2f} dB"
 
 
+def distance(value: float | None) -> str:
+    """LPIPS; None where its weights are missing."""
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
 def signed(value: float) -> str:
     """A difference in dB with its sign."""
     return f"{value:+.2f} dB".replace("-", "−")
@@ -94,6 +99,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "three": three,
     "milliseconds": milliseconds,
     "decibels": decibels,
+    "distance": distance,
     "signed": signed,
     "percent": percent,
     "provider": provider,

@@ -50,7 +50,8 @@ def place(row: dict[str, Any]) -> str:
 def _measured(gates: Gates, evidence: Evidence) -> dict[str, list[tuple[str, float | None]]]:
     """Gate of the whole bundle -> what was measured of fp32 where."""
     parity = fp32(evidence["parity"])
-    speed, quality = (fp32(evidence[part], runtimes=ORT) for part in ("speed", "quality"))
+    speed = fp32(evidence["speed"], runtimes=ORT)
+    quality = photographs(fp32(evidence["quality"], runtimes=ORT))
     unstated = [row for row in parity if not _stated(gates, row["runtime"])]
     gain = [(q["data"], q["psnr_db"] - q["bicubic_psnr_db"]) for q in quality]
     reduction = evidence["cost"]["reduction_percent"]
@@ -77,6 +78,11 @@ def fp32(rows: list[dict[str, Any]], runtimes: tuple[str, ...] = RUNTIMES) -> li
     return [row for row in exact if row["runtime"] in runtimes]
 
 
+def photographs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of "quality" that were measured on photographs, which gates look at."""
+    return [row for row in rows if row["kind"] == "photographs"]
+
+
 def _stated(gates: Gates, runtime: str) -> bool:
     """Whether the runtime has a limit of its own for the parity of fp32."""
     own = limits(gates, runtime).get("fp32")
@@ -87,15 +93,11 @@ def _variant(
     own: VariantGates, evidence: Evidence, runtime: str, variant: str
 ) -> Iterator[dict[str, Any]]:
     """The gates of one variant on one runtime."""
-    timed, plain, parity, quality = (
+    timed, plain, parity = (
         _find(evidence[part], runtime, name)
-        for part, name in (
-            ("speed", variant),
-            ("speed", "fp32"),
-            ("parity", variant),
-            ("quality", variant),
-        )
+        for part, name in (("speed", variant), ("speed", "fp32"), ("parity", variant))
     )
+    quality = _find(photographs(evidence["quality"]), runtime, variant)
     size = own.size or next((row["size"] for row in evidence["speed"]), "")
     bytes_ = evidence["variants"].get(variant)
     found = {

@@ -99,17 +99,26 @@ def _paper() -> Table:
 
 
 def _quality(rows: list[dict[str, Any]]) -> Table:
-    view = table("Quality on Y, 4 pixels shaved", "data", "PSNR", "SSIM", "bicubic", "gain")
+    view = table("Quality, 4 pixels shaved", "", "PSNR on Y", "gain", "RGB", "SSIM", "LPIPS")
+    view.columns[0].ratio = 1
     for row in rows:
-        gain = row["psnr_db"] - row["bicubic_psnr_db"]
         view.add_row(
             escape(row["data"]),
             f"{row['psnr_db']:.2f} dB",
+            f"{row['psnr_db'] - row['bicubic_psnr_db']:+.2f} dB",
+            f"{row['psnr_rgb_db']:.2f} dB",
             f"{row['ssim']:.4f}",
-            f"{row['bicubic_psnr_db']:.2f} dB",
-            f"{gain:+.2f} dB",
+            _lpips(row["lpips"]),
+        )
+        control = (f"{row['bicubic_psnr_db']:.2f} dB", "", f"{row['bicubic_psnr_rgb_db']:.2f} dB")
+        view.add_row(
+            "  bicubic", *control, f"{row['bicubic_ssim']:.4f}", _lpips(row["bicubic_lpips"])
         )
     return view
+
+
+def _lpips(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _gates(rows: list[dict[str, Any]]) -> Table:

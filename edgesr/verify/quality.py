@@ -1,47 +1,98 @@
-"""How good each variant is on each runtime, on photographs that nobody trained on."""
+"""How good each variant is on each runtime, on pictures that nobody trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
-from edgesr.data import photos
+from edgesr.data import judges, photos
 from edgesr.deploy.tiling import bands, to_picture, to_values
-from edgesr.quality.evaluate import Upscale, evaluate, load_images
+from edgesr.quality.evaluate import Evaluation, Scores, Upscale, evaluate, flat, load_images
 from edgesr.verify.jobs import Job, Run
 
 Pixels = NDArray[np.uint8]
 TILE = 256
 """Side in LR pixels of what a tile keeps; the halo comes on top."""
-EMBEDDED = "astronaut (embedded, held out)"
+IDENTICAL_DB = 100.0
+"""PSNR that counts for a picture without any error, e.g. a flat one."""
 
 
-def quality(jobs: list[Job], card: dict[str, Any], data: Path | None) -> list[dict[str, Any]]:
-    """A row for each exact job: PSNR and SSIM, bicubic's, and the loss against fp32 there.
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures that belong together.
+
+    Attributes:
+        data: what they are called.
+        kind: "photographs" or "graphics"; the gates of quality look at photographs.
+    """
+
+    data: str
+    kind: str
+    pictures: list[tuple[str, Pixels]]
+
+
+def picture_sets(data: Path | None) -> list[PictureSet]:
+    """The pictures in `data`; without it those that ship, photographs first.
+
+    Raises:
+        DataError: no such folder, or no picture in it that can be used.
+    """
+    if data is not None:
+        return [PictureSet(str(data), "photographs", list(load_images(data)))]
+    taken = [(path.stem, photos.decode(path)) for path in judges.photographs()]
+    return [
+        PictureSet(judges.PHOTOGRAPHS, "photographs", taken),
+        PictureSet(judges.GRAPHICS, "graphics", judges.graphics()),
+    ]
+
+
+def quality(
+    jobs: list[Job], card: dict[str, Any], sets: list[PictureSet], lpips: nn.Module | None = None
+) -> list[dict[str, Any]]:
+    """A row for each exact job and set: scores, bicubic's, and the loss against fp32 there.
 
     Args:
-        data: HR photographs; the embedded held-out one unless given.
+        lpips: of `find_lpips`; None leaves LPIPS out.
     """
-    rows = [_row(job, card, data) for job in jobs if job.exact]
-    plain = {row["runtime"]: row["psnr_db"] for row in rows if row["variant"] == "fp32"}
-    return [row | {"loss_db": plain[row["runtime"]] - row["psnr_db"]} for row in rows]
-
-
-def _row(job: Job, card: dict[str, Any], data: Path | None) -> dict[str, Any]:
-    with job.opened() as (run, _):
-        result = evaluate(_upscaler(run, card), _images(data), lpips=None)
-    return job.row() | {
-        "data": str(data) if data else EMBEDDED,
-        "images": len(result.rows),
-        "psnr_db": result.mean.psnr_db,
-        "ssim": result.mean.ssim,
-        "bicubic_psnr_db": result.bicubic.psnr_db,
-        "bicubic_ssim": result.bicubic.ssim,
+    rows = [row for job in jobs if job.exact for row in _rows(job, card, sets, lpips)]
+    plain = {
+        (row["runtime"], row["data"]): row["psnr_db"] for row in rows if row["variant"] == "fp32"
     }
+    return [row | {"loss_db": plain[row["runtime"], row["data"]] - row["psnr_db"]} for row in rows]
+
+
+def _rows(
+    job: Job, card: dict[str, Any], sets: list[PictureSet], lpips: nn.Module | None
+) -> Iterator[dict[str, Any]]:
+    with job.opened() as (run, _):
+        upscale = _upscaler(run, card)
+        for each in sets:
+            result = _finite(evaluate(upscale, each.pictures, lpips=lpips))
+            yield job.row() | {
+                "data": each.data,
+                "kind": each.kind,
+                "images": len(result.rows),
+                **flat(result.mean, result.bicubic),
+                "pictures": [row.as_dict() for row in result.rows],
+            }
+
+
+def _finite(found: Evaluation) -> Evaluation:
+    """`found` with `IDENTICAL_DB` for infinity, which has no mean and no place in JSON."""
+
+    def capped(scores: Scores) -> Scores:
+        y, rgb = min(scores.psnr_db, IDENTICAL_DB), min(scores.psnr_rgb_db, IDENTICAL_DB)
+        return replace(scores, psnr_db=y, psnr_rgb_db=rgb)
+
+    return Evaluation(
+        [replace(row, model=capped(row.model), bicubic=capped(row.bicubic)) for row in found.rows]
+    )
 
 
 def _upscaler(run: Run, card: dict[str, Any]) -> Upscale:
@@ -57,11 +108,3 @@ def _upscaler(run: Run, card: dict[str, Any]) -> Upscale:
         return np.concatenate(list(parts))
 
     return upscale
-
-
-def _images(data: Path | None) -> Iterator[tuple[str, Pixels]]:
-    if data is not None:
-        yield from load_images(data)
-        return
-    for path in photos.embedded().validation:
-        yield path.stem, photos.decode(path)

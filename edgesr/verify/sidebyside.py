@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgesr.runtimes.base import LABELS
-from edgesr.verify.gates import at, ratio
+from edgesr.verify.gates import at, photographs, ratio
 
 Evidence = dict[str, Any]
 Row = dict[str, Any]
@@ -140,12 +140,12 @@ def variants(evidence: Evidence) -> list[Row]:
     """Bytes, worst PSNR to PyTorch, quality, loss and speed-up of each variant on ONNX Runtime."""
     runtime = evidence["speed"][0]["runtime"]
     timed, parity, quality = (
-        {
-            row["variant"]: row
-            for row in evidence[part]
-            if row["runtime"] == runtime and row["exact"]
-        }
-        for part in ("speed", "parity", "quality")
+        {row["variant"]: row for row in rows if row["runtime"] == runtime and row["exact"]}
+        for rows in (
+            evidence["speed"],
+            evidence["parity"],
+            photographs(evidence["quality"]),
+        )
     )
     return [
         {

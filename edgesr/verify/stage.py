@@ -20,13 +20,14 @@ from edgesr.deploy.variants import FILES
 from edgesr.errors import VerifyError
 from edgesr.machine import machine
 from edgesr.models import zoo
+from edgesr.quality.evaluate import find_lpips
 from edgesr.recipe import Recipe
 from edgesr.runtimes.base import Name
 from edgesr.verify import cost, gates, parity, speed
 from edgesr.verify import providers as proof
 from edgesr.verify.jobs import Job, check_asked, plan
 from edgesr.verify.junit import junit
-from edgesr.verify.quality import quality
+from edgesr.verify.quality import PictureSet, picture_sets, quality
 from edgesr.verify.targets import check_bundle
 from edgesr.workspace import write_json, write_text
 
@@ -61,7 +62,8 @@ def verify(
         providers: "cpu", "cuda"; what is asked for must really run. None: CPU, and CUDA where it
             works.
         runtimes: "openvino", "ncnn", "web", measured beside ONNX Runtime; see `runtimes`.
-        data: HR photographs to measure quality on; the embedded held-out one unless given.
+        data: HR photographs to measure quality on; the pictures that ship unless given, see
+            `data.judges`.
         targets: delegates to check each variant against by their documentation, see
             `verify.targets`; none unless given.
 
@@ -77,10 +79,11 @@ def verify(
     looked = check_bundle(folder, card, targets or [], recipe.verify.size)
     others = check_asked(runtimes or [])
     proof.check_asked(providers)
+    sets = picture_sets(data)
     console.say(f"{folder.name}: provider proof, parity, speed, quality")
     files = {name: folder / facts["file"] for name, facts in card["variants"].items()}
     placed = proof.placements(files, providers, recipe.verify.threads)
-    evidence = _measure(folder, card, recipe, placed, others, data)
+    evidence = _measure(folder, card, recipe, placed, others, sets)
     evidence["targets"] = looked
     evidence["gates"] = gates.check(recipe.gates, evidence)
     evidence["passed"] = all(gate["passed"] for gate in evidence["gates"])
@@ -96,7 +99,7 @@ def _measure(
     recipe: Recipe,
     placed: list[proof.Placement],
     others: list[Name],
-    data: Path | None,
+    sets: list[PictureSet],
 ) -> Evidence:
     settings, variants = recipe.verify, card["variants"]
     running = proof.running(placed)
@@ -119,7 +122,7 @@ def _measure(
         "cost": cost.compare(
             card, settings.size, collapsed=recipe.export.rewrites.collapse_branches
         ),
-        "quality": quality(jobs, card, data),
+        "quality": quality(jobs, card, sets, find_lpips(recipe.weights.folder)),
     }
 
 

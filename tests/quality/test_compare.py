@@ -21,7 +21,7 @@ from edgesr.quality.evaluate import Evaluation, Row, Scores, evaluate
 from edgesr.recipe import Edge
 from edgesr.workspace import write_json
 
-CONTROL = Scores(26.0, 0.7, 0.3)
+CONTROL = Scores(26.0, 0.7, 0.3, 25.0)
 GAINS = (0.05, 0.11, 0.19, 0.02, 0.30, 0.08, 0.12)
 
 
@@ -30,9 +30,9 @@ def comparison(gains: tuple[float, ...] = GAINS, lpips: float | None = 0.2) -> C
     one, other = [], []
     for i, gain in enumerate(gains):
         better = None if lpips is None else lpips - gain / 10
-        own = Scores(30 + gain, 0.8 + gain / 100, better)
+        own = Scores(30 + gain, 0.8 + gain / 100, better, 29 + gain)
         one.append(Row(f"{i}", 64, 64, own, CONTROL))
-        other.append(Row(f"{i}", 64, 64, Scores(30, 0.8, lpips), CONTROL))
+        other.append(Row(f"{i}", 64, 64, Scores(30, 0.8, lpips, 29), CONTROL))
     return Comparison(("a", "b"), Evaluation(one), Evaluation(other))
 
 
@@ -111,7 +111,7 @@ def test_scores_that_a_model_lacks_are_left_out() -> None:
 
 def test_a_perfect_picture_leaves_psnr_out() -> None:
     found = comparison()
-    found.one.rows[0] = Row("0", 64, 64, Scores(float("inf"), 1.0, 0.0), CONTROL)
+    found.one.rows[0] = Row("0", 64, 64, Scores(float("inf"), 1.0, 0.0, float("inf")), CONTROL)
     assert list(found.differences()) == ["ssim", "lpips"]
     assert "inf" in text_of(found)
 

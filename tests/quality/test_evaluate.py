@@ -88,8 +88,8 @@ def text_of(result: Evaluation) -> str:
 
 
 def test_table_fits_80_columns_whatever_the_names() -> None:
-    scores = Scores(31.234, 0.87654, 0.1234)
-    rows = [Row("a" * 100 + ".png", 512, 512, scores, Scores(28.0, 0.8, 0.34))]
+    scores = Scores(31.234, 0.87654, 0.1234, 30.1)
+    rows = [Row("a" * 100 + ".png", 512, 512, scores, Scores(28.0, 0.8, 0.34, 27.0))]
     text = text_of(Evaluation(rows))
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "31.23" in text

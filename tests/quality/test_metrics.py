@@ -16,7 +16,7 @@ from torchmetrics.functional.image import (
 )
 
 from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, to_image, to_tensor
-from edgesr.quality.metrics import luma, psnr, ssim
+from edgesr.quality.metrics import luma, psnr, psnr_rgb, ssim
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -104,3 +104,12 @@ def test_bicubic_on_set5_scores_what_the_field_publishes(shared: Path) -> None:
     mean_psnr, mean_ssim = np.mean(scores, axis=0)
     assert mean_psnr == pytest.approx(28.42, abs=0.02)
     assert mean_ssim == pytest.approx(0.8104, abs=0.001)
+
+
+def test_a_tint_that_luma_hardly_sees_costs_psnr_on_rgb() -> None:
+    grey = np.full((32, 32, 3), 128, np.uint8)
+    tinted = grey.copy()
+    tinted[..., 2] += 10
+    assert psnr(tinted, grey) > 48
+    assert psnr_rgb(tinted, grey) == pytest.approx(10 * np.log10(255**2 * 3 / 100))
+    assert psnr_rgb(grey, grey, shave=0) == np.inf

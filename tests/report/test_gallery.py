@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgesr.data import photos
+from edgesr.data import judges
 from edgesr.errors import EdgesrError
 from edgesr.models import zoo
 from edgesr.recipe import Edge
 from edgesr.report import bundles, gallery, stage
 from edgesr.report.gallery import Source, shot, source_of, teacher_file
-from edgesr.verify.quality import EMBEDDED
 from edgesr.workspace import sha256
 
 
@@ -75,7 +74,7 @@ def test_pictures_that_are_gone_are_said_and_the_embedded_one_is_shown(
     page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
     assert "are not in gone/away any more" in page
     assert "The teacher could not be run here" in page
-    assert source_of(None) == Source(EMBEDDED, photos.embedded().validation)
+    assert source_of(None) == Source(judges.PHOTOGRAPHS, judges.photographs())
 
 
 def test_a_bundle_without_a_model_has_no_gallery(make_bundle) -> None:

@@ -100,7 +100,7 @@ def test_every_version_can_stand_left_and_right(whole: Path) -> None:
     assert len(page.all("option")) == 8
     (divider,) = [i for i in page.all("input") if i["type"] == "range"]
     assert divider["min"] == "0"
-    assert len([i for i in page.all("img") if "data-name" not in i]) == 8 + 4
+    assert len([i for i in page.all("img") if "data-name" not in i]) == 8 + 7 * 4
 
 
 def test_every_header_cell_says_what_it_heads(whole: Path) -> None:

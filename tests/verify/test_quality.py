@@ -12,7 +12,7 @@ from edgesr.deploy.card import read_card
 from edgesr.upscale import Upscaler
 from edgesr.verify import quality as module
 from edgesr.verify.jobs import plan
-from edgesr.verify.quality import quality
+from edgesr.verify.quality import IDENTICAL_DB, PictureSet, picture_sets, quality
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_the_loss_is_against_fp32_on_the_same_photographs(
 ) -> None:
     card = read_card(with_variants)
     jobs, _ = plan(with_variants, card["variants"], ["cpu"], 1)
-    rows = quality(jobs, card, photographs)
+    rows = quality(jobs, card, picture_sets(photographs))
     plain, half, pixels = rows
     assert plain["loss_db"] == 0
     assert half["loss_db"] == pytest.approx(plain["psnr_db"] - half["psnr_db"])
@@ -46,3 +46,24 @@ def test_tiles_make_what_the_upscaler_makes(
     lr = np.random.default_rng(0).integers(0, 256, (29, 23, 3), dtype=np.uint8)
     with job.opened() as (run, _):
         assert np.array_equal(module._upscaler(run, card)(lr), Upscaler(with_variants)(lr))
+
+
+def test_what_ships_to_measure_on_is_photographs_and_graphics() -> None:
+    found = picture_sets(None)
+    assert [(each.kind, len(each.pictures)) for each in found] == [
+        ("photographs", 7),
+        ("graphics", 3),
+    ]
+    sizes = {pixels.shape for each in found for _, pixels in each.pictures}
+    assert sizes == {(512, 512, 3), (192, 192, 3)}
+    names = [name for each in found for name, _ in each.pictures]
+    assert len(set(names)) == len(names)
+
+
+def test_a_picture_without_any_error_leaves_the_means_finite(with_variants: Path) -> None:
+    """A flat picture is rebuilt exactly by bicubic: its PSNR is infinite, which JSON has not."""
+    card = read_card(with_variants)
+    jobs, _ = plan(with_variants, card["variants"], ["cpu"], 1)
+    flat = [PictureSet("flat", "photographs", [("flat", np.full((64, 64, 3), 90, np.uint8))])]
+    rows = quality(jobs[:1], card, flat)
+    assert rows[0]["bicubic_psnr_db"] == rows[0]["bicubic_psnr_rgb_db"] == IDENTICAL_DB

@@ -16,7 +16,7 @@ from rich.console import Console
 from edgesr import recipe_io
 from edgesr.deploy.card import read_card
 from edgesr.deploy.sums import write_sums
-from edgesr.errors import VerifyError
+from edgesr.errors import DataError, VerifyError
 from edgesr.recipe import Gates, Recipe, VariantGates
 from edgesr.report.stage import report
 from edgesr.runtimes.base import LABELS
@@ -44,7 +44,10 @@ def test_the_evidence_is_written_and_all_gates_of_a_good_bundle_hold(exports: Pa
     assert xml.fromstring((folder / "junit.xml").read_text()).get("failures") == "0"
     assert evidence["parity"][0]["max_abs_diff"] < 1e-5
     assert evidence["cost"]["reduction_percent"] > 0
-    assert evidence["quality"][0]["images"] == 1
+    photographs, graphics = evidence["quality"]
+    assert (photographs["kind"], photographs["images"]) == ("photographs", 7)
+    assert (graphics["kind"], graphics["images"]) == ("graphics", 3)
+    assert [len(row["pictures"]) for row in evidence["quality"]] == [7, 3]
 
 
 def shown(evidence: stage.Evidence) -> str:
@@ -113,12 +116,13 @@ def test_every_variant_is_compared_timed_and_looked_at(with_variants: Path, tmp_
     evidence = stage.verify(folder, providers=["cpu"])
     names = ["fp32", "fp16", "uint8-io"]
     for part in ("parity", "speed", "quality"):
-        assert [row["variant"] for row in evidence[part]] == names
+        assert list(dict.fromkeys(row["variant"] for row in evidence[part])) == names
     fp32, fp16, pixels = evidence["parity"]
     assert fp32["max_abs_diff"] < fp16["max_abs_diff"] < 0.01
     assert pixels["bytes_off"] == 0
     assert pixels["max_abs_diff"] <= 1 / 255 + 1e-6
-    assert [row["loss_db"] for row in evidence["quality"]] == [0, pytest.approx(0, abs=0.01), 0]
+    losses = [row["loss_db"] for row in evidence["quality"] if row["kind"] == "photographs"]
+    assert losses == [0, pytest.approx(0, abs=0.01), 0]
     text = shown(evidence)
     assert "uint8-io" in text
     assert "bytes_off" in text
@@ -132,7 +136,7 @@ def test_float16_ends_are_measured_or_not_with_the_reason(with_half: Path, tmp_p
     for part in ("parity", "speed", "quality"):
         found = [row for row in evidence[part] if row["variant"] == "fp16"]
         taken = [name for name in others if name != "ncnn"]
-        assert [row["runtime"] for row in found] == ["cpu", *taken]
+        assert list(dict.fromkeys(row["runtime"] for row in found)) == ["cpu", *taken]
     for row in evidence["parity"]:
         assert row["max_abs_diff"] < 0.01 or not row["exact"]
     for row in evidence["not_taken"]:
@@ -151,7 +155,7 @@ def test_a_runtime_that_is_asked_for_stands_beside_onnx_runtime(
     evidence = stage.verify(exports / "small", providers=["cpu"], runtimes=[runtime])
     for part in ("parity", "speed", "quality"):
         exact = [row["runtime"] for row in evidence[part] if row["exact"]]
-        assert exact == ["cpu", runtime]
+        assert list(dict.fromkeys(exact)) == ["cpu", runtime]
     gates = {(row["gate"], row["where"]) for row in evidence["gates"] if row["passed"]}
     assert gates >= {
         ("max_abs_diff", "cpu, fp32"),
@@ -165,6 +169,14 @@ def test_a_runtime_that_is_asked_for_stands_beside_onnx_runtime(
 def test_a_provider_that_is_not_known_is_refused_before_any_work(exports: Path) -> None:
     with pytest.raises(VerifyError, match="--provider npu: expected one of cpu, cuda"):
         stage.verify(exports / "small", providers=["npu"])
+
+
+def test_photographs_that_are_missing_are_refused_before_any_work(
+    exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.proof, "placements", lambda *_: pytest.fail("work was begun"))
+    with pytest.raises(DataError, match="gone is missing"):
+        stage.verify(exports / "small", data=tmp_path / "gone")
 
 
 def test_a_runtime_that_is_not_known_is_answered_with_the_known_ones(exports: Path) -> None:
