@@ -22,7 +22,7 @@ def write_sums(folder: Path) -> None:
 
 def renew_sum(folder: Path, name: str) -> None:
     """State the sum that the file `name` has now; the other lines stay as they are."""
-    _write(folder, _read(folder) | {name: sha256(folder / name)})
+    _write(folder, read_sums(folder) | {name: sha256(folder / name)})
 
 
 def check_sums(folder: Path) -> dict[str, str]:
@@ -35,7 +35,7 @@ def check_sums(folder: Path) -> dict[str, str]:
         BundleError: no sums, or files that were changed, are missing or are not listed; the
             message names each.
     """
-    sums, files = _read(folder), _files(folder)
+    sums, files = read_sums(folder), _files(folder)
     changed = [name for name in files if name in sums and sha256(folder / name) != sums[name]]
     faults = [f"{name} was changed" for name in changed]
     faults += [f"{name} is missing" for name in sums if name not in files]
@@ -53,7 +53,12 @@ def _files(folder: Path) -> list[str]:
     return sorted({path.relative_to(folder).as_posix() for path in found} - UNLISTED)
 
 
-def _read(folder: Path) -> dict[str, str]:
+def read_sums(folder: Path) -> dict[str, str]:
+    """The sums that are stated, in hexadecimal by path.
+
+    Raises:
+        BundleError: there are none, or they cannot be read.
+    """
     path = folder / NAME
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ from edgesr.errors import ModelError
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
 from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Srgan
-from edgesr.workspace import atomic, sha256
+from edgesr.recorded import check_recorded
+from edgesr.workspace import atomic
 
 Student = Generator | EdgeStudent
 SPEC: TypeAdapter[Srgan | Edge] = TypeAdapter(Model)
+LARGEST = 1e8
+"""Of a dozen trained models, edgesr's and others', the largest weight is 70, the largest variance
+that batch normalisation keeps 10^4."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +104,22 @@ def load(path: Path) -> SRModel:
     Nothing is unpickled beyond tensors: safetensors, or `torch.load(weights_only=True)`.
 
     Raises:
-        ModelError: no such file, a file that is damaged or not safe to open, an architecture that
-            nobody knows, weights of another shape, or a scale other than 4.
+        ModelError: no such file, a file that is damaged or not safe to open, another one than the
+            run or the bundle around it states, an architecture that nobody knows, weights of
+            another shape or that are not finite, or a scale other than 4.
     """
+    path = path.expanduser()
     if not path.is_file():
         raise ModelError(
             f"model {path} does not exist",
             "Train one (edgesr train recipes/teacher.toml) or name a model file, "
             "e.g. --set teacher.path=FILE.",
         )
+    digest = check_recorded(path)
     weights, metadata = _read(path)
     spec = _spec(path, metadata)
     if spec is None:
-        return _foreign(path, weights)
+        return _foreign(path, digest, weights)
     module = build(spec)
     # Files from elsewhere may leave out the step counter of batch normalisation.
     counters = {k: v for k, v in module.state_dict().items() if k.endswith("num_batches_tracked")}
@@ -119,8 +127,26 @@ def load(path: Path) -> SRModel:
         module.load_state_dict(counters | weights, strict=True)
     except RuntimeError as error:
         raise ModelError(f"model {path} does not fit {describe(spec)}: {error}") from None
+    check_weights(module, path)
     licence = str(metadata.get("licence", "unknown"))
-    return SRModel(module.eval(), spec, describe(spec), path, sha256(path), licence)
+    return SRModel(module.eval(), spec, describe(spec), path, digest, licence)
+
+
+def check_weights(module: nn.Module, path: Path) -> None:
+    """Refuse weights, and statistics of batch normalisation, that no training ends with.
+
+    Raises:
+        ModelError: one is NaN, infinite or larger than `LARGEST`; names the layer.
+    """
+    statistics = (entry for entry in module.named_buffers() if "running_" in entry[0])
+    for name, values in chain(module.named_parameters(), statistics):
+        largest = float(values.detach().abs().max()) if values.numel() else 0.0
+        if not largest <= LARGEST:
+            raise ModelError(
+                f"model {path}: {name} has weights of {largest:g}, expected finite ones, at most "
+                f"{LARGEST:g}",
+                "Its training went wrong, or the file is damaged. Give another model.",
+            )
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -184,7 +210,7 @@ class Foreign(nn.Module):
             return torch.cat([self._descriptor(image) for image in torch.split(lr, 1)])
 
 
-def _foreign(path: Path, weights: dict[str, Tensor]) -> SRModel:
+def _foreign(path: Path, digest: str, weights: dict[str, Tensor]) -> SRModel:
     import spandrel
 
     try:
@@ -204,4 +230,5 @@ def _foreign(path: Path, weights: dict[str, Tensor]) -> SRModel:
             "edgesr needs an x4 RGB model.",
         )
     module = Foreign(descriptor).eval().requires_grad_(False)
-    return SRModel(module, None, str(name), path, sha256(path), "unknown")
+    check_weights(module, path)
+    return SRModel(module, None, str(name), path, digest, "unknown")

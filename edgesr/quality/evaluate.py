@@ -28,6 +28,7 @@ from edgesr.errors import DataError, ModelError
 from edgesr.losses.perceptual import build_lpips
 from edgesr.models import zoo
 from edgesr.quality.metrics import Image, psnr, psnr_rgb, ssim
+from edgesr.recorded import check_recorded
 
 Upscale = Callable[[Image], Image]
 """(H, W, 3) -> (4H, 4W, 3), 8-bit RGB."""
@@ -240,10 +241,11 @@ def upscaler_for(path: Path, device: str = "cpu") -> Upscale:
         device: of torch.
 
     Raises:
-        ModelError: nothing of the kind is there.
+        ModelError: nothing of the kind is there, or another file than was written there.
     """
     if path.is_dir():
         if (path / "model.onnx").is_file():
+            check_recorded(path / "model.onnx")
             return _onnx_upscaler(path)
         if (path / "model.safetensors").is_file():
             return torch_upscaler(zoo.load(path / "model.safetensors").module, device)

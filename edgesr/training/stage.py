@@ -275,6 +275,8 @@ def _finish(
 ) -> None:
     recipe, folder, teacher = setup.recipe, setup.run.folder, setup.teacher
     model = folder / "model.safetensors"
+    # A kill between the two files leaves a run to be resumed, not weights with another's sum.
+    (folder / "run.json").unlink(missing_ok=True)
     zoo.save(student, model, licence=recipe.licence)
     facts: dict[str, Any] = {
         "name": recipe.name,
