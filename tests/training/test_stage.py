@@ -21,6 +21,7 @@ from edgesr.models import zoo
 from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
 from edgesr.training import loop, stage, state
 from edgesr.training.loop import Interrupted, learning_rate
+from edgesr.training.preflight import check_folder
 from edgesr.training.steps import Step
 from edgesr.workspace import Workspace
 
@@ -587,10 +588,7 @@ def too_early(path: Path, **_: Any) -> None:
     raise AssertionError(f"{path} was decoded first")
 
 
-def test_a_run_that_cannot_be_written_is_refused_before_the_photographs_are_decoded(
-    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(photos, "decode", too_early)
-    workspace.runs.write_text("a file where the runs' folder would be")
-    with pytest.raises(TrainingError, match="cannot be written to"):
-        stage.train(recipe(photographs), workspace)
+def test_a_run_that_cannot_be_written_names_the_folder_that_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where the runs' folder would be")
+    with pytest.raises(TrainingError, match=r"cannot be written to .*tiny: Not a directory"):
+        check_folder(tmp_path / "runs/tiny")
