@@ -48,7 +48,7 @@ def main() -> None:
 
 def measured(one: str, other: str, sets: list[Path], lpips: nn.Module) -> Curve:
     workspace = Workspace(Path())
-    ends = [zoo.load(blend.find(name, workspace)).module for name in (one, other)]
+    ends = [zoo.load(workspace.find_weights(name)).module for name in (one, other)]
     curve = []
     for alpha in ALPHAS:
         network = blend.interpolate(*ends, alpha)  # type: ignore[arg-type]

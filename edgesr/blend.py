@@ -26,7 +26,6 @@ from edgesr.workspace import (
     Workspace,
     read_json,
     sha256,
-    weights_in,
     write_json,
     write_text,
 )
@@ -52,7 +51,7 @@ def blend(
     """
     if not 0 <= alpha <= 1:
         raise EdgesrError(f"--alpha {alpha:g}: expected a number from 0 (A) to 1 (B)")
-    first, second = (zoo.load(find(text, workspace)) for text in (one, other))
+    first, second = (zoo.load(workspace.find_weights(named)) for named in (one, other))
     name = _named(name or f"{zoo.label(first.path)}-{zoo.label(second.path)}-{alpha:g}")
     module = interpolate(_own(first), _own(second), alpha)
     licence = " AND ".join(sorted({first.licence, second.licence}))
@@ -71,23 +70,6 @@ def blend(
     if _normalises(module):
         console.say("running statistics of batch normalisation interpolated, not measured anew")
     return folder
-
-
-def find(text: str, workspace: Workspace) -> Path:
-    """The weights of what a user names: a file, a folder, or a name in runs/ or exports/.
-
-    Raises:
-        ModelError: nothing of the kind is there.
-    """
-    given = workspace.find_model(Path(text))
-    found = given if given.is_file() else weights_in(given)
-    if found is None:
-        looked = ", ".join(map(str, (text, workspace.run(text), workspace.bundle(text))))
-        raise ModelError(
-            f"'{text}' is no model: there are no weights in {looked}",
-            "Name a finished run, a bundle or a safetensors file.",
-        )
-    return found
 
 
 def _own(model: SRModel) -> Student:

@@ -56,17 +56,23 @@ def locked(target: Path, command: str) -> Iterator[None]:
         command: what the holder does, for the message that others get.
 
     Raises:
-        EdgesrError: another process holds it; the message names that.
+        EdgesrError: another process holds it, which the message names; or nothing can be written
+            there.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     path = _lock_of(target)
     lock = FileLock(path, timeout=0)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
         raise EdgesrError(
             f"{target} is in use by {holder}", "Wait until it has ended, or end it."
+        ) from None
+    except OSError as error:
+        raise EdgesrError(
+            f"{target.parent} cannot be written to: {error.strerror or error}",
+            "Work in a folder where you may write.",
         ) from None
     try:
         since = time.strftime("%Y-%m-%d %H:%M:%S")

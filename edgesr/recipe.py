@@ -92,8 +92,9 @@ Model = Annotated[Srgan | Edge, Field(discriminator="arch")]
 class Teacher(Table):
     """The network that the student learns from. It is only read, never trained."""
 
-    path: str = "exports/teacher/weights.safetensors"
-    """A model that edgesr trained, or any model file that spandrel opens, x4."""
+    path: str = "teacher"
+    """A model that edgesr trained: a run or a bundle by its name or folder, or a file; or any model
+    file that spandrel opens, x4."""
     once: bool = False
     """Run the teacher once over each photograph and keep its 8-bit pictures in the cache,
     instead of in every step. Not for `feature_affinity`, which needs the teacher's features."""
@@ -153,9 +154,10 @@ class Training(Optimisation):
     """Side of a square HR patch in pixels (paper: 96, so 24 at LR)."""
     init: str = "random"
     """Where the student starts: `random`, `teacher` (head, tail and evenly spaced blocks of
-    the teacher) or the path of an edgesr model: of the same table; an SRGAN generator of fewer
-    blocks, between which the new ones start as the identity; or an edge student of the same width,
-    whose convolutions are merged in pairs where it is deeper, and added to where it is not."""
+    the teacher) or an edgesr model, named as a teacher is: of the same table; an SRGAN generator
+    of fewer blocks, between which the new ones start as the identity; or an edge student of the
+    same width, whose convolutions are merged in pairs where it is deeper, and added to where it
+    is not."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights that is validated and shipped; 0 for none."""
     validate_every: Count = 5_000

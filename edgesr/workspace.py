@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgesr.errors import EdgesrError
+from edgesr.errors import EdgesrError, ModelError
 
 TEMPORARY = ".edgesr-"
 """The names begin so of all that edgesr writes beside its place, and of its locks."""
@@ -55,6 +55,24 @@ class Workspace:
         run = self.runs / given
         finished = (run / "run.json").is_file()
         return run if finished and not given.exists() else self.find_bundle(given)
+
+    def find_weights(self, named: str) -> Path:
+        """The weights of the model that a user names: a file, the folder of a run or a bundle, or
+        the name of one, a run before a bundle.
+
+        Raises:
+            ModelError: there is nothing of the kind.
+        """
+        given = self.find_model(Path(named).expanduser())
+        found = given if given.is_file() else weights_in(given)
+        if found is None:
+            looked = ", ".join(map(str, (named, self.run(named), self.bundle(named))))
+            raise ModelError(
+                f"'{named}' is not a model: there are no weights in {looked}",
+                "Name a finished run, a bundle or a model file; train one: "
+                "edgesr train recipes/teacher.toml",
+            )
+        return found
 
     def mark_latest(self, name: str) -> None:
         """Remember `name` as the run that `edgesr export` takes when none is named."""

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from edgesr import recipe_io
-from edgesr.blend import blend, find, interpolate
+from edgesr.blend import blend, interpolate
 from edgesr.deploy import bundle
 from edgesr.deploy.rewrite import deployable
 from edgesr.errors import EdgesrError, ModelError
@@ -155,8 +155,9 @@ def test_runs_bundles_and_files_can_be_named(workspace: Workspace, tmp_path: Pat
     run = make_run(workspace, "a")
     shipped = workspace.bundle("b") / "weights.safetensors"
     zoo.save(network(EDGE, 2), shipped, licence="MIT")
-    assert find("a", workspace) == find(str(run), workspace) == run / "model.safetensors"
-    assert find("b", workspace) == find(str(shipped), workspace) == shipped
+    find = workspace.find_weights
+    assert find("a") == find(str(run)) == run / "model.safetensors"
+    assert find("b") == find(str(shipped)) == shipped
     alone = tmp_path / "alone.safetensors"
     zoo.save(network(EDGE, 3), alone, licence="MIT")
     folder = blend(str(alone), "b", 0.125, workspace)
@@ -231,5 +232,7 @@ def test_a_name_that_is_no_folders_name_is_refused(workspace: Workspace) -> None
 
 
 def test_what_is_no_model_says_where_it_was_looked_for(workspace: Workspace) -> None:
-    with pytest.raises(ModelError, match="'nothing' is no model: there are no weights in nothing"):
+    with pytest.raises(
+        ModelError, match="'nothing' is not a model: there are no weights in nothing"
+    ):
         blend("nothing", "a", 0.5, workspace)

@@ -17,7 +17,7 @@ from edgesr.deploy.readme import readme
 from edgesr.deploy.sums import write_sums
 from edgesr.deploy.variants import FILES as VARIANTS
 from edgesr.deploy.variants import Variant, write_variant
-from edgesr.errors import BundleError, ExportError
+from edgesr.errors import BundleError, ExportError, ModelError
 from edgesr.folders import BUNDLE, locked, replacing
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
@@ -65,7 +65,7 @@ def export(
     record = read_json(run / "run.json", "Is the run finished?")
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     model = zoo.load(weights_in(run) or run / WEIGHTS[0])
-    teacher = _find_teacher(recipe, record)
+    teacher = _find_teacher(recipe, record, workspace)
     own = _export_own(run, model, recipe, record, teacher, workspace, variants, force=force)
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
 
@@ -159,13 +159,17 @@ def _same_weights(folder: Path, model: SRModel) -> bool:
     return path.is_file() and sha256(path) == model.sha256
 
 
-def _find_teacher(recipe: Recipe, record: dict[str, Any]) -> SRModel | None:
+def _find_teacher(recipe: Recipe, record: dict[str, Any], workspace: Workspace) -> SRModel | None:
     """The recipe's teacher where it has one, and its file is there and is the one that taught."""
     if recipe.teacher is None:
         return None
-    path = Path(recipe.teacher.path)
-    if not path.is_file():
-        console.warn(f"teacher {path} is not there: it gets no bundle, and is named by run.json")
+    try:
+        path = workspace.find_weights(recipe.teacher.path)
+    except ModelError:
+        console.warn(
+            f"teacher {recipe.teacher.path} is not there: it gets no bundle, and is named by "
+            "run.json"
+        )
         return None
     taught_by = (record.get("teacher") or {}).get("sha256")
     if taught_by not in (None, sha256(path)):

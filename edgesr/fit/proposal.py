@@ -91,7 +91,7 @@ def table(
     return {
         "name": name,
         "model": candidate.spec.model_dump(),
-        "teacher": {"path": "exports/teacher/weights.safetensors", "once": True},
+        "teacher": {"path": "teacher", "once": True},
         "data": {"photos": "data/DIV2K", "validation": 8},
         "training": TRAINING,
         "losses": LOSSES,

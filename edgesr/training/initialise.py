@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -16,6 +15,7 @@ from edgesr.models.srgan import Generator
 from edgesr.models.zoo import SRModel, Student, describe, load
 from edgesr.recipe import Edge, Srgan
 from edgesr.training.depth import change_depth
+from edgesr.workspace import Workspace
 
 PHOTOGRAPHS = 30
 """About as many of the training photographs judge which convolutions are merged."""
@@ -35,7 +35,9 @@ class Start:
     source: SRModel | None = None
 
 
-def find_start(spec: Srgan | Edge, init: str, teacher: SRModel | None) -> Start:
+def find_start(
+    spec: Srgan | Edge, init: str, teacher: SRModel | None, workspace: Workspace
+) -> Start:
     """What the recipe's `training.init` asks for, found and known to fit a network of `spec`.
 
     Raises:
@@ -47,7 +49,7 @@ def find_start(spec: Srgan | Edge, init: str, teacher: SRModel | None) -> Start:
         assert teacher is not None, "the recipe was checked for it"
         _check_blocks(spec, teacher)
         return Start("blocks", teacher)
-    source = load(Path(init))
+    source = load(workspace.find_weights(init))
     theirs = source.spec
     if theirs == spec:
         return Start("same", source)

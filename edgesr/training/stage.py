@@ -103,7 +103,7 @@ def _run(
         if fabric.is_global_zero:
             held.enter_context(locked(folder, f"edgesr {command} {recipe.name}"))
             if not resume:
-                _check_free(folder, recipe, fresh=fresh)
+                _check_free(workspace, recipe, fresh=fresh)
         return _train(recipe, workspace, command, fabric, resume=resume)
 
 
@@ -114,12 +114,12 @@ def _train(
     last = folder / "checkpoints" / "last.pt"
     checkpoint = read_checkpoint(last, recipe) if resume else None
     keep_freed_memory()
-    setup = _setup(recipe, folder, fabric)
+    setup = _setup(recipe, workspace, fabric)
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
     initialise(student, setup.start, setup.cache)
     if setup.run.leads:
-        _begin(folder, recipe, anew=checkpoint is None)
+        _begin(workspace, recipe, anew=checkpoint is None)
     seconds, score = 0.0, None
     with connected(setup.run.checkpoint):
         for stage, optimisation, _ in stages(recipe):
@@ -157,10 +157,11 @@ def _part(fabric: Fabric) -> None:
         torch.distributed.destroy_process_group()
 
 
-def _check_free(folder: Path, recipe: Recipe, *, fresh: bool) -> None:
+def _check_free(workspace: Workspace, recipe: Recipe, *, fresh: bool) -> None:
     """Refuse to begin anew where there is a run, or anything else, unless `fresh`."""
+    folder = workspace.run(recipe.name)
     if fresh:
-        check_replaceable(folder, RUN, _inputs(recipe))
+        check_replaceable(folder, RUN, _inputs(workspace, recipe))
     elif folder.exists() and any(not is_litter(path.name) for path in folder.iterdir()):
         raise TrainingError(
             f"{folder} holds an earlier run",
@@ -169,25 +170,28 @@ def _check_free(folder: Path, recipe: Recipe, *, fresh: bool) -> None:
         )
 
 
-def _inputs(recipe: Recipe) -> list[Path]:
+def _inputs(workspace: Workspace, recipe: Recipe) -> list[Path]:
     """What a training reads, which deleting an earlier run must not take from it."""
-    named = [recipe.training.init, recipe.data.photos, recipe.weights.folder]
-    named += [recipe.teacher.path] if recipe.teacher else []
-    return [path for name in named if name and (path := Path(name).expanduser()).exists()]
+    models = [recipe.training.init, *([recipe.teacher.path] if recipe.teacher else [])]
+    found = [workspace.find_model(Path(name)) for name in models]
+    found += [Path(name) for name in (recipe.data.photos, recipe.weights.folder) if name]
+    return [path for path in found if path.exists()]
 
 
-def _begin(folder: Path, recipe: Recipe, *, anew: bool) -> None:
+def _begin(workspace: Workspace, recipe: Recipe, *, anew: bool) -> None:
     """Write the recipe into the run's folder, now that everything it needs was found."""
+    folder = workspace.run(recipe.name)
     if anew:
-        discard(folder, RUN, _inputs(recipe))
+        discard(folder, RUN, _inputs(workspace, recipe))
     write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
 
 
-def _setup(recipe: Recipe, folder: Path, fabric: Fabric) -> Setup:
+def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
     """Everything that the stages share. What can be refused is refused before the photographs are
     decoded and the teacher makes its pictures."""
-    teacher = _teacher(recipe, fabric.device)
-    start = find_start(recipe.model, recipe.training.init, teacher)
+    folder = workspace.run(recipe.name)
+    teacher = _teacher(recipe, workspace, fabric.device)
+    start = find_start(recipe.model, recipe.training.init, teacher, workspace)
     check_layers(recipe)
     log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
     if fabric.is_global_zero:
@@ -204,10 +208,10 @@ def _setup(recipe: Recipe, folder: Path, fabric: Fabric) -> Setup:
     return Setup(fabric, recipe, teacher, start, losses, cache, pictures, run)
 
 
-def _teacher(recipe: Recipe, device: torch.device) -> SRModel | None:
+def _teacher(recipe: Recipe, workspace: Workspace, device: torch.device) -> SRModel | None:
     if recipe.teacher is None:
         return None
-    teacher = zoo.load(Path(recipe.teacher.path))
+    teacher = zoo.load(workspace.find_weights(recipe.teacher.path))
     teacher.module.requires_grad_(False).to(device)
     check_teacher(recipe, teacher)
     return teacher

@@ -13,6 +13,7 @@ from edgesr.models import zoo
 from edgesr.models.srgan import Generator
 from edgesr.recipe import Edge, Srgan
 from edgesr.training.initialise import find_start, from_teacher, initialise
+from edgesr.workspace import Workspace
 
 
 @pytest.fixture
@@ -84,11 +85,11 @@ def test_a_run_of_the_same_table_can_be_continued(tmp_path: Path, cache: PatchCa
     spec = Edge(channels=4, depth=1)
     source = teacher_of(spec, tmp_path)
     student = zoo.build(spec)
-    initialise(student, find_start(student.spec, str(source.path), None), cache)
+    initialise(student, find_start(student.spec, str(source.path), None, Workspace()), cache)
     lr = torch.rand(1, 3, 5, 5)
     assert torch.equal(student.eval()(lr), source.module(lr))
     with pytest.raises(ModelError, match="the recipe asks for"):
-        find_start(Edge(channels=5, depth=1), str(source.path), None)
+        find_start(Edge(channels=5, depth=1), str(source.path), None, Workspace())
 
 
 def test_a_generator_grown_from_a_smaller_one_begins_as_its_function(
@@ -97,7 +98,9 @@ def test_a_generator_grown_from_a_smaller_one_begins_as_its_function(
     teacher_of(Srgan(blocks=2, channels=4), tmp_path)
     smaller = zoo.load(tmp_path / "t.safetensors").module
     grown = Generator(Srgan(blocks=5, channels=4))
-    initialise(grown, find_start(grown.spec, str(tmp_path / "t.safetensors"), None), cache)
+    initialise(
+        grown, find_start(grown.spec, str(tmp_path / "t.safetensors"), None, Workspace()), cache
+    )
     lr = torch.rand(1, 3, 9, 9)
     assert torch.equal(grown.eval()(lr), smaller(lr))
 
@@ -105,7 +108,9 @@ def test_a_generator_grown_from_a_smaller_one_begins_as_its_function(
 def test_every_block_of_a_grown_generator_learns(tmp_path: Path, cache: PatchCache) -> None:
     teacher_of(Srgan(blocks=1, channels=4), tmp_path)
     grown = Generator(Srgan(blocks=3, channels=4))
-    initialise(grown, find_start(grown.spec, str(tmp_path / "t.safetensors"), None), cache)
+    initialise(
+        grown, find_start(grown.spec, str(tmp_path / "t.safetensors"), None, Workspace()), cache
+    )
     grown.train()(torch.rand(2, 3, 9, 9)).square().mean().backward()
     for block in grown.body:
         gradient = block.get_parameter("bn2.weight").grad
@@ -116,7 +121,7 @@ def test_every_block_of_a_grown_generator_learns(tmp_path: Path, cache: PatchCac
 def test_a_generator_of_another_width_cannot_be_grown(tmp_path: Path) -> None:
     teacher_of(Srgan(blocks=1, channels=8), tmp_path)
     with pytest.raises(ModelError, match="fewer blocks"):
-        find_start(Srgan(blocks=3, channels=4), str(tmp_path / "t.safetensors"), None)
+        find_start(Srgan(blocks=3, channels=4), str(tmp_path / "t.safetensors"), None, Workspace())
 
 
 @pytest.mark.parametrize("depth", [1, 4])
@@ -125,6 +130,6 @@ def test_an_edge_student_begins_from_one_of_another_depth(
 ) -> None:
     source = teacher_of(Edge(channels=4, depth=2), tmp_path)
     student = zoo.build(Edge(channels=4, depth=depth, branches=["point"]))
-    initialise(student, find_start(student.spec, str(source.path), None), cache)
+    initialise(student, find_start(student.spec, str(source.path), None, Workspace()), cache)
     (lr,) = cache.lr_photographs()
     assert torch.allclose(student(lr), source.module(lr), atol=0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ from edgesr.training import loop, stage, state
 from edgesr.training.loop import Interrupted, learning_rate
 from edgesr.training.preflight import check_folder
 from edgesr.training.steps import Step
-from edgesr.workspace import Workspace
+from edgesr.workspace import Workspace, sha256
 
 
 @pytest.fixture
@@ -220,6 +221,19 @@ def test_fresh_deletes_no_file_of_others_and_no_input_of_its_own(
     assert weights(folder)
 
 
+def test_a_teacher_is_named_by_its_run_and_the_run_comes_before_the_bundle(
+    workspace: Workspace, photographs: Path, teacher: Path
+) -> None:
+    # What the chain has just trained is what teaches, not the bundle that ships under its name.
+    trained = stage.train(recipe(photographs, name="big"), workspace)
+    shipped = workspace.bundle("big")
+    shipped.mkdir(parents=True)
+    shutil.copy(teacher, shipped / "weights.safetensors")
+    folder = stage.distill(recipe(photographs, Path("big")), workspace)
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["teacher"]["sha256"] == sha256(trained / "model.safetensors")
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_second_training_of_the_name_is_refused_while_one_works(
     workspace: Workspace, photographs: Path, resume: bool
@@ -246,7 +260,7 @@ def test_a_fresh_start_that_cannot_begin_leaves_the_old_run_alone(
 ) -> None:
     folder = stage.distill(recipe(photographs, teacher), workspace)
     teacher.unlink()
-    with pytest.raises(ModelError, match="does not exist"):
+    with pytest.raises(ModelError, match="is not a model"):
         stage.distill(recipe(photographs, teacher), workspace, fresh=True)
     assert (folder / "model.safetensors").is_file()
 
@@ -559,7 +573,7 @@ def test_layers_that_cannot_be_frozen_are_told_before_the_first_stage(
     ("changes", "fault"),
     [
         ({"training": {"init": "teacher"}, "model": {"channels": 5}}, "needs the same width"),
-        ({"training": {"init": "nowhere.safetensors"}}, "does not exist"),
+        ({"training": {"init": "nowhere.safetensors"}}, "is not a model"),
         ({"training": {"tensorboard": True}}, "tensorboard is missing"),
         ({"training": {"freeze": ["neck"]}}, "no layer neck"),
         ({"training": {"optimiser": "muon", "freeze": ["body", "fusion", "upsample"]}}, "muon"),
@@ -592,3 +606,12 @@ def test_a_run_that_cannot_be_written_names_the_folder_that_is_closed(tmp_path: 
     (tmp_path / "runs").write_text("a file where the runs' folder would be")
     with pytest.raises(TrainingError, match=r"cannot be written to .*tiny: Not a directory"):
         check_folder(tmp_path / "runs/tiny")
+
+
+def test_a_run_that_cannot_be_written_is_refused_before_the_photographs_are_decoded(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "decode", too_early)
+    workspace.runs.write_text("a file where the runs' folder would be")
+    with pytest.raises(EdgesrError, match="cannot be written to"):
+        stage.train(recipe(photographs), workspace)
