@@ -5,13 +5,12 @@ edgesr distill recipes/n4.toml && edgesr export --onnx && edgesr verify
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from edgesr import __version__, console, recipe_io
+from edgesr import __version__, console, ending, recipe_io
 from edgesr.deploy.memory import BUDGET
 from edgesr.errors import EdgesrError
 from edgesr.folders import settle
@@ -48,15 +47,9 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Delete an earlier run of t
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of bars.")]
 
 
-def main() -> None:
-    """Run the command line; faults of the user's end in one message and an exit code."""
-    try:
-        app()
-    except EdgesrError as error:
-        console.err.print(f"error: {error.message}", style="red", markup=False, soft_wrap=True)
-        if error.remedy:
-            console.err.print(error.remedy, markup=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+def main() -> NoReturn:
+    """Run the command line; see `ending.run` for what its exit code says."""
+    ending.run(app)
 
 
 def opened() -> Workspace:

@@ -10,6 +10,8 @@ class EdgesrError(Exception):
     """
 
     exit_code = 2
+    is_fault = True
+    """Whether something is wrong: a run that was stopped and saved is no error."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -18,6 +20,13 @@ class EdgesrError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.remedy}" if self.remedy else self.message
+
+
+class MachineError(EdgesrError):
+    """What the machine refuses: a disk that is full, a folder that is closed, memory that is not
+    there."""
+
+    exit_code = 3
 
 
 class RecipeError(EdgesrError):

@@ -135,6 +135,9 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync_file(temporary)
         temporary.replace(path)
         sync_folder(path.parent)
+    except Exception as error:
+        error.add_note(f"while {path} was written")
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

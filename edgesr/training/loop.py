@@ -17,6 +17,7 @@ from torch import Tensor
 from edgesr import console
 from edgesr.errors import TrainingError
 from edgesr.recipe import Gan, Optimisation, Recipe
+from edgesr.signals import exit_code
 from edgesr.training.log import Log
 from edgesr.training.state import State
 from edgesr.training.steps import Step
@@ -24,9 +25,13 @@ from edgesr.training.validation import Score, Validation
 
 
 class Interrupted(TrainingError):
-    """Ctrl-C, or a request to terminate: everything up to the named step is saved."""
+    """A signal asked to stop: everything up to the named step is saved."""
 
-    exit_code = 130
+    is_fault = False
+
+    def __init__(self, number: int, message: str, remedy: str) -> None:
+        super().__init__(message, remedy)
+        self.exit_code = exit_code(number)
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
                 meter.restart()
             if stop:
                 raise Interrupted(
+                    stop[0],
                     f"stopped at step {state.step} of the {state.stage} stage; all is saved",
                     "Go on with the same command and --resume.",
                 )

@@ -1,0 +1,136 @@
+"""How a command ends: its exit code, and one message for what a user or a machine got wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from edgesr import console, streams
+from edgesr.errors import EdgesrError, MachineError
+from edgesr.signals import Stopped, stoppable
+from edgesr.workspace import TEMPORARY
+
+OUTPUT_LOST = 4
+DEFECT = 70
+
+REMEDIES = {
+    errno.ENOSPC: "Free some space, or work on another disk.",
+    errno.EDQUOT: "Free some of your quota, or work on another disk.",
+    errno.EFBIG: "Allow larger files (ulimit -f), or work on another disk.",
+    errno.EROFS: "The disk cannot be written: work in another folder.",
+    errno.EACCES: "Give yourself the permission, or name another place.",
+    errno.EPERM: "Give yourself the permission, or name another place.",
+    errno.EMFILE: "Allow more open files: ulimit -n 4096.",
+    errno.ENFILE: "Close other programs: the system has no more files to open.",
+    errno.ENAMETOOLONG: "Give a shorter name.",
+    errno.ENOENT: "Look at the path: is it spelt as it is on the disk?",
+    errno.EISDIR: "Name a file.",
+    errno.ENOTDIR: "Part of that path is a file: name another place.",
+    errno.EIO: "Look after the disk: it reports damage.",
+    errno.ENOMEM: "Close other programs, or take smaller sizes.",
+}
+MEMORY = re.compile(
+    r"can't allocate memory|out of memory|bad.alloc|[Ff]ailed to allocate|Cannot allocate memory"
+)
+"""How libraries that know no MemoryError put it."""
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How safetensors names the system's error."""
+TORCH_WRITE = re.compile(r"PytorchStreamWriter failed|file write failed|inline_container\.cc")
+
+
+def run(command: Callable[[], object]) -> NoReturn:
+    """Run `command` and end the process with the exit code that says how it went.
+
+    0: done. 1: what was looked at does not hold. 2: a fault of the user's. 3: the machine refused.
+    4: done, but output was lost. 70: a defect. 128 + N: stopped by signal N.
+    """
+    guarded = streams.guard()
+    code = _code(command)
+    if lost := streams.losses(guarded):
+        code = code or OUTPUT_LOST
+        if reasons := [reason for reason in lost if reason]:
+            console.err.print(f"error: output was lost: {', '.join(reasons)}", style="red")
+    sys.exit(code)
+
+
+def _code(command: Callable[[], object]) -> int:
+    try:
+        with stoppable():
+            command()
+    except SystemExit as ended:
+        return _number(ended.code)
+    except Stopped as stopped:
+        console.err.print(f"{stopped}", markup=False)
+        return stopped.exit_code
+    except EdgesrError as error:
+        return _tell(error)
+    except Exception as error:
+        told = as_refusal(error)
+        return _tell(told) if told else _defect()
+    return 0
+
+
+def _number(code: str | int | None) -> int:
+    return code if isinstance(code, int) else int(code is not None)
+
+
+def _tell(error: EdgesrError) -> int:
+    head = "error: " if error.is_fault else ""
+    style = "red" if error.is_fault else None
+    console.err.print(f"{head}{error.message}", style=style, markup=False, soft_wrap=True)
+    if error.remedy:
+        console.err.print(error.remedy, markup=False, soft_wrap=True)
+    return error.exit_code
+
+
+def _defect() -> int:
+    traceback.print_exc()
+    console.err.print(
+        "This is a defect of edgesr. Please report it with the lines above, the command and what "
+        "edgesr doctor says.",
+        soft_wrap=True,
+    )
+    return DEFECT
+
+
+def as_refusal(error: Exception) -> MachineError | None:
+    """What the machine refuses, in words; None for anything else, which is a defect."""
+    text = str(error)
+    if isinstance(error, MemoryError) or MEMORY.search(text):
+        return MachineError(
+            "there is not enough memory for this" + _where(error),
+            "Take a smaller batch, patch, network or picture, or close other programs.",
+        )
+    if isinstance(error, RecursionError):
+        return MachineError("a file is nested too deeply to be read" + _where(error))
+    if isinstance(error, UnicodeError):
+        return MachineError(f"text that is not UTF-8: {text}" + _where(error))
+    if isinstance(error, OSError):
+        return _system(error, error.errno or 0)
+    if found := OS_ERROR.search(text):
+        return _system(OSError(int(found[1]), os.strerror(int(found[1]))), int(found[1]), error)
+    if TORCH_WRITE.search(text):
+        return MachineError("a file could not be written" + _where(error), REMEDIES[errno.ENOSPC])
+    return None
+
+
+def _system(error: OSError, number: int, raised: Exception | None = None) -> MachineError:
+    reason = error.strerror or str(error) or type(error).__name__
+    named = str(error.filename) if error.filename is not None else ""
+    # The name of a temporary file says nothing to a user; the note has the one that it becomes.
+    path = named if TEMPORARY not in named else ""
+    head = f"{path}: {reason}" if path else reason
+    return MachineError(head + _where(raised or error), REMEDIES.get(number, ""))
+
+
+def _where(error: Exception) -> str:
+    notes = getattr(error, "__notes__", [])
+    with suppress(IndexError):
+        return f" ({notes[0]})"
+    return ""
