@@ -253,7 +253,7 @@ def write_bundle(
                 shutil.copyfile(extra, folder / extra.name)
         facts = _write_models(model, recipe, folder, variants) | _origin(role, teacher)
         write_json(folder / "card.json", facts)
-        write_text(folder / "README.md", readme(facts))
+        write_text(folder / "README.md", readme(facts, invents=recipe.gan is not None))
         write_golden(folder, facts["variants"])
         write_sums(folder)
         _check(folder, recipe.name)

@@ -15,8 +15,12 @@ ADVICE = {
 }
 
 
-def readme(card: dict[str, Any]) -> str:
-    """The page of the bundle that `card` describes, variants that it lacks left out."""
+def readme(card: dict[str, Any], *, invents: bool) -> str:
+    """The page of the bundle that `card` describes, variants that it lacks left out.
+
+    Args:
+        invents: a GAN stage trained the network, so it shows detail that is only plausible.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=False,
@@ -26,7 +30,9 @@ def readme(card: dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     template = environment.get_template("bundle.md.j2")
-    return template.render(card=card, variants=card["variants"], advice=ADVICE, size=_size)
+    return template.render(
+        card=card, variants=card["variants"], advice=ADVICE, size=_size, invents=invents
+    )
 
 
 def _size(variant: dict[str, Any]) -> str:

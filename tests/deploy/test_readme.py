@@ -43,7 +43,7 @@ def test_every_model_file_is_named_with_its_size(made: Path) -> None:
 def test_files_that_are_not_there_are_not_spoken_of(made: Path) -> None:
     facts = card(made)
     facts["variants"] = {"fp32": facts["variants"]["fp32"]}
-    page = readme(facts)
+    page = readme(facts, invents=False)
     for word in ("fp16", "`int8", "uint8-io", "max_levels", "Which file"):
         assert word not in page
     assert "An app needs `model.onnx`" in page
@@ -51,10 +51,10 @@ def test_files_that_are_not_there_are_not_spoken_of(made: Path) -> None:
 
 def test_a_graph_that_clips_is_not_said_to_need_clipping(made: Path) -> None:
     facts = card(made)
-    assert "**not clipped**" in readme(facts)
+    assert "**not clipped**" in readme(facts, invents=False)
     facts["variants"] = {"fp32": facts["variants"]["fp32"]}
     facts["variants"]["fp32"]["output"]["clipped"] = True
-    assert "not clipped" not in readme(facts)
+    assert "not clipped" not in readme(facts, invents=False)
 
 
 def test_the_contract_the_halo_and_the_licence_are_the_cards(made: Path) -> None:
@@ -63,3 +63,9 @@ def test_the_contract_the_halo_and_the_licence_are_the_cards(made: Path) -> None
     assert f"at least {facts['min_size']} pixel a side" in page
     assert "licence of the weights: MIT" in page
     assert facts["git_revision"] in page
+
+
+def test_the_page_says_which_pictures_the_network_is_for(made: Path) -> None:
+    pages = [readme(card(made), invents=invents) for invents in (False, True)]
+    assert all("**For clean pictures.**" in page for page in pages)
+    assert ["invent plausible detail" in page for page in pages] == [False, True]
