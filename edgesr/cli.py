@@ -82,9 +82,9 @@ def _recipe(
     photos: str | None = None,
     teacher: str | None = None,
 ) -> Recipe:
-    changes = [f"data.photos={photos}"] if photos else []
-    changes += [f"teacher.path={teacher}"] if teacher else []
-    return recipe_io.load(path, overrides=[*changes, *(overrides or [])], small=small)
+    return recipe_io.load(
+        path, overrides=overrides or (), small=small, photos=photos, teacher=teacher
+    )
 
 
 @app.command()

@@ -17,6 +17,7 @@ RESERVED = ("latest",)
 """Files in `runs/` that are no run."""
 SIZE = r"^[1-9][0-9]*x[1-9][0-9]*$"
 
+Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -92,7 +93,7 @@ Model = Annotated[Srgan | Edge, Field(discriminator="arch")]
 class Teacher(Table):
     """The network that the student learns from. It is only read, never trained."""
 
-    path: str = "teacher"
+    path: Text = "teacher"
     """A model that edgesr trained: a run or a bundle by its name or folder, or a file; or any model
     file that spandrel opens, x4."""
     once: bool = False
@@ -103,12 +104,12 @@ class Teacher(Table):
 class Data(Table):
     """The photographs."""
 
-    photos: str = "embedded"
+    photos: Text = "embedded"
     """A folder of images, a folder in DIV2K's layout, or `embedded` for the ones that the
     scikit-image package carries."""
     validation: Count = 4
-    """How many images of a plain folder are held out. DIV2K's layout and the embedded
-    photographs bring a validation split of their own."""
+    """How many images of a plain folder are held out, at most: never more than a tenth of them, but
+    one. DIV2K's layout and the embedded photographs bring a validation split of their own."""
 
 
 Optimiser = Literal["adam", "muon"]
@@ -152,7 +153,7 @@ class Training(Optimisation):
     """Patches per step, over all devices."""
     patch: Annotated[int, Field(ge=16, multiple_of=4)] = 96
     """Side of a square HR patch in pixels (paper: 96, so 24 at LR)."""
-    init: str = "random"
+    init: Text = "random"
     """Where the student starts: `random`, `teacher` (head, tail and evenly spaced blocks of
     the teacher) or an edgesr model, named as a teacher is: of the same table; an SRGAN generator
     of fewer blocks, between which the new ones start as the identity; or an edge student of the

@@ -18,13 +18,21 @@ from edgesr.recipe import Edge, Recipe, Srgan
 Raw = dict[str, Any]
 
 
-def load(path: Path, *, overrides: Iterable[str] = (), small: bool = False) -> Recipe:
+def load(
+    path: Path,
+    *,
+    overrides: Iterable[str] = (),
+    small: bool = False,
+    photos: str | None = None,
+    teacher: str | None = None,
+) -> Recipe:
     """Read, merge and check the recipe at `path`.
 
     Args:
         path: a TOML file.
         overrides: `"table.key=value"`; the value is TOML, or a plain string. They win.
         small: merge the recipe's own `[small]` table, which makes it fit a small machine.
+        photos, teacher: `data.photos` and `teacher.path`, as they are; `overrides` win over them.
 
     Raises:
         RecipeError: the file is missing or no TOML, or has faults; all of them are named.
@@ -42,7 +50,9 @@ def load(path: Path, *, overrides: Iterable[str] = (), small: bool = False) -> R
         raise RecipeError(f"recipe {path} has no [small] table", "Leave --small out.")
     if small_table is not None and not isinstance(small_table, dict):
         raise RecipeError(f"{path}: small = {small_table!r} must be a table")
-    changes = [parse_override(text) for text in overrides]
+    changes: list[Raw] = [] if photos is None else [{"data": {"photos": photos}}]
+    changes += [] if teacher is None else [{"teacher": {"path": teacher}}]
+    changes += [parse_override(text) for text in overrides]
     plain, faults = _check(raw, changes)
     # The [small] table is checked even when it is not used: a typo in it should not wait.
     smaller, small_faults = _check(merge(raw, small_table or {}), changes)

@@ -203,3 +203,23 @@ def test_a_name_that_cannot_be_a_folders_is_refused(tmp_path: Path, name: str) -
     path.write_text(f'name = "{name}"\n[model]\narch = "edge"\n')
     with pytest.raises(RecipeError, match="name = "):
         recipe_io.load(path)
+
+
+def test_a_path_that_looks_like_a_number_is_a_path(tmp_path: Path) -> None:
+    """`--data 2024` was read as TOML, and refused as an integer."""
+    path = write(tmp_path, MINIMAL)
+    loaded = recipe_io.load(path, photos="2024", teacher="true")
+    assert loaded.data.photos == "2024"
+    assert loaded.teacher is not None
+    assert loaded.teacher.path == "true"
+    assert recipe_io.load(path, photos="1", overrides=["data.photos=b"]).data.photos == "b"
+
+
+@pytest.mark.parametrize("key", ["data.photos", "teacher.path", "training.init"])
+def test_a_path_of_nothing_is_refused_and_does_not_mean_the_current_folder(
+    tmp_path: Path, key: str
+) -> None:
+    with pytest.raises(RecipeError, match=rf"{key} = '': String should have at least 1 character"):
+        recipe_io.load(write(tmp_path, MINIMAL), overrides=[f"{key}="])
+    with pytest.raises(RecipeError, match=r"data\.photos = ''"):
+        recipe_io.load(write(tmp_path, MINIMAL), photos="")

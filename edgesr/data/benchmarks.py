@@ -5,6 +5,7 @@ They measure; nothing is ever trained or tuned on them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from edgesr.workspace import cache_dir
 # Where the HR images may lie inside a set's folder, best first: GTmod12 is already cropped.
 SUBFOLDERS = ("HR", "original", "GTmod12", "image_SRF_4")
 SUFFIXES = {".png", ".bmp", ".jpg", ".jpeg"}
+LAYOUT = re.compile(r"hr|lr.*|x\d|original|gtmod\d+|image_srf_\d", re.IGNORECASE)
+"""Names of folders inside a set's own."""
+SUFFIX = r"(x\d|_SRF_\d(_HR|_LR)?|_HR|_LR)?"
+"""What a resized copy of a set adds to the names of its files."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Benchmark:
 
     Attributes:
         images: how many HR images it has.
+        stems: a regular expression for the names of its files, without their extension.
         folders: names that its folder goes by.
         source: the authors' address, and the publication.
         terms: what its authors permit.
@@ -36,9 +42,22 @@ class Benchmark:
     folders: tuple[str, ...]
     source: str
     terms: str
+    stems: str
     archive: str = ""
     known_hash: str = ""
     mib: int = 0
+
+    def is_called(self, folder: str) -> bool:
+        """Whether a folder of the set may have this name."""
+        name = folder.casefold()
+        starts = self.name == "DIV2K" and name.startswith("div2k_valid")
+        return starts or name in {each.casefold() for each in self.folders}
+
+    def may_hold(self, stems: list[str]) -> bool:
+        """Whether files of these names may be the set."""
+        known = re.compile(f"({self.stems}){SUFFIX}", re.IGNORECASE)
+        ours = sum(bool(known.fullmatch(stem)) for stem in stems)
+        return bool(stems) and (2 * ours >= len(stems) or len(stems) == self.images)
 
 
 _SETS = (
@@ -49,6 +68,7 @@ _SETS = (
         "http://people.rennes.inria.fr/Aline.Roumy/results/SR_BMVC12.html "
         "(Bevilacqua et al., BMVC 2012)",
         "none stated; used for research, not to be shipped",
+        r"baby|bird|butterfly|head|woman|img_00[1-5]",
     ),
     Benchmark(
         "Set14",
@@ -57,6 +77,8 @@ _SETS = (
         "https://sites.google.com/site/romanzeyde/research-interests "
         "(Zeyde et al., Curves and Surfaces 2010)",
         "none stated; used for research, not to be shipped",
+        r"baboon|barbara|bridge|coastguard|comic|face|flowers|foreman|lenna|man|monarch|pepper|ppt3"
+        r"|zebra|img_0\d\d",
     ),
     Benchmark(
         "BSD100",
@@ -65,6 +87,7 @@ _SETS = (
         "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/ "
         "(Martin et al., ICCV 2001: the test images of BSDS300)",
         "non-commercial research and education",
+        r"\d{4,6}|img_\d{3}",
     ),
     Benchmark(
         "Urban100",
@@ -72,6 +95,7 @@ _SETS = (
         ("Urban100",),
         "https://github.com/jbhuang0604/SelfExSR (Huang et al., CVPR 2015)",
         "photographs from Flickr under Creative Commons licences",
+        r"img_\d{3}",
     ),
     Benchmark(
         "Manga109",
@@ -79,6 +103,7 @@ _SETS = (
         ("Manga109",),
         "http://www.manga109.org (Matsui et al., Multimedia Tools and Applications 2017)",
         "academic use, on application to its authors",
+        r"AisazuNihaIrarenai|ARMS|YumeiroCooking|img_\d{3}",
     ),
     Benchmark(
         "DIV2K",
@@ -87,6 +112,7 @@ _SETS = (
         "https://data.vision.ee.ethz.ch/cvl/DIV2K/ (Agustsson and Timofte, CVPRW 2017: "
         "its validation images)",
         "academic research only",
+        r"08\d\d|0900",
         "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_valid_HR.zip",
         "md5:9fcdda83005c5e5997799b69f955ff88",
         428,
@@ -118,17 +144,25 @@ def find(name: str, root: Path) -> list[Path]:
     return images
 
 
-def is_benchmark(path: Path) -> str | None:
-    """The set that `path`, a file or a folder, lies in or is, by the names of the folders."""
-    names = {f.casefold(): b.name for b in _SETS for f in b.folders}
-    resolved = path.resolve()
-    for part in (*path.parts, *resolved.parts):
-        folded = part.casefold()
-        if folded in names:
-            return names[folded]
-        if folded.startswith("div2k_valid"):
-            return "DIV2K"
+def is_benchmark(folder: Path) -> str | None:
+    """The set whose images lie in `folder`, if any.
+
+    The folder, or the one that it is a usual part of (`Set5/HR`, `DIV2K_valid_LR_bicubic/X4`), has
+    the set's name; and at least half of its files are called as the set's are, or there are as
+    many. A name alone says nothing: somebody's own photographs may lie in `b100`.
+    """
+    for place in {folder, folder.resolve()}:
+        named = place
+        while LAYOUT.fullmatch(named.name):
+            named = named.parent
+        for benchmark in _SETS:
+            if benchmark.is_called(named.name) and benchmark.may_hold(_stems(place)):
+                return benchmark.name
     return None
+
+
+def _stems(folder: Path) -> list[str]:
+    return [path.stem for path in folder.iterdir() if path.suffix and path.stem[0] != "."]
 
 
 def fetch(name: str, root: Path) -> list[Path]:

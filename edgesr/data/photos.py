@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -64,6 +65,9 @@ class Split:
 def find(folder: Path) -> list[Path]:
     """Every image file under `folder`, however deep, by its extension; sorted.
 
+    A folder that cannot be read and one that is a link are left out with a warning each, and so is
+    what has an image's name but is no file.
+
     Raises:
         DataError: no such folder, or no image in it.
     """
@@ -71,10 +75,22 @@ def find(folder: Path) -> list[Path]:
         raise DataError(
             f"{folder} is {'a file' if folder.exists() else 'missing'}, expected a folder of images"
         )
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file()]
+    found = []
+    for parent, folders, files in os.walk(folder, onerror=_unreadable):
+        here = Path(parent)
+        for linked in (here / name for name in sorted(folders) if (here / name).is_symlink()):
+            warn_left_out(linked, f"a linked folder; its photographs are in {linked.resolve()}")
+        found += [path for name in files if (path := here / name).suffix.lower() in EXTENSIONS]
+    for path in [path for path in found if not path.is_file()]:
+        warn_left_out(path, "no file, or a link to nothing")
+        found.remove(path)
     if not found:
         raise DataError(f"no image in {folder}", f"Looked for {', '.join(sorted(EXTENSIONS))}.")
     return sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    warn_left_out(Path(error.filename), f"cannot be read: {error.strerror}")
 
 
 def decode(path: Path, *, smallest: int = 1) -> Pixels:
@@ -202,7 +218,8 @@ def split(data: recipe.Data) -> Split:
     """The files that `data` names: embedded, a folder in DIV2K's layout, or any folder.
 
     DIV2K's layout is `DIV2K_train_HR` and, for validation, `DIV2K_valid_HR`. Of any other folder
-    `data.validation` images, evenly spaced over the sorted list, are held out.
+    `data.validation` images, evenly spaced over the sorted list, are held out: at most a tenth of
+    them, but one.
 
     Raises:
         DataError: the folder is missing, empty, too small for the split, or a benchmark set.
@@ -218,22 +235,22 @@ def split(data: recipe.Data) -> Split:
 
 def _trainable(folder: Path) -> list[Path]:
     paths = find(folder)
-    for path in paths:
-        if name := benchmarks.is_benchmark(path):
+    for parent in dict.fromkeys(path.parent for path in paths):
+        if name := benchmarks.is_benchmark(parent):
             raise DataError(
-                f"{path} belongs to the benchmark set {name}, which measures and never trains",
+                f"{parent} is the benchmark set {name}, which measures and never trains",
                 "Name a folder of other photographs: --set data.photos=FOLDER",
             )
     return paths
 
 
-def _hold_out(paths: list[Path], count: int) -> Split:
-    if len(paths) <= count:
+def _hold_out(paths: list[Path], asked: int) -> Split:
+    if len(paths) < 2:
         raise DataError(
-            f"{len(paths)} images, expected at least {count + 1}: {count} are held out for "
-            "validation",
-            "Add photographs, or hold out fewer: --set data.validation=N",
+            "one image alone, expected at least 2: one is held out for validation",
+            "Add photographs.",
         )
+    count = min(asked, max(1, len(paths) // 10))
     held_out = {(2 * k + 1) * len(paths) // (2 * count) for k in range(count)}
     return Split(
         [path for n, path in enumerate(paths) if n not in held_out],

@@ -205,6 +205,8 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
         if teacher is not None and recipe.teacher is not None and recipe.teacher.once:
             pictures = taught(cache, teacher, fabric, recipe.training.precision)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
+    if run.leads:
+        console.say(f"photographs: {len(cache.files)} train, {len(validation.examples)} held out")
     return Setup(fabric, recipe, teacher, start, losses, cache, pictures, run)
 
 

@@ -70,24 +70,36 @@ def test_a_missing_set_and_an_unknown_name_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("data/Set5", "Set5"),
-        ("data/set14/HR/img.png", "Set14"),
-        ("B100", "BSD100"),
-        ("DIV2K/DIV2K_valid_HR", "DIV2K"),
-        ("DIV2K/DIV2K_valid_LR_bicubic/X4", "DIV2K"),
-        ("DIV2K/DIV2K_train_HR", None),
-        ("Set5-like", None),
-        ("holiday", None),
+        ("data/Set5/baby.png", "Set5"),
+        ("data/set14/HR/zebra.png", "Set14"),
+        ("Set5/image_SRF_4/img_001_SRF_4_HR.png", "Set5"),
+        ("B100/101085.png", "BSD100"),
+        ("DIV2K/DIV2K_valid_HR/0801.png", "DIV2K"),
+        ("DIV2K/DIV2K_valid_LR_bicubic/X4/0801x4.png", "DIV2K"),
+        ("DIV2K/DIV2K_train_HR/0001.png", None),
+        ("Set5-like/baby.png", None),
+        ("home/b100/me/101085.png", None),
+        ("b100/P1040.png", None),
+        ("Set5/holiday.png", None),
     ],
 )
-def test_sets_are_known_by_the_names_of_their_folders(
+def test_sets_are_known_by_the_names_of_their_folders_and_of_their_files(
     tmp_path: Path, path: str, name: str | None
 ) -> None:
-    assert benchmarks.is_benchmark(tmp_path / path) == name
+    """Whoever is called b100 may train on photographs at home."""
+    folder = (tmp_path / path).parent
+    folder.mkdir(parents=True)
+    (tmp_path / path).touch()
+    assert benchmarks.is_benchmark(folder) == name
+
+
+def test_as_many_files_as_a_set_has_in_a_folder_of_its_name_are_the_set(tmp_path: Path) -> None:
+    fill(tmp_path / "Manga109", 109)
+    assert benchmarks.is_benchmark(tmp_path / "Manga109") == "Manga109"
 
 
 def test_a_link_to_a_set_is_still_the_set(tmp_path: Path) -> None:
-    (tmp_path / "Set5").mkdir()
+    fill(tmp_path / "Set5", 5)
     try:
         (tmp_path / "photos").symlink_to(tmp_path / "Set5")
     except OSError:
@@ -141,4 +153,6 @@ def test_a_failed_download_says_where_to_get_the_set(
 
 @pytest.mark.parametrize(("name", "count"), [("Set5", 5), ("Set14", 14), ("BSD100", 100)])
 def test_the_sets_at_hand_are_whole(shared: Path, name: str, count: int) -> None:
-    assert len(benchmarks.find(name, shared / "data/benchmarks")) == count
+    images = benchmarks.find(name, shared / "data/benchmarks")
+    assert len(images) == count
+    assert benchmarks.is_benchmark(images[0].parent) == name

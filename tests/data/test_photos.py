@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -258,28 +260,73 @@ def test_embedded_photographs_are_all_there_and_the_astronaut_is_held_out() -> N
 
 
 def test_of_a_plain_folder_evenly_spaced_images_are_held_out(tmp_path: Path) -> None:
-    for n in range(10):
-        save(tmp_path / f"{n}.png", colours(4, 4))
+    for n in range(20):
+        save(tmp_path / f"{n:02}.png", colours(4, 4))
     split = photos.split(Data(photos=str(tmp_path), validation=2))
-    assert [path.stem for path in split.validation] == ["2", "7"]
-    assert [path.stem for path in split.train] == list("01345689")
-
-
-@pytest.mark.parametrize("count", range(1, 7))
-def test_as_many_are_held_out_as_asked_down_to_one_left_to_train(
-    tmp_path: Path, count: int
-) -> None:
-    for n in range(7):
-        save(tmp_path / f"{n}.png", colours(4, 4))
-    split = photos.split(Data(photos=str(tmp_path), validation=count))
-    assert len(split.validation) == count
+    assert [path.stem for path in split.validation] == ["05", "15"]
     assert sorted(split.train + split.validation) == photos.find(tmp_path)
+
+
+@pytest.mark.parametrize(("images", "asked", "held_out"), [(12, 4, 1), (2, 4, 1), (30, 7, 3)])
+def test_no_more_than_a_tenth_is_held_out_but_one(
+    tmp_path: Path, images: int, asked: int, held_out: int
+) -> None:
+    """Of twelve photographs, the default of four would leave eight to train on."""
+    for n in range(images):
+        save(tmp_path / f"{n}.png", colours(4, 4))
+    split = photos.split(Data(photos=str(tmp_path), validation=asked))
+    assert (len(split.train), len(split.validation)) == (images - held_out, held_out)
 
 
 def test_too_few_images_to_hold_any_out_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="1 images, expected at least 2"):
+    with pytest.raises(DataError, match="one image alone, expected at least 2"):
         photos.split(Data(photos=str(tmp_path), validation=1))
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its photographs were left out in silence."""
+    save(tmp_path / "a.png")
+    save(tmp_path / "closed/b.png")
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert photos.find(tmp_path) == [tmp_path / "a.png"]
+    warning = capsys.readouterr().err
+    assert f"left out {tmp_path / 'closed'}: cannot be read: Permission denied" in warning
+
+
+def test_a_linked_folder_and_a_link_to_nothing_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "photographs/a.png")
+    elsewhere = save(tmp_path / "elsewhere/b.png").parent
+    try:
+        (tmp_path / "photographs/linked").symlink_to(elsewhere, target_is_directory=True)
+        (tmp_path / "photographs/gone.png").symlink_to(tmp_path / "nowhere.png")
+    except OSError:
+        pytest.skip("this system makes no symbolic links")
+    assert [path.name for path in photos.find(tmp_path / "photographs")] == ["a.png"]
+    warnings = capsys.readouterr().err
+    assert "linked: a linked folder; its photographs are in" in warnings
+    assert "gone.png: no file, or a link to nothing" in warnings
+
+
+def test_a_folder_named_by_its_owner_is_found_from_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for n in range(2):
+        save(tmp_path / f"photographs/{n}.png")
+    assert photos.split(Data(photos="~/photographs")).train == [tmp_path / "photographs/0.png"]
 
 
 def test_div2ks_layout_brings_its_own_validation_and_ignores_the_lr_images(tmp_path: Path) -> None:
@@ -301,10 +348,12 @@ def test_div2k_without_its_validation_folder_holds_out_of_the_training_images(
     assert [path.name for path in split.train] == ["0000.png", "0002.png"]
 
 
-@pytest.mark.parametrize("inside", ["Set5", "sets/set14/HR", "BSDS100", "DIV2K_valid_HR"])
+@pytest.mark.parametrize(
+    "inside", ["Set5/baby", "sets/set14/HR/zebra", "BSDS100/3096", "DIV2K_valid_HR/0801"]
+)
 def test_benchmark_sets_are_refused_even_deep_inside_a_folder(tmp_path: Path, inside: str) -> None:
     for n in range(8):
         save(tmp_path / f"{n}.png")
-    save(tmp_path / inside / "a.png")
-    with pytest.raises(DataError, match="belongs to the benchmark set"):
+    save(tmp_path / f"{inside}.png")
+    with pytest.raises(DataError, match="is the benchmark set"):
         photos.split(Data(photos=str(tmp_path)))

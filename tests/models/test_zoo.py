@@ -117,3 +117,11 @@ def test_a_foreign_model_enlarges_any_size_and_batch(shared: Path) -> None:
     assert (model.architecture, model.spec) == ("CRAFT", None)
     with torch.no_grad():
         assert model.module(torch.rand(2, 3, 7, 9)).shape == (2, 3, 28, 36)
+
+
+def test_a_model_is_found_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe's teacher and start may be named so, which no shell expands."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    zoo.save(zoo.build(SPECS[0]), tmp_path / "t.safetensors", licence="MIT")
+    assert zoo.load(Path("~/t.safetensors")).path == tmp_path / "t.safetensors"
