@@ -48,7 +48,7 @@ def flip(path: Path) -> None:
         lambda run, workspace: bundle.export(run, workspace),
         lambda _, workspace: blend("a", "a", 0.5, workspace, "b"),
         lambda run, _: upscaler_for(run),
-        lambda run, _: find_start(SPEC, str(run / "model.safetensors"), None),
+        lambda run, workspace: find_start(SPEC, str(run), None, workspace),
         lambda run, _: zoo.load(run / "model.safetensors"),
     ],
     ids=["export", "blend", "evaluate", "init", "teacher"],
