@@ -63,6 +63,8 @@ class Bench:
             for _ in range(PROCESSES)
         ]
         worst = Latency(max(row["p50_ms"] for row in rows), max(row["p95_ms"] for row in rows))
+        for noise in {row["noisy"] for row in rows} - {""}:
+            console.warn(f"{candidate} was timed on a busy machine: {noise}")
         console.say(f"{candidate} alone: p50 {worst.p50_ms:.2f} ms, p95 {worst.p95_ms:.2f} ms")
         return worst
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from edgesr.errors import VerifyError
 from edgesr.recipe import parse_size
-from edgesr.runtimes.base import Name, Running, Tensor, load
+from edgesr.runtimes.base import Name, Running, Runtime, Tensor, load
+from edgesr.verify.quiet import Watch
 
 WARMUP = 3
 SCALE = 4
@@ -45,11 +46,12 @@ def speed(
 
     Returns:
         What the runtime says of itself; open_ms, and cold_start_ms, which is opening and the first
-        run; p50_ms and p95_ms of the latency at the first size, images_per_s and
+        run; min_ms, p50_ms and p95_ms of the latency at the first size, images_per_s and
         output_megapixels_per_s (one request at a time); peak_memory_mb of the process at the first
         size, above what it held with its libraries loaded (None on other systems than Linux); and
         in "shapes", for each further size in turn, first_ms of its first run and p50_ms and p95_ms
-        of the later ones.
+        of the later ones; noisy, why the latencies are not to be judged, and "surroundings", see
+        `verify.quiet`.
 
     Raises:
         VerifyError: the measuring process failed.
@@ -84,8 +86,14 @@ def in_process(module: str, job: dict[str, Any], doing: str) -> Any:
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """What the worker does: open, time each size, report."""
+    """What the worker does: open, time each size, report, and what else the machine did."""
     runtime = load(job["runtime"])
+    watch = Watch(job["threads"])
+    found = _measured(runtime, job)
+    return found | watch.stop().as_dict()
+
+
+def _measured(runtime: Runtime, job: dict[str, Any]) -> dict[str, Any]:
     first, *others = job["sizes"]
     with closing(
         runtime.open(Path(job["model"]), threads=job["threads"], exact=job["exact"])
@@ -134,6 +142,7 @@ def summarise(seconds: list[float], width: int, height: int) -> dict[str, float]
     """Percentiles and rates of latencies in seconds for a width x height LR image."""
     p50, p95 = np.percentile(seconds, [50, 95])
     return {
+        "min_ms": 1e3 * min(seconds),
         "p50_ms": 1e3 * float(p50),
         "p95_ms": 1e3 * float(p95),
         "images_per_s": 1 / float(np.mean(seconds)),
