@@ -19,15 +19,13 @@ from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
 from edgesr.deploy import feed
 from edgesr.errors import ExportError
-from edgesr.quality.metrics import psnr
+from edgesr.quality.metrics import mean_db, psnr
 from edgesr.recipe import Data
 
 Values = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 JUDGED, MEASURED = 512, 256
 """Side in HR pixels of what is taken from the middle of a photograph, to judge and to calibrate."""
-IDENTICAL_DB = 100.0
-"""What PSNR counts as where nothing differs, as on flat photographs: infinity has no mean."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +76,13 @@ def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:
 
 
 def psnr_db(model: onnx.ModelProto, pairs: list[Pair]) -> float:
-    """Mean PSNR on Y in dB of `model` over `pairs`, each at most `IDENTICAL_DB`.
+    """Mean PSNR on Y in dB of `model` over `pairs`, as `mean_db` has it.
 
     Raises:
         ExportError: an output is not finite.
     """
     found = zip(outputs(model, pairs), pairs, strict=True)
-    return float(np.mean([min(_psnr(sr, pair), IDENTICAL_DB) for sr, pair in found]))
+    return mean_db(_psnr(sr, pair) for sr, pair in found)
 
 
 def _psnr(sr: Values, pair: Pair) -> float:

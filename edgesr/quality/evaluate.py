@@ -27,7 +27,7 @@ from edgesr.data.degrade import (
 from edgesr.errors import DataError, ModelError
 from edgesr.losses.perceptual import build_lpips
 from edgesr.models import zoo
-from edgesr.quality.metrics import Image, psnr, psnr_rgb, ssim
+from edgesr.quality.metrics import Image, mean_db, psnr, psnr_rgb, ssim
 from edgesr.recorded import check_recorded
 
 Upscale = Callable[[Image], Image]
@@ -39,7 +39,7 @@ PROTOCOL = (
     "HR cropped to a multiple of 4; LR by MATLAB-style bicubic, rounded to 8 bits. PSNR and SSIM "
     "(11x11 Gaussian, sigma 1.5) on Y of BT.601 (16-235) of 8-bit pictures, 4 pixels shaved off "
     "each border; psnr_rgb_db over RGB. LPIPS v0.1 with AlexNet on RGB, lower is better. Means are "
-    "over pictures."
+    "over pictures; one without any error counts as 100 dB."
 )
 
 
@@ -92,7 +92,7 @@ class Evaluation:
         return mean([row.bicubic for row in self.rows])
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; an infinite PSNR (identical pictures) is null, and so is a missing LPIPS."""
+        """For JSON; an infinite PSNR of a picture is null, and so is a missing LPIPS."""
         rows = [row.as_dict() for row in self.rows]
         result = {"images": rows, "mean": flat(self.mean, self.bicubic)}
         return {"protocol": PROTOCOL, **_without_infinity(result)}
@@ -108,13 +108,14 @@ class Evaluation:
 
 
 def mean(scores: list[Scores]) -> Scores:
-    """The mean of each score; of LPIPS only where every picture has one."""
+    """The mean of each score, a picture without any error at `IDENTICAL_DB`; of LPIPS only where
+    every picture has one."""
     seen = [score.lpips for score in scores if score.lpips is not None]
     return Scores(
-        float(np.mean([score.psnr_db for score in scores])),
+        mean_db(score.psnr_db for score in scores),
         float(np.mean([score.ssim for score in scores])),
         float(np.mean(seen)) if len(seen) == len(scores) else None,
-        float(np.mean([score.psnr_rgb_db for score in scores])),
+        mean_db(score.psnr_rgb_db for score in scores),
     )
 
 

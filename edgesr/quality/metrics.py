@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 Image = NDArray[np.uint8]
+IDENTICAL_DB = 100.0
+"""What PSNR counts in a mean where nothing differs, as on flat pictures: infinity has no mean."""
 
 
 def luma(rgb: Image) -> NDArray[np.float64]:
@@ -41,6 +44,11 @@ def psnr_rgb(sr: Image, hr: Image, shave: int = 4) -> float:
 def _decibels(difference: NDArray[np.float64]) -> float:
     mse = float(np.mean(difference**2))
     return 10 * math.log10(255**2 / mse) if mse else math.inf
+
+
+def mean_db(values: Iterable[float]) -> float:
+    """The mean of PSNR in dB, each at most `IDENTICAL_DB`."""
+    return float(np.mean([min(value, IDENTICAL_DB) for value in values]))
 
 
 def ssim(sr: Image, hr: Image, shave: int = 4) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from edgesr.data.degrade import (
     to_image,
     to_tensor,
 )
-from edgesr.quality.metrics import psnr
+from edgesr.errors import DataError
+from edgesr.quality.metrics import mean_db, psnr
 from edgesr.workspace import atomic
 
 Pixels = NDArray[np.uint8]
@@ -48,12 +50,28 @@ class Example:
 
 
 class Validation:
-    """Scores a network on `files`, which are decoded and reduced once."""
+    """Scores a network on `files`, which are decoded and reduced once.
+
+    A photograph that bicubic restores exactly, a flat one, is left out with a warning.
+
+    Raises:
+        DataError: no photograph is of use.
+    """
 
     def __init__(self, files: list[Path], device: torch.device) -> None:
         self.device = device
-        usable = photos.decode_all(files, smallest=16)
-        self.examples = [_example(photo.pixels) for photo in usable]
+        self.examples = []
+        for photo in photos.decode_all(files, smallest=16):
+            example = _example(photo.pixels)
+            if math.isinf(example.bicubic_psnr_db):
+                photos.warn_left_out(photo.path, "it is flat: there is nothing to restore")
+            else:
+                self.examples.append(example)
+        if not self.examples:
+            raise DataError(
+                f"all {len(files)} photographs held out are flat: they measure nothing",
+                "Hold out more, data.validation, or take the flat ones out of the folder.",
+            )
 
     @torch.no_grad()
     def __call__(self, module: nn.Module, sample: Path) -> Score:
@@ -65,7 +83,7 @@ class Validation:
             if i == 0:
                 _write_sample(sample, [example.bicubic, sr, example.hr])
         bicubic = [example.bicubic_psnr_db for example in self.examples]
-        return Score(float(np.mean(scores)), float(np.mean(bicubic)))
+        return Score(mean_db(scores), mean_db(bicubic))
 
 
 def _example(pixels: Pixels) -> Example:

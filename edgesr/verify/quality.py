@@ -14,13 +14,12 @@ from torch import nn
 from edgesr.data import judges, photos
 from edgesr.deploy.tiling import bands, to_picture, to_values
 from edgesr.quality.evaluate import Evaluation, Scores, Upscale, evaluate, flat, load_images
+from edgesr.quality.metrics import IDENTICAL_DB
 from edgesr.verify.jobs import Job, Run
 
 Pixels = NDArray[np.uint8]
 TILE = 256
 """Side in LR pixels of what a tile keeps; the halo comes on top."""
-IDENTICAL_DB = 100.0
-"""PSNR that counts for a picture without any error, e.g. a flat one."""
 
 
 @dataclass(frozen=True)

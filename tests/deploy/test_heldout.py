@@ -7,8 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgesr.deploy.heldout import IDENTICAL_DB, Pair, psnr_db
+from edgesr.deploy.heldout import Pair, psnr_db
 from edgesr.errors import ExportError
+from edgesr.quality.metrics import IDENTICAL_DB
 
 
 def enlarging(value: float = 1.0) -> onnx.ModelProto:

@@ -30,7 +30,7 @@ from edgesr.quality.evaluate import (
     to_tensor,
     upscaler_for,
 )
-from edgesr.quality.metrics import Image
+from edgesr.quality.metrics import IDENTICAL_DB, Image
 from edgesr.recipe import Edge
 from edgesr.workspace import write_json
 
@@ -61,13 +61,16 @@ def test_sides_that_four_does_not_divide_are_cropped() -> None:
     assert row.model == evaluate(bicubic, [("x", image[:40, :48])], lpips=None).rows[0].model
 
 
-def test_a_perfect_picture_is_infinite_in_the_table_and_null_in_json(tmp_path: Path) -> None:
+def test_a_perfect_picture_is_infinite_in_the_table_null_in_json_and_finite_in_the_mean(
+    tmp_path: Path,
+) -> None:
     hr = picture()
     result = evaluate(lambda _: hr, [("same", hr)], lpips=None)
     write_json(tmp_path / "scores.json", result.as_dict())
     read = json.loads((tmp_path / "scores.json").read_text())
     assert read["protocol"] == PROTOCOL
-    assert read["mean"]["psnr_db"] is None
+    assert read["images"][0]["psnr_db"] is None
+    assert read["mean"]["psnr_db"] == IDENTICAL_DB
     assert read["mean"]["ssim"] == pytest.approx(1)
     assert read["images"][0]["bicubic_psnr_db"] < 30
     assert "inf" in text_of(result)

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from edgesr.deploy.card import read_card
+from edgesr.quality.metrics import IDENTICAL_DB
 from edgesr.upscale import Upscaler
 from edgesr.verify import quality as module
 from edgesr.verify.jobs import plan
-from edgesr.verify.quality import IDENTICAL_DB, PictureSet, picture_sets, quality
+from edgesr.verify.quality import PictureSet, picture_sets, quality
 
 
 @pytest.fixture
