@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from command import in_words
 from torch import nn
 
 from edgesr import blend
@@ -114,4 +115,4 @@ def _ticks(low: float, high: float, step: float) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    in_words(main)

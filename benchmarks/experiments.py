@@ -2,17 +2,19 @@
 
     python benchmarks/experiments.py --data DIR --teacher FILE                 train what is missing
     python benchmarks/experiments.py --data DIR --teacher FILE --only c64 c48  some of them
-    python benchmarks/experiments.py --tables                                  the tables alone
+    python benchmarks/experiments.py --data DIR --teacher FILE --tables        the tables alone
     python benchmarks/experiments.py --latency                                 how long each takes
 
 Every trial trains `edge 16x7`, or N=4, on the same photographs for the same number of steps, and
 says what it changes. Choices are made on the photographs that are held out; BSD100 or any other set
-given with --test is measured and never chosen by. Results are kept as JSON under runs/experiments.
+given with --test is measured and never chosen by. Results are kept as JSON under runs/experiments,
+apart for each number of steps, each set of photographs and each teacher.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 import math
@@ -24,6 +26,7 @@ from typing import Any
 
 import designs
 import torch
+from command import in_words
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from trials import TRIALS, Trial
@@ -44,7 +47,7 @@ from edgesr.training.ema import Ema
 from edgesr.training.initialise import from_teacher
 from edgesr.training.loop import learning_rate
 from edgesr.training.steps import Player, Step
-from edgesr.workspace import write_json
+from edgesr.workspace import sha256, write_json
 
 RESULTS = Path("runs/experiments")
 PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -104,6 +107,8 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true")
     parser.add_argument("--latency", action="store_true")
     options = parser.parse_args()
+    if options.teacher is None and not options.latency:
+        parser.error("--teacher FILE is missing: most trials learn from its pictures")
     if options.latency:
         drawn = {t.name: t.build for t in TRIALS if t.group in ("design", "width")}
         return designs.print_latency(drawn)
@@ -113,13 +118,25 @@ def main() -> None:
         for seed in range(max(t.seeds for t in chosen)):
             for trial in (t for t in chosen if seed < t.seeds):
                 _ensure(trial, seed, options)
+    folder = RESULTS / conditions(options)
+    print(f"{options.steps} steps; kept in {folder}")
     for group in dict.fromkeys(t.group for t in chosen):
-        print_table([t for t in TRIALS if t.group == group and results(t)])
+        tried = {t: found for t in TRIALS if t.group == group and (found := results(t, folder))}
+        print_table(tried)
     return None
 
 
+def conditions(options: argparse.Namespace) -> str:
+    """What all trials of one table share: a name for their folder."""
+    files = photos.split(Data(photos=options.data, validation=options.validation))
+    facts = [str(options.steps), sha256(options.teacher), str(options.test)]
+    facts += [sha256(options.features)] if options.features.is_file() else []
+    facts += [sha256(path) for path in (*files.train, *files.validation)]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
+
+
 def _ensure(trial: Trial, seed: int, options: argparse.Namespace) -> None:
-    path = kept(trial, seed)
+    path = kept(trial, seed, RESULTS / conditions(options))
     if path.exists():
         return
     began = time.perf_counter()
@@ -229,25 +246,24 @@ def score(network: nn.Module, files: list[Path]) -> dict[str, float]:
     return found
 
 
-def print_table(trials: list[Trial]) -> None:
+def print_table(found: dict[Trial, list[dict[str, Any]]]) -> None:
     """Each trial against the first of its group: paired differences over pictures, mean of seeds.
 
     The interval is 95 % of a bootstrap over pictures and, where there are several, seeds.
 
     Args:
-        trials: those that were run.
+        found: the trials that were run, and what came of each seed.
     """
-    if not trials:
+    if not found:
         return
-    control = trials[0]
-    which = "test" if "test" in results(control)[0]["psnr_db"] else "validation"
+    control, first = next(iter(found.items()))
+    which = "test" if "test" in first[0]["psnr_db"] else "validation"
     print(f"\n| {control.group} | seeds | validation dB | {which} dB | against, dB |")
     print("|---|--:|--:|--:|--:|")
-    for trial in trials:
-        found = results(trial)
-        sets = [f"{mean_over(found, name):.3f}" for name in ("validation", which)]
-        against = "" if trial is control else difference(found, results(control), which)
-        cells = [trial.says, str(len(found)), *sets, against]
+    for trial, runs in found.items():
+        sets = [f"{mean_over(runs, name):.3f}" for name in ("validation", which)]
+        against = "" if trial is control else difference(runs, first, which)
+        cells = [trial.says, str(len(runs)), *sets, against]
         print("| " + " | ".join(cells) + " |")
 
 
@@ -276,16 +292,16 @@ def mean_over(found: list[dict[str, Any]], name: str) -> float:
     return sum(mean(result["psnr_db"][name]) for result in found) / len(found)
 
 
-def results(trial: Trial) -> list[dict[str, Any]]:
+def results(trial: Trial, folder: Path) -> list[dict[str, Any]]:
     """What was kept of the trial's runs, seed after seed."""
-    paths = [kept(trial, seed) for seed in range(trial.seeds)]
+    paths = [kept(trial, seed, folder) for seed in range(trial.seeds)]
     return [json.loads(path.read_text()) for path in paths if path.exists()]
 
 
-def kept(trial: Trial, seed: int) -> Path:
+def kept(trial: Trial, seed: int, folder: Path) -> Path:
     # `base` is the same training as `both`.
-    return RESULTS / f"{'both' if trial.name == 'base' else trial.name}-{seed}.json"
+    return folder / f"{'both' if trial.name == 'base' else trial.name}-{seed}.json"
 
 
 if __name__ == "__main__":
-    main()
+    in_words(main)

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from command import in_words
 
 from edgesr.deploy.export import export_onnx
 from edgesr.errors import VerifyError
@@ -92,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_words(main)

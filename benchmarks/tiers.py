@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from command import in_words
 from numpy.typing import NDArray
 from PIL import Image
 from rewrite import PLAIN
 from turns import medians
 
+from edgesr.data import photos
 from edgesr.data.degrade import bicubic_up, to_image, to_tensor
 from edgesr.deploy.card import read_card
 from edgesr.deploy.export import export_onnx
@@ -61,6 +63,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=15)
     options = parser.parse_args()
+    for data in options.data:
+        photos.find(data)  # before anything is timed
     with tempfile.TemporaryDirectory() as folder:
         print_table(list(found(options.exports, Path(folder))), options)
 
@@ -143,4 +147,4 @@ def facts(entry: Entry) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    in_words(main)

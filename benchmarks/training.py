@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from command import in_words
 from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor, nn
@@ -384,4 +385,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_words(main)

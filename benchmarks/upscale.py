@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from command import in_words
 from PIL import Image
 
 from edgesr import console
@@ -151,4 +152,4 @@ def show(net: str, source: Path, memory: str, results: list[Result], whole: list
 
 
 if __name__ == "__main__":
-    main()
+    in_words(main)

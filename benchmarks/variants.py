@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from command import in_words
 from turns import medians
 
 from edgesr.deploy.card import read_card
@@ -83,4 +84,4 @@ def psnr_db(path: Path, data: Path | None) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    in_words(main)
