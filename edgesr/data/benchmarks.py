@@ -215,5 +215,12 @@ def _images(folder: Path) -> list[Path]:
     return [p for p in images if p.stem.endswith("_HR")] or images
 
 
+def where_to_get(folder: Path) -> str:
+    """Where the set that `folder` is called after is had from; empty where it is none."""
+    named = {name.casefold(): b for b in _SETS for name in (b.name, *b.folders)}
+    benchmark = named.get(folder.name.casefold())
+    return _get(benchmark) if benchmark else ""
+
+
 def _get(benchmark: Benchmark) -> str:
     return f"Get it from {benchmark.source}; terms: {benchmark.terms}."

@@ -62,19 +62,21 @@ class Split:
     validation: list[Path]
 
 
-def find(folder: Path) -> list[Path]:
+def find(folder: Path, remedy: str = "") -> list[Path]:
     """Every image file under `folder`, however deep, by its extension; sorted.
 
     A folder that cannot be read and one that is a link are left out with a warning each, and so is
     what has an image's name but is no file.
 
+    Args:
+        remedy: what to do where the folder is missing.
+
     Raises:
         DataError: no such folder, or no image in it.
     """
     if not folder.is_dir():
-        raise DataError(
-            f"{folder} is {'a file' if folder.exists() else 'missing'}, expected a folder of images"
-        )
+        state = "a file" if folder.exists() else "missing"
+        raise DataError(f"{folder} is {state}, expected a folder of images", remedy)
     found = []
     for parent, folders, files in os.walk(folder, onerror=_unreadable):
         here = Path(parent)
@@ -234,7 +236,7 @@ def split(data: recipe.Data) -> Split:
 
 
 def _trainable(folder: Path) -> list[Path]:
-    paths = find(folder)
+    paths = find(folder, "Name photographs: --data DIR. A trial on embedded ones: --small.")
     for parent in dict.fromkeys(path.parent for path in paths):
         if name := benchmarks.is_benchmark(parent):
             raise DataError(

@@ -16,7 +16,7 @@ from rich.table import Table
 from torch import nn
 
 from edgesr import console, weights
-from edgesr.data import photos
+from edgesr.data import benchmarks, photos
 from edgesr.data.degrade import (
     bicubic_down,
     bicubic_up,
@@ -227,7 +227,7 @@ def load_images(folder: Path) -> Iterator[tuple[str, Image]]:
     Raises:
         DataError: no such folder, no picture in it, or none that can be used.
     """
-    files = photos.find(folder)
+    files = photos.find(folder, benchmarks.where_to_get(folder))
     tracked = console.track(files, "evaluate", len(files))
     for photo in photos.decode_all(tracked, smallest=MIN_SIDE):
         yield photo.name, photo.pixels

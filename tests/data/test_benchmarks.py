@@ -156,3 +156,9 @@ def test_the_sets_at_hand_are_whole(shared: Path, name: str, count: int) -> None
     images = benchmarks.find(name, shared / "data/benchmarks")
     assert len(images) == count
     assert benchmarks.is_benchmark(images[0].parent) == name
+
+
+def test_a_missing_set_is_answered_with_where_it_is_from(tmp_path: Path) -> None:
+    assert "Zeyde" in benchmarks.where_to_get(tmp_path / "Set14")
+    assert "Martin" in benchmarks.where_to_get(tmp_path / "b100")
+    assert benchmarks.where_to_get(tmp_path / "holiday") == ""

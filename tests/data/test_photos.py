@@ -357,3 +357,11 @@ def test_benchmark_sets_are_refused_even_deep_inside_a_folder(tmp_path: Path, in
     save(tmp_path / f"{inside}.png")
     with pytest.raises(DataError, match="is the benchmark set"):
         photos.split(Data(photos=str(tmp_path)))
+
+
+def test_a_recipes_missing_folder_is_answered_with_the_ways_to_train_without_it() -> None:
+    # The full recipes name data/DIV2K, which a bare clone does not have.
+    with pytest.raises(DataError, match="data/DIV2K is missing") as raised:
+        photos.split(Data(photos="data/DIV2K"))
+    assert "--data DIR" in raised.value.remedy
+    assert "--small" in raised.value.remedy
