@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgesr.recipe import NAME, SIZE, Recipe
+from edgesr.bounds import SIZE
+from edgesr.recipe import NAME, Recipe
 from edgesr.workspace import write_text
 
 Schema = dict[str, Any]
@@ -126,8 +127,13 @@ def _value(field: Schema) -> str:
         return f"list of {_value(field['items'])}"
     if "pattern" in field:
         return PATTERNS[field["pattern"]]
-    bounds = [f"{words} {field[name]:g}" for name, words in BOUNDS.items() if name in field]
+    bounds = [f"{words} {_number(field[name])}" for name, words in BOUNDS.items() if name in field]
     return ", ".join([TYPES[field["type"]], *bounds])
+
+
+def _number(value: float) -> str:
+    """As a reader takes it in: 1,000,000,000 rather than 1e+09."""
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
 
 
 def _line(described: Schema) -> str:

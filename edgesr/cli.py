@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgesr import __version__, console, ending, recipe_io
+from edgesr.bounds import MAX_THREADS
 from edgesr.deploy.memory import BUDGET
 from edgesr.errors import EdgesrError
 from edgesr.folders import settle
@@ -42,6 +43,7 @@ Photos = Annotated[
 TeacherPath = Annotated[
     str | None, typer.Option("--teacher", metavar="FILE", help="The teacher: teacher.path.")
 ]
+Threads = Annotated[int | None, typer.Option(min=1, max=MAX_THREADS, help="CPU threads.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Delete an earlier run of this name.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of bars.")]
@@ -239,9 +241,7 @@ def fit(
         ),
     ],
     provider: Annotated[str, typer.Option(help="cpu or cuda; it must really run.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; verify.threads unless given.")
-    ] = None,
+    threads: Threads = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="The recipe; its stem is its name."),
@@ -303,7 +303,7 @@ def upscale(
     source: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="An image, or a folder.")],
     provider: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    threads: Threads = None,
     variant: Annotated[str, typer.Option(help="Of a bundle: fp32, fp16, int8, uint8-io.")] = "fp32",
     tile: Annotated[str, typer.Option(help="Side of a tile in LR pixels; auto fits.")] = "auto",
     memory: Annotated[str, typer.Option(help="What auto keeps to.")] = BUDGET,

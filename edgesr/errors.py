@@ -1,5 +1,25 @@
 """What a user can get wrong: one message, one remedy, one exit code."""
 
+from __future__ import annotations
+
+import reprlib
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
+
+
+def shortened(value: object) -> str:
+    """`value` as code has it, of a hundred characters or so however long it is."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python does not write out a number of thousands of digits
+        return f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value"
+
+
+def cut(text: str, most: int = 200) -> str:
+    """`text`, its end left out where it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
 
 class EdgesrError(Exception):
     """A fault that the user can mend. The CLI prints it without a traceback.

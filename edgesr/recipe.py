@@ -10,17 +10,29 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from edgesr import bounds
+from edgesr.bounds import (
+    Channels,
+    Fraction,
+    Layers,
+    Number,
+    Photos,
+    Place,
+    PlaceOrNone,
+    Positive,
+    Size,
+    Steps,
+    StepsOrNone,
+    Text,
+    Threads,
+    Weight,
+)
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 LONGEST_NAME = 100
 """Room is left in a file's name for what stands before and behind."""
 RESERVED = ("latest",)
 """Files in `runs/` that are no run."""
-SIZE = r"^[1-9][0-9]*x[1-9][0-9]*$"
-
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-Weight = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 def check_name(name: str) -> str:
@@ -62,29 +74,41 @@ class Srgan(Table):
     """The SRGAN generator of Ledig et al., x4, with `blocks` residual blocks."""
 
     arch: Literal["srgan"] = "srgan"
-    blocks: Count = 4
+    blocks: Layers = 4
     """Residual blocks: 16 in the paper's teacher, 4 in its student."""
-    channels: Count = 64
+    channels: Channels = 64
     """Feature channels of every layer but the last."""
     prelu: Literal["layer", "channel"] = "layer"
     """One PReLU slope per layer or one per channel; their sizes differ by 0.3 %."""
     output: Literal["linear", "tanh"] = "linear"
     """`linear`: the last convolution is the image; `tanh`: (tanh(x) + 1) / 2."""
-    bn_eps: Annotated[float, Field(gt=0)] = 1e-5
+    bn_eps: Annotated[float, Field(gt=0, le=1)] = 1e-5
     """Epsilon of batch normalisation."""
+
+    @model_validator(mode="after")
+    def fits(self) -> Self:
+        bounds.check_parameters(18 * self.channels**2 * self.blocks)
+        return self
 
 
 class Edge(Table):
     """A student that stays at low resolution until its last operation, x4."""
 
     arch: Literal["edge"] = "edge"
-    channels: Count = 32
+    channels: Channels = 32
     """Width of every 3x3 convolution."""
-    depth: Count = 8
+    depth: Layers = 8
     """3x3 convolutions of `channels` -> `channels` between the first and the last one."""
-    branches: list[Literal["expand", "point", "identity"]] = []
+    branches: Annotated[
+        list[Literal["expand", "point", "identity"]], Field(max_length=bounds.MAX_ITEMS)
+    ] = []
     """Branches that train beside each 3x3 convolution but the first and collapse into it at export:
     `expand` is a 1x1 convolution to twice the width and a 3x3 one, `point` a 1x1 one."""
+
+    @model_validator(mode="after")
+    def fits(self) -> Self:
+        bounds.check_parameters(9 * self.channels**2 * self.depth)
+        return self
 
 
 Model = Annotated[Srgan | Edge, Field(discriminator="arch")]
@@ -93,7 +117,7 @@ Model = Annotated[Srgan | Edge, Field(discriminator="arch")]
 class Teacher(Table):
     """The network that the student learns from. It is only read, never trained."""
 
-    path: Text = "teacher"
+    path: Place = "teacher"
     """A model that edgesr trained: a run or a bundle by its name or folder, or a file; or any model
     file that spandrel opens, x4."""
     once: bool = False
@@ -104,10 +128,10 @@ class Teacher(Table):
 class Data(Table):
     """The photographs."""
 
-    photos: Text = "embedded"
+    photos: Place = "embedded"
     """A folder of images, a folder in DIV2K's layout, or `embedded` for the ones that the
     scikit-image package carries."""
-    validation: Count = 4
+    validation: Photos = 4
     """How many images of a plain folder are held out, at most: never more than a tenth of them, but
     one. DIV2K's layout and the embedded photographs bring a validation split of their own."""
 
@@ -118,20 +142,20 @@ Optimiser = Literal["adam", "muon"]
 class Optimisation(Table):
     """The optimiser and its schedule, for one stage."""
 
-    steps: Count = 400_000
+    steps: Steps = 400_000
     """Optimiser steps of the stage."""
     optimiser: Optimiser = "adam"
     """What trains the generator: `adam` (the paper), or `muon` for the convolutions that neither
     read nor write a picture and Adam for the rest. A discriminator always has Adam."""
-    lr: Annotated[float, Field(gt=0)] = 2e-4
+    lr: Positive = 2e-4
     """Learning rate at the start (paper: 2e-4)."""
     schedule: Literal["step", "cosine", "constant"] = "step"
     """How the learning rate falls: by `decay` every `decay_every` steps, or as half a cosine."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Factor of the step schedule (paper: 0.1)."""
-    decay_every: Count = 200_000
+    decay_every: Steps = 200_000
     """Steps between two decays of the step schedule (paper: every 2000 epochs)."""
-    warmup: Annotated[int, Field(ge=0)] = 0
+    warmup: StepsOrNone = 0
     """Steps over which the learning rate rises from zero; 0 starts at `lr` (the paper)."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Adam's beta1 (paper: 0.9)."""
@@ -139,7 +163,7 @@ class Optimisation(Table):
     """Adam's beta2."""
     grad_clip: Weight = 0.0
     """Largest norm of the gradient; 0 leaves it as it is."""
-    freeze: list[str] = []
+    freeze: Annotated[list[Text], Field(max_length=bounds.MAX_LAYERS)] = []
     """Layers of the generator that stay as they are in this stage, by their names in the weights'
     file or the beginning of these: `body`, `upsample.0`."""
 
@@ -147,13 +171,13 @@ class Optimisation(Table):
 class Training(Optimisation):
     """The pixel stage, and what both stages share."""
 
-    steps: Annotated[int, Field(ge=0)] = 400_000
+    steps: StepsOrNone = 400_000
     """Optimiser steps of the pixel stage; 0 leaves it out, and the GAN stage starts from `init`."""
-    batch: Count = 16
+    batch: Annotated[int, Field(ge=1, le=bounds.MAX_BATCH)] = 16
     """Patches per step, over all devices."""
-    patch: Annotated[int, Field(ge=16, multiple_of=4)] = 96
+    patch: Annotated[int, Field(ge=16, le=bounds.MAX_PATCH, multiple_of=4)] = 96
     """Side of a square HR patch in pixels (paper: 96, so 24 at LR)."""
-    init: Text = "random"
+    init: Place = "random"
     """Where the student starts: `random`, `teacher` (head, tail and evenly spaced blocks of
     the teacher) or an edgesr model, named as a teacher is: of the same table; an SRGAN generator
     of fewer blocks, between which the new ones start as the identity; or an edge student of the
@@ -161,17 +185,17 @@ class Training(Optimisation):
     is not."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights that is validated and shipped; 0 for none."""
-    validate_every: Count = 5_000
+    validate_every: Steps = 5_000
     """Steps between two validations; each writes a sample picture."""
-    checkpoint_every: Count = 5_000
+    checkpoint_every: Steps = 5_000
     """Steps between two checkpoints."""
-    log_every: Count = 100
+    log_every: Steps = 100
     """Steps between two lines of the log."""
     precision: Literal["fp32", "bf16-mixed"] = "fp32"
     """Arithmetic of the training step."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes a GPU where there is one."""
-    devices: Count = 1
+    devices: Annotated[int, Field(ge=1, le=bounds.MAX_DEVICES)] = 1
     """How many devices share the batch (DDP)."""
     tensorboard: bool = False
     """Also write TensorBoard events; needs the package tensorboard."""
@@ -180,6 +204,11 @@ class Training(Optimisation):
     def batch_divides(self) -> Self:
         if self.batch % self.devices:
             raise ValueError(f"batch {self.batch} cannot be shared by {self.devices} devices")
+        if self.batch * self.patch**2 > bounds.MAX_BATCH_PIXELS:
+            raise ValueError(
+                f"batch {self.batch} of patches of {self.patch} x {self.patch} pixels, expected at "
+                f"most {bounds.MAX_BATCH_PIXELS:,} pixels in all"
+            )
         return self
 
 
@@ -237,11 +266,11 @@ class GanLosses(Losses):
 class Gan(Optimisation):
     """The GAN stage, warm-started from the pixel stage."""
 
-    steps: Count = 200_000
+    steps: Steps = 200_000
     """Optimiser steps of the stage."""
-    lr: Annotated[float, Field(gt=0)] = 1e-4
+    lr: Positive = 1e-4
     """Learning rate of the generator at the start."""
-    discriminator_lr: Annotated[float, Field(gt=0)] = 1e-4
+    discriminator_lr: Positive = 1e-4
     """Learning rate of the discriminator at the start."""
     discriminator: Literal["srgan", "unet"] = "srgan"
     """`srgan` gives one verdict for each patch (the paper), `unet` one for each pixel."""
@@ -257,7 +286,7 @@ class Gan(Optimisation):
 class Weights(Table):
     """Where perceptual weights are looked for."""
 
-    folder: str = ""
+    folder: PlaceOrNone = ""
     """A folder with the weight files; looked at before `EDGESR_WEIGHTS` and the caches."""
 
 
@@ -293,16 +322,16 @@ class Fp16(Table):
 class Int8(Table):
     """How `edgesr export --int8` quantises."""
 
-    images: Count = 24
+    images: Photos = 24
     """Training photographs, the middle of each, that set the ranges of the activations."""
-    max_psnr_loss_db: Annotated[float, Field(gt=0)] = 0.05
+    max_psnr_loss_db: Positive = 0.05
     """PSNR that the held-out photographs may lose. Where calibration loses more, the network is
     fine-tuned, and then the most harmful convolutions stay in float."""
-    min_channels: Count = 16
+    min_channels: Channels = 16
     """Convolutions to fewer channels stay in float: ONNX Runtime's 8-bit ones are slower there."""
-    finetune_steps: Annotated[int, Field(ge=0)] = 1_000
+    finetune_steps: StepsOrNone = 1_000
     """Steps of quantisation-aware fine-tuning, where it is needed; 0 for none."""
-    finetune_lr: Annotated[float, Field(gt=0)] = 1e-4
+    finetune_lr: Positive = 1e-4
     """Its learning rate at the start."""
 
 
@@ -325,59 +354,58 @@ class Export(Table):
 class Verify(Table):
     """How a bundle is measured."""
 
-    size: Annotated[str, Field(pattern=SIZE)] = "128x128"
+    size: Size = "128x128"
     """LR width x height at which latency and cost are stated."""
-    shapes: list[Annotated[str, Field(pattern=SIZE)]] = ["64x64", "160x96"]
+    shapes: Annotated[list[Size], Field(max_length=bounds.MAX_ITEMS)] = ["64x64", "160x96"]
     """Further LR sizes: each is timed after `size`, its first run apart from the later ones."""
-    threads: Count = 2
+    threads: Threads = 2
     """CPU threads of every runtime."""
-    runs: Annotated[int, Field(ge=5)] = 20
+    runs: Annotated[int, Field(ge=5, le=bounds.MAX_RUNS)] = 20
     """Timed runs after the warm-up, of each size."""
 
 
-Limit = Annotated[float, Field(gt=0)]
 Variant = Literal["fp32", "fp16", "int8", "uint8-io"]
 
 
 class VariantGates(Table):
     """What one variant must keep on one runtime. What was not measured does not hold."""
 
-    p50_ms: Limit | None = None
+    p50_ms: Positive | None = None
     """Median of the latency in ms."""
-    p95_ms: Limit | None = None
+    p95_ms: Positive | None = None
     """95th percentile of the latency in ms."""
-    size: Annotated[str, Field(pattern=SIZE)] | None = None
+    size: Size | None = None
     """LR width x height at which `p50_ms`, `p95_ms` and `min_speedup` must hold; `verify.size`
     unless given."""
     max_psnr_loss_db: Weight | None = None
     """PSNR of fp32 on the same runtime, less this one's, on the photographs that verify was
     given."""
-    max_abs_diff: Limit | None = None
+    max_abs_diff: Positive | None = None
     """Largest |PyTorch - runtime| over the parity grid, values in 0..1."""
-    max_mb: Limit | None = None
+    max_mb: Positive | None = None
     """Size of the variant's file in MB (10^6 bytes)."""
-    min_speedup: Limit | None = None
+    min_speedup: Positive | None = None
     """Median latency of fp32 on the same runtime, over this one's."""
 
 
 class Gates(Table):
     """What a bundle must keep to ship. A gate that is left out is not asked."""
 
-    max_mb: Limit | None = None
+    max_mb: Positive | None = None
     """Size of model.onnx in MB (10^6 bytes)."""
-    max_abs_diff: Limit | None = 1e-4
+    max_abs_diff: Positive | None = 1e-4
     """Largest |PyTorch - runtime| of fp32 over the parity grid, values in 0..1; on every runtime
     whose own table does not state one."""
     max_pixels_changed: Fraction | None = 0.001
     """Largest share of 8-bit values that differ over any case of the parity grid; of fp32, on
     every runtime."""
-    p95_ms: Limit | None = None
+    p95_ms: Positive | None = None
     """95th percentile of the latency of fp32 in ms at `verify.size`, by ONNX Runtime."""
-    min_psnr_db: float | None = None
+    min_psnr_db: Number | None = None
     """PSNR on Y over the photographs that verify was given (the embedded held-out one)."""
-    min_gain_over_bicubic_db: float | None = None
+    min_gain_over_bicubic_db: Number | None = None
     """The same PSNR less bicubic's."""
-    min_reduction_percent: float | None = None
+    min_reduction_percent: Number | None = None
     """Parameters saved against the teacher, in percent."""
     cpu: dict[Variant, VariantGates] = {}
     """ONNX Runtime on the CPU."""
@@ -396,9 +424,9 @@ class Recipe(Table):
 
     name: Name
     """Names the run `runs/<name>` and the bundle `exports/<name>`."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=bounds.MAX_SEED)] = 0
     """Seed of initialisation, crops and noise."""
-    licence: str = "Apache-2.0"
+    licence: Text = "Apache-2.0"
     """Licence of the trained weights, written into the ONNX file."""
     model: Model
     """The network that is trained."""
@@ -482,9 +510,3 @@ def teacher_terms(losses: Losses) -> list[str]:
         "frequency_against": losses.frequency if losses.frequency_against != "hr" else 0.0,
     }
     return [key for key, weight in asks.items() if weight]
-
-
-def parse_size(size: str) -> tuple[int, int]:
-    """`"320x180"` as (width, height) in pixels."""
-    width, height = size.split("x")
-    return int(width), int(height)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,17 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edgesr.errors import RecipeError
+from edgesr.errors import RecipeError, cut, shortened
 from edgesr.recipe import Edge, Recipe, Srgan
 
 Raw = dict[str, Any]
+
+MAX_BYTES = 2**20
+"""Of a recipe's file; the longest that ships has 2,000."""
+MAX_FAULTS = 20
+"""That are told; of the rest only how many there are."""
+MAX_PARTS = 8
+"""Of a key between its dots."""
 
 
 def load(
@@ -37,58 +45,93 @@ def load(
     Raises:
         RecipeError: the file is missing or no TOML, or has faults; all of them are named.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        beside = sorted(str(p) for p in Path("recipes").glob("*.toml"))
-        hint = f"Recipes here: {', '.join(beside)}." if beside else ""
-        raise RecipeError(f"recipe {path} does not exist", hint) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error}") from None
+    raw = _read(path)
     small_table = raw.pop("small", None)
     if small and small_table is None:
         raise RecipeError(f"recipe {path} has no [small] table", "Leave --small out.")
     if small_table is not None and not isinstance(small_table, dict):
-        raise RecipeError(f"{path}: small = {small_table!r} must be a table")
+        raise RecipeError(f"{path}: small = {shortened(small_table)} must be a table")
     changes: list[Raw] = [] if photos is None else [{"data": {"photos": photos}}]
     changes += [] if teacher is None else [{"teacher": {"path": teacher}}]
     changes += [parse_override(text) for text in overrides]
-    plain, faults = _check(raw, changes)
+    plain, faults = _check([raw, *changes])
     # The [small] table is checked even when it is not used: a typo in it should not wait.
-    smaller, small_faults = _check(merge(raw, small_table or {}), changes)
-    faults += [f"with [small], {fault}" for fault in small_faults if fault not in faults]
+    smaller, small_faults = _check([raw, small_table or {}, *changes])
+    known = {_place(fault) for fault in faults}
+    of_small = [fault for fault in small_faults if _place(fault) not in known]
     recipe = smaller if small else plain
-    if faults or recipe is None:
-        lines = "\n".join(f"  {fault}" for fault in faults)
-        raise RecipeError(f"{path} has {len(faults)} fault(s):\n{lines}")
+    if faults or of_small or recipe is None:
+        raise RecipeError(f"{path} has {_told(faults, of_small)}")
     return recipe
 
 
-def _check(raw: Raw, changes: list[Raw]) -> tuple[Recipe | None, list[str]]:
-    """The recipe in `raw` after `changes`, or its faults."""
-    for change in changes:
-        raw = merge(raw, change)
+def _read(path: Path) -> Raw:
+    """The tables of the TOML file at `path`.
+
+    Raises:
+        RecipeError: it is missing, no regular file, too large, no TOML or nested too deeply.
+    """
+    if not path.exists():
+        beside = sorted(str(p) for p in Path("recipes").glob("*.toml"))
+        hint = f"Recipes here: {', '.join(beside)}." if beside else ""
+        raise RecipeError(f"recipe {path} does not exist", hint)
+    if not path.is_file():
+        raise RecipeError(f"recipe {path} is no file", "Give a TOML file; a pipe is not read.")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise RecipeError(f"recipe {path} has {size:,} bytes, expected at most {MAX_BYTES:,}")
     try:
-        return Recipe.model_validate(raw), []
+        # Some editors put a byte-order mark before the text.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise RecipeError(f"recipe {path} cannot be read: nested too deeply") from None
+    except (OSError, ValueError) as error:  # no UTF-8, no TOML, a number of thousands of digits
+        raise RecipeError(f"recipe {path} cannot be read: {cut(str(error))}") from None
+
+
+def _check(tables: list[Raw]) -> tuple[Recipe | None, list[ErrorDetails]]:
+    """The recipe that `tables` make, each over the one before it, or its faults."""
+    try:
+        return Recipe.model_validate(reduce(merge, tables)), []
+    except RecursionError:
+        raise RecipeError("the recipe's tables are nested too deeply") from None
     except ValidationError as error:
-        return None, [describe(fault) for fault in error.errors()]
+        return None, error.errors()
+
+
+def _place(fault: ErrorDetails) -> tuple[object, ...]:
+    """What tells one fault from another."""
+    return (*fault["loc"], fault["msg"], shortened(fault["input"]))
+
+
+def _told(faults: list[ErrorDetails], of_small: list[ErrorDetails]) -> str:
+    """How many faults there are, and the first ones, a line each."""
+    total = len(faults) + len(of_small)
+    lines = [describe(fault) for fault in faults[:MAX_FAULTS]]
+    lines += [f"with [small], {describe(f)}" for f in of_small[: MAX_FAULTS - len(lines)]]
+    if total > len(lines):
+        lines.append(f"and {total - len(lines):,} more")
+    return "".join([f"{total:,} fault(s):", *(f"\n  {line}" for line in lines)])
 
 
 def parse_override(text: str) -> Raw:
     """`"training.steps=2000"` as `{"training": {"steps": 2000}}`.
 
     Raises:
-        RecipeError: there is no `=` in it.
+        RecipeError: there is no `=` in it, its key has too many parts, or its value is nested too
+            deeply.
     """
     key, equals, value = text.partition("=")
-    if not equals or not all(part.strip() for part in key.split(".")):
-        raise RecipeError(f"--set {text}: expected key=value, e.g. training.steps=2000")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts) or len(parts) > MAX_PARTS:
+        raise RecipeError(f"--set {cut(text)}: expected key=value, e.g. training.steps=2000")
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except RecursionError:
+        raise RecipeError(f"--set {cut(text)}: nested too deeply") from None
+    except ValueError:  # no TOML, or a number of thousands of digits
         parsed = value.strip()
-    for part in reversed(key.split(".")):
-        parsed = {part.strip(): parsed}
+    for part in reversed(parts):
+        parsed = {part: parsed}
     result: Raw = parsed
     return result
 
@@ -131,18 +174,19 @@ def _flat(raw: Raw, prefix: str = "") -> Raw:
 def describe(error: ErrorDetails) -> str:
     """One fault in one line: the key, its value, what is allowed, the nearest key."""
     places = [part for part in error["loc"] if part not in ("srgan", "edge", "[key]")]
-    key = ".".join(map(str, places)) or "recipe"
+    key = cut(".".join(map(str, places))) or "recipe"
+    value = f"{key} = {shortened(error['input'])}"
     if error["type"] == "extra_forbidden":
         known = _keys_at([str(part) for part in places[:-1]], error["loc"])
-        near = difflib.get_close_matches(str(places[-1]), known, n=1)
+        near = difflib.get_close_matches(cut(str(places[-1])), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-        return f"{key} = {error['input']!r}: no such key; {hint}"
+        return f"{value}: no such key; {hint}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{key}: missing; {message.lower()}"
     if isinstance(error["input"], dict):
         return message if not places else f"{key}: {message}"
-    return f"{key} = {error['input']!r}: {message}"
+    return f"{value}: {message}"
 
 
 def _keys_at(tables: list[str], loc: tuple[int | str, ...]) -> list[str]:

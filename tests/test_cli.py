@@ -225,3 +225,15 @@ def test_help_shows_brackets_that_rich_would_take_for_markup(words: tuple[str, .
     for text in (command.help, *(getattr(option, "help", None) for option in command.params)):
         assert (text or "").replace("\\[", "[") in shown
     assert ("[small]" in shown) == any(option.name == "small" for option in command.params)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("fit", "--budget", "p95 8 ms @ 8x8"), ("upscale", "tiny", "a.png", "-o", "b.png")],
+    ids=lambda words: words[0],
+)
+def test_more_threads_than_a_machine_has_are_refused(words: tuple[str, ...]) -> None:
+    """99,999 of them crashed the process."""
+    result = CliRunner().invoke(app, [*words, "--threads", "99999"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "99999 is not in the range 1<=x<=1024" in result.output

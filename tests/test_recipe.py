@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesr import recipe_io
+from edgesr.bounds import parse_size
 from edgesr.errors import RecipeError
-from edgesr.recipe import Edge, GanLosses, Recipe, Srgan, VariantGates, parse_size
+from edgesr.recipe import Edge, GanLosses, Recipe, Srgan, VariantGates
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
 MINIMAL = 'name = "x"\n[model]\narch = "edge"\n'
@@ -187,7 +189,7 @@ def test_gates_per_runtime_and_variant_read_back_as_they_were_written(tmp_path: 
         ("[gates.cpu.int9]\np95_ms = 1", "gates.cpu.int9 = 'int9': Input should be 'fp32', 'fp16'"),
         ("[gates.tpu.int8]\np95_ms = 1", "gates.tpu = {'int8': {'p95_ms': 1}}: no such key; did"),
         ("[gates.cpu.int8]\np95 = 1", "gates.cpu.int8.p95 = 1: no such key; did you mean p95_ms?"),
-        ('[gates.cpu.int8]\nsize = "128"', "gates.cpu.int8.size = '128': String should match"),
+        ('[gates.cpu.int8]\nsize = "128"', "gates.cpu.int8.size = '128': expected WIDTHxHEIGHT"),
     ],
 )
 def test_a_fault_in_a_variants_gates_is_told_with_its_place(
@@ -223,3 +225,95 @@ def test_a_path_of_nothing_is_refused_and_does_not_mean_the_current_folder(
         recipe_io.load(write(tmp_path, MINIMAL), overrides=[f"{key}="])
     with pytest.raises(RecipeError, match=r"data\.photos = ''"):
         recipe_io.load(write(tmp_path, MINIMAL), photos="")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "model.channels=1_000_000",
+        "model.depth=1_000_000_000",
+        "training.batch=1_000_000_000_000",
+        "training.steps=1_000_000_000_000",
+        "training.patch=1_000_000",
+        "training.lr=1e300",
+        "training.freeze=['" + "x" * 5000 + "']",
+        "losses.l1=1e300",
+        "verify.runs=1_000_000_000",
+        "verify.threads=100_000",
+        "verify.size=99999x99999",
+        "verify.size=16384x16384",
+        "verify.size=" + "9" * 5000 + "x1",
+        "verify.shapes=[" + "'1x1'," * 1000 + "]",
+        "export.int8.images=1_000_000_000",
+        "gates.max_mb=1e300",
+        "seed=" + "9" * 30,
+        "seed=" + "9" * 5000,
+        "seed=0x" + "f" * 5000,
+        "licence=" + "x" * 5000,
+        "licence='''a\nb'''",
+        "data.photos='''a\\\x1b[2J'''",
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_in_a_short_line(change: str, tmp_path: Path) -> None:
+    """Each of these took all memory, crashed the process, ran for ever or filled the terminal."""
+    with pytest.raises(RecipeError, match=change.partition("=")[0].replace(".", r"\.")) as caught:
+        recipe_io.load(write(tmp_path, MINIMAL), overrides=[change])
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [["model.channels=4096", "model.depth=1024"], ["training.patch=4096", "training.batch=65536"]],
+)
+def test_values_that_are_allowed_one_by_one_may_be_too_much_together(
+    changes: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match="expected at most 1,0"):
+        recipe_io.load(write(tmp_path, MINIMAL), overrides=changes)
+
+
+def test_of_20000_faults_the_first_20_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + "".join(f"key{i} = {i}\n" for i in range(20_000)))
+    with pytest.raises(RecipeError, match="20,000 fault") as caught:
+        recipe_io.load(path)
+    assert str(caught.value).endswith("\n  and 19,980 more")
+    assert len(str(caught.value)) < 8000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = " + "[" * 1000 + "]" * 1000, "nested too deeply"),
+        ("x = " + "9" * 5000, "4300 digits"),
+        ("x = 1\n" * 300_000, "1,800,000 bytes, expected at most 1,048,576"),
+    ],
+)
+def test_a_file_that_python_cannot_take_is_told_in_one_line(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        recipe_io.load(write(tmp_path, text))
+
+
+def test_a_byte_order_mark_is_read_over_and_another_encoding_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.encode())
+    assert recipe_io.load(path).name == "x"
+    path.write_bytes(MINIMAL.encode("utf-16"))
+    with pytest.raises(RecipeError, match="'utf-8' codec can't decode"):
+        recipe_io.load(path)
+
+
+def test_a_pipe_a_device_and_a_folder_are_no_recipes(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would be waited for, for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(RecipeError, match="is no file"):
+            recipe_io.load(path)
+
+
+@pytest.mark.parametrize("text", ["a." * 100_000 + "b=1", "seed=" + "[" * 5000])
+def test_an_override_of_any_depth_is_refused_in_a_short_line(text: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        recipe_io.load(write(tmp_path, MINIMAL), overrides=[text])
+    assert len(str(caught.value)) < 400

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from edgesr.errors import EdgesrError
-from edgesr.recipe import SIZE
+from edgesr.bounds import MAX_NUMBER, check_size
+from edgesr.errors import EdgesrError, cut
 
+EXAMPLE = 'For example --budget "p95 8 ms @ 320x180".'
 FORM = re.compile(r"(p50|p95)\s+(\d+(?:\.\d+)?)\s*ms\s*@\s*(\S+)")
 
 
@@ -57,9 +58,13 @@ def parse(text: str) -> Budget:
         EdgesrError: it has another form.
     """
     found = FORM.fullmatch(text.strip())
-    if found is None or not float(found[2]) or not re.fullmatch(SIZE, found[3]):
+    if found is None or not 0 < float(found[2]) <= MAX_NUMBER:
         raise EdgesrError(
-            f'--budget "{text}": expected a percentile (p50 or p95), ms and an LR size',
-            'For example --budget "p95 8 ms @ 320x180".',
+            f'--budget "{cut(text)}": expected a percentile (p50 or p95), ms and an LR size',
+            EXAMPLE,
         )
-    return Budget(found[1], float(found[2]), found[3])
+    try:
+        size = check_size(found[3])
+    except ValueError as error:
+        raise EdgesrError(f'--budget "{cut(text)}": {error}', EXAMPLE) from None
+    return Budget(found[1], float(found[2]), size)

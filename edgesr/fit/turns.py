@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edgesr.recipe import parse_size
+from edgesr.bounds import parse_size
 from edgesr.runtimes.base import Name, Runtime, Tensor, load
 from edgesr.verify.speed import WARMUP, in_process, noise, summarise
 

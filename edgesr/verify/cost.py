@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgesr.bounds import parse_size
 from edgesr.deploy.rewrite import collapse, separate
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
-from edgesr.recipe import Edge, Srgan, parse_size
+from edgesr.recipe import Edge, Srgan
 
 PAPER = {
     "teacher": {"blocks": 16, "gflops": 56.58, "mb": 5.92},

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from edgesr.bounds import parse_size
 from edgesr.errors import VerifyError
-from edgesr.recipe import parse_size
 from edgesr.runtimes.base import Name, Running, Runtime, Tensor, load
 from edgesr.verify.quiet import Watch
 

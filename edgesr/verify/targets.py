@@ -13,8 +13,9 @@ from typing import Any
 
 import onnx
 
+from edgesr.bounds import parse_size
 from edgesr.errors import ModelError, VerifyError
-from edgesr.recipe import Verify, parse_size
+from edgesr.recipe import Verify
 from edgesr.targets import coreml, nnapi, qnn, tensorrt, web, xnnpack
 from edgesr.targets.delegate import Delegate, Fault, judge, partitions
 from edgesr.targets.graph import nodes, opset
