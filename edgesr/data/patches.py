@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,12 @@ import torch
 from torch import Tensor
 
 from edgesr import console
-from edgesr.data import photos
+from edgesr.data import cached, photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, to_image, to_tensor
 from edgesr.errors import DataError
-from edgesr.workspace import atomic, cache_dir, sha256, write_json
+from edgesr.workspace import cache_dir, sha256
 
-FORMAT = 1
+FORMAT = 2
 SCALE = 4
 
 
@@ -46,17 +45,18 @@ class PatchCache:
 
     @classmethod
     def open(cls, paths: Sequence[Path], *, patch: int) -> PatchCache:
-        """Open the cache of `paths`, or decode them into a new one under the user's cache folder.
+        """Open the cache of `paths`, or decode them into a new one under the user's cache folder:
+        where there is none, or its content is not what its sum states, which is said.
 
         Files that cannot be used, or are smaller than `patch` pixels either way, are left out with
         a warning each, whether the cache is new or not.
 
         Raises:
-            DataError: nothing usable is left.
+            DataError: nothing usable is left, or the disk has no room for it.
         """
         key = _key(paths)
         path = cache_dir() / "patches" / f"{key}.bin"
-        index = _read_index(path) or _build(paths, path)
+        index = cached.read(path) or _build(paths, path)
         return cls._of(index, key, paths, path, patch)
 
     @classmethod
@@ -102,31 +102,21 @@ def _key(paths: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _read_index(path: Path) -> dict[str, Any] | None:
-    """The index beside the bytes at `path`; None unless both are there and whole."""
-    try:
-        index: dict[str, Any] = json.loads(path.with_suffix(".json").read_bytes())
-        return index if path.stat().st_size == index["bytes"] else None
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def _build(paths: Sequence[Path], path: Path) -> dict[str, Any]:
-    """Decode `paths` into the file `path`, then write its index, which makes it valid."""
-    usable, left_out = [], []
-    with atomic(path) as temporary, temporary.open("wb") as file:
+    """Decode `paths` into the file `path`; returns which are in it, of which size."""
+    area = sum(photos.area(source) for source in paths)
+    cached.check_room(path.parent, 3 * (area + area // SCALE**2), "the decoded photographs")
+    index: dict[str, Any] = {"photos": [], "left_out": []}
+    with cached.writing(path, index) as append:
         for number, source in enumerate(console.track(paths, "decoding", len(paths))):
             try:
                 hr = crop_to_multiple(photos.decode(source, smallest=SCALE), SCALE)
             except photos.PhotoError as error:
-                left_out.append((number, error.reason))
+                index["left_out"].append((number, error.reason))
                 continue
-            file.write(hr.tobytes())
-            file.write(_reduced(hr).tobytes())
-            usable.append((number, hr.shape[0] // SCALE, hr.shape[1] // SCALE))
-        size = file.tell()
-    index = {"bytes": size, "photos": usable, "left_out": left_out}
-    write_json(path.with_suffix(".json"), index)
+            append(hr.tobytes())
+            append(_reduced(hr).tobytes())
+            index["photos"].append((number, hr.shape[0] // SCALE, hr.shape[1] // SCALE))
     return index
 
 

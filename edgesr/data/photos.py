@@ -125,6 +125,17 @@ def decode(path: Path, *, smallest: int = 1) -> Pixels:
     return pixels
 
 
+def area(path: Path) -> int:
+    """Pixels of an image file by its header; 0 where `decode` will say what is wrong with it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return image.width * image.height
+    except Exception:  # damage makes Pillow raise nearly anything
+        return 0
+
+
 def too_small(width: int, height: int, smallest: int) -> str:
     """Why a photograph of this size is left out."""
     return f"{width} x {height} pixels, at least {smallest} x {smallest} are needed"

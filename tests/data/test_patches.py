@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+import threading
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from edgesr.data import patches, photos
+from edgesr.data import cached, patches, photos
 from edgesr.data.degrade import bicubic_down, quantise
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import DataError
@@ -206,11 +209,53 @@ def test_changed_content_by_the_same_name_makes_a_new_cache(
     assert decoded == three
 
 
-def test_bytes_cut_short_are_decoded_anew(three: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", [1000, -60, -35, -1, None], ids=str)
+def test_a_damaged_cache_is_told_and_decoded_anew(
+    three: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], at: int | None
+) -> None:
+    """A flipped bit of pixels, sizes, their length or the sum; a file that was cut short."""
     whole = PatchCache.open(three, patch=16).data.clone()
-    (file,) = (tmp_path / "cache/patches").glob("*.bin")
-    os.truncate(file, 100)
-    assert torch.equal(PatchCache.open(three, patch=16).data, whole)
+    (file,) = (tmp_path / "cache/patches").iterdir()
+    content = bytearray(file.read_bytes())
+    if at is not None:
+        content[at] ^= 1
+    file.write_bytes(content if at is not None else content[:20])
+    again = PatchCache.open(three, patch=16)
+    assert torch.equal(again.data, whole)
+    assert f"the cache {file} is damaged" in capsys.readouterr().err
+    assert PatchCache.open(three, patch=16).files == three
+    assert capsys.readouterr().err == ""
+
+
+def test_two_that_make_the_same_cache_at_once_leave_a_whole_one(
+    three: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, decode = threading.Barrier(2, timeout=20), photos.decode
+
+    def decoded(path: Path, *, smallest: int = 1) -> photos.Pixels:
+        together.wait()
+        return decode(path, smallest=smallest)
+
+    monkeypatch.setattr(photos, "decode", decoded)
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: PatchCache.open(three, patch=16), range(2)))
+    (file,) = (tmp_path / "cache/patches").iterdir()
+    assert cached.read(file) is not None
+    assert torch.equal(both[0].data, both[1].data)
+
+
+def test_a_disk_without_room_is_told_before_anything_is_decoded(
+    three: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = count_decoding(monkeypatch)
+    needed = 3 * sum(h * w * 17 // 16 for h, w in [(67, 81), (50, 130), (99, 49)])
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**6, 0, needed - 100))
+    with pytest.raises(
+        DataError, match=r"the decoded photographs take 0\.00 GB(.|\n)*EDGESR_CACHE"
+    ):
+        PatchCache.open(three, patch=16)
+    assert decoded == []
 
 
 def test_an_interrupted_build_leaves_nothing(

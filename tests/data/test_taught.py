@@ -13,6 +13,7 @@ from PIL import Image
 
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.data.taught import taught
+from edgesr.errors import ModelError
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
 from edgesr.recipe import Srgan
@@ -81,3 +82,26 @@ def test_it_is_made_once_for_each_teacher_and_precision(
     assert len(asked) == 1
     taught(cache, teacher, FABRIC, "bf16-mixed")
     assert len(asked) == 2
+
+
+def test_damaged_pictures_are_told_and_made_anew(
+    cache: PatchCache, teacher: SRModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = taught(cache, teacher, FABRIC, "fp32").clone()
+    (file,) = (tmp_path / "cache/taught").iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 8
+    file.write_bytes(content)
+    assert torch.equal(taught(cache, teacher, FABRIC, "fp32"), whole)
+    assert f"the cache {file} is damaged" in capsys.readouterr().err
+
+
+def test_pictures_that_are_not_finite_are_refused_and_not_kept(
+    cache: PatchCache, teacher: SRModel, tmp_path: Path
+) -> None:
+    """Clipped to 8 bits they are black, or white, and a student would learn them."""
+    with torch.no_grad():
+        next(teacher.module.parameters()).fill_(float("nan"))
+    with pytest.raises(ModelError, match=r"makes of .*0\.png is not finite"):
+        taught(cache, teacher, FABRIC, "fp32")
+    assert list((tmp_path / "cache/taught").iterdir()) == []
