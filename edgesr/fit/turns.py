@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesr.bounds import parse_size
+from edgesr.children import follow
 from edgesr.runtimes.base import Name, Runtime, Tensor, load
 from edgesr.verify.speed import WARMUP, in_process, noise, summarise
 
@@ -60,4 +61,5 @@ def _turn(runtime: Runtime, model: Path, lr: Tensor, threads: int) -> list[float
 
 
 if __name__ == "__main__":
+    follow()
     sys.stdout.write(json.dumps(measure(json.loads(sys.argv[1]))) + "\n")

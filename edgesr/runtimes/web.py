@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,8 @@ from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 
 VARIABLE = "EDGESR_ORT_WEB"
 PLACES = (Path("examples/web"),)
+GRACE = 5.0
+"""Seconds that node has to end by itself."""
 SCRIPT = Path(__file__).with_name("web.mjs")
 
 
@@ -53,12 +56,18 @@ class WebFile:
         self._node = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
         self._version = self._answer()["version"]
         self._memory = Memory(self._node.pid)
         self._ask({})
         opened = self._answer()
         if "error" in opened:
-            self.close()
             raise NotTaken(f"ONNX Runtime Web cannot open it: {opened['error']}")
         self.open_seconds: float = opened["seconds"]
 
@@ -79,8 +88,13 @@ class WebFile:
 
     def close(self) -> None:
         for name in ("stdin", "stdout"):
-            self._pipe(name).close()  # node ends where its input does
-        self._node.wait()
+            with suppress(BrokenPipeError):  # what was still to be written to a node that ended
+                self._pipe(name).close()  # node ends where its input does
+        try:
+            self._node.wait(GRACE)
+        except subprocess.TimeoutExpired:  # it is in the middle of a run
+            self._node.kill()
+            self._node.wait()
 
     def _pipe(self, name: str) -> IO[bytes]:
         pipe: IO[bytes] = getattr(self._node, name)
@@ -88,16 +102,22 @@ class WebFile:
 
     def _ask(self, question: dict[str, Any], content: bytes = b"") -> None:
         pipe = self._pipe("stdin")
-        pipe.write(json.dumps(question).encode() + b"\n" + content)
-        pipe.flush()
+        try:
+            pipe.write(json.dumps(question).encode() + b"\n" + content)
+            pipe.flush()
+        except BrokenPipeError:
+            raise self._ended() from None
 
     def _answer(self) -> dict[str, Any]:
         line = self._pipe("stdout").readline()
         if not line:
-            self.close()
-            raise VerifyError(f"node ended with status {self._node.returncode} in {SCRIPT.name}")
+            raise self._ended()
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _ended(self) -> VerifyError:
+        self.close()
+        return VerifyError(f"node ended with status {self._node.returncode} in {SCRIPT.name}")
 
 
 def find_package() -> Path:

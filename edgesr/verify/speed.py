@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgesr.bounds import parse_size
+from edgesr.children import follow, lifeline
 from edgesr.errors import VerifyError
 from edgesr.runtimes.base import Name, Running, Runtime, Tensor, load
 from edgesr.verify.quiet import Watch
@@ -78,7 +79,8 @@ def in_process(module: str, job: dict[str, Any], doing: str) -> Any:
         VerifyError: it failed; `doing` says at what.
     """
     command = [sys.executable, "-m", module, json.dumps(job)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with lifeline() as line:
+        done = subprocess.run(command, stdin=line, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise VerifyError(f"{doing} failed: {reason}")
@@ -151,4 +153,5 @@ def summarise(seconds: list[float], width: int, height: int) -> dict[str, float]
 
 
 if __name__ == "__main__":
+    follow()
     sys.stdout.write(json.dumps(measure(json.loads(sys.argv[1]))) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -100,3 +101,31 @@ def test_without_node_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(VerifyError, match="there is no node on the path"):
         Web()
+
+
+BUSY = """
+import sys, time
+print('{"version": "0"}', flush=True)
+sys.stdin.readline()
+print('{"seconds": 1.0}', flush=True)
+sys.stdin.readline()
+time.sleep(60)
+"""
+
+
+def test_a_node_that_does_not_end_by_itself_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stops a command in the middle of a run must not leave the run behind."""
+    monkeypatch.setattr("edgesr.runtimes.web.GRACE", 0.1)
+    file = WebFile([sys.executable, "-c", BUSY], 1)
+    file._ask({})
+    file.close()
+    assert file._node.returncode is not None
+
+
+def test_a_node_that_dies_is_told_and_not_taken_for_a_reader_that_closed_its_pipe() -> None:
+    file = WebFile([sys.executable, "-c", BUSY.replace("time.sleep(60)", "")], 1)
+    file._node.stdin.write(b"\n")
+    file._node.stdin.flush()
+    file._node.wait()
+    with pytest.raises(VerifyError, match="node ended with status 0"):
+        file.run(np.zeros((1, 3, 4, 4), np.float32))
