@@ -5,6 +5,7 @@ edgesr distill recipes/n4.toml && edgesr export --onnx && edgesr verify
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -30,7 +31,21 @@ app.add_typer(recipe_app, name="recipe")
 bundle_app = typer.Typer(help="Look at bundles.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file, see recipes/.")]
+
+def path(text: str) -> Path:
+    """What a user names: `~` is their home folder also where no shell has seen it, as in
+    `--data=~/photos`. Of an unknown user it stays as it is, where Path.expanduser fails."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111
+
+
+def expanded(text: str) -> str:
+    """`path` where a recipe's key, or a folder of weights, takes it."""
+    return str(path(text)) if text else ""
+
+
+RecipePath = Annotated[
+    Path, typer.Argument(metavar="RECIPE", parser=path, help="A TOML file, see recipes/.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.steps=2000."),
@@ -38,10 +53,12 @@ Overrides = Annotated[
 # The backslash: brackets in a help text are markup to Rich.
 Small = Annotated[bool, typer.Option("--small", help="Apply the recipe's \\[small] table.")]
 Photos = Annotated[
-    str | None, typer.Option("--data", metavar="DIR", help="Photographs: data.photos.")
+    str | None,
+    typer.Option("--data", metavar="DIR", parser=expanded, help="Photographs: data.photos."),
 ]
 TeacherPath = Annotated[
-    str | None, typer.Option("--teacher", metavar="FILE", help="The teacher: teacher.path.")
+    str | None,
+    typer.Option("--teacher", metavar="FILE", parser=expanded, help="The teacher: teacher.path."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, max=MAX_THREADS, help="CPU threads.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
@@ -189,7 +206,8 @@ def export(
 @app.command()
 def verify(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle, by name or folder; all of exports/ if none.")
+        Path | None,
+        typer.Argument(parser=path, help="A bundle, by name or folder; all of exports/ if none."),
     ] = None,
     provider: Annotated[
         list[str] | None,
@@ -203,7 +221,8 @@ def verify(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Photographs to measure quality on.")
+        Path | None,
+        typer.Option(metavar="DIR", parser=path, help="Photographs to measure quality on."),
     ] = None,
     target: Annotated[
         list[str] | None,
@@ -244,7 +263,9 @@ def fit(
     threads: Threads = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The recipe; its stem is its name."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=path, help="The recipe; its stem is its name."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="FILE may be there.")] = False,
     quiet: Quiet = False,
@@ -262,16 +283,24 @@ def fit(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run or a bundle, by name or folder; a file.")],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="HR images, e.g. Set5.")],
+    model: Annotated[
+        Path, typer.Argument(parser=path, help="A run or a bundle, by name or folder; a file.")
+    ],
+    data: Annotated[Path, typer.Option(metavar="DIR", parser=path, help="HR images, e.g. Set5.")],
     against: Annotated[
         Path | None,
-        typer.Option(metavar="OTHER", help="A second model, compared picture by picture."),
+        typer.Option(
+            metavar="OTHER", parser=path, help="A second model, compared picture by picture."
+        ),
     ] = None,
-    weights: Annotated[str, typer.Option(metavar="DIR", help="Folder of LPIPS weights.")] = "",
+    weights: Annotated[
+        str, typer.Option(metavar="DIR", parser=expanded, help="Folder of LPIPS weights.")
+    ] = "",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Also write a .json or .csv file."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=path, help="Also write a .json or .csv file."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -299,9 +328,14 @@ def evaluate(
 
 @app.command()
 def upscale(
-    model: Annotated[Path, typer.Argument(help="A bundle, by name or folder, or an ONNX file.")],
-    source: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="An image, or a folder.")],
+    model: Annotated[
+        Path, typer.Argument(parser=path, help="A bundle, by name or folder, or an ONNX file.")
+    ],
+    source: Annotated[Path, typer.Argument(parser=path, help="An image, or a folder of images.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="PATH", parser=path, help="An image, or a folder."),
+    ],
     provider: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     threads: Threads = None,
     variant: Annotated[str, typer.Option(help="Of a bundle: fp32, fp16, int8, uint8-io.")] = "fp32",
@@ -338,7 +372,8 @@ def upscale(
 @app.command()
 def report(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle, by name or folder; the latest run's if none.")
+        Path | None,
+        typer.Argument(parser=path, help="A bundle, by name or folder; the latest run's if none."),
     ] = None,
 ) -> None:
     """Write exports/<name>/report.html, one page that needs no network."""
@@ -352,7 +387,9 @@ def report(
 @app.command()
 def weights(
     fetch: Annotated[bool, typer.Option("--fetch", help="Get what is missing.")] = False,
-    folder: Annotated[str, typer.Option(metavar="DIR", help="Look here first.")] = "",
+    folder: Annotated[
+        str, typer.Option(metavar="DIR", parser=expanded, help="Look here first.")
+    ] = "",
 ) -> None:
     """Show the perceptual weights that losses and LPIPS need, and where they were found."""
     from edgesr import weights as perceptual
@@ -390,7 +427,7 @@ def recipe_show(
     teacher: TeacherPath = None,
 ) -> None:
     """Print a recipe with every default written out."""
-    console.say(recipe_io.dumps(_recipe(recipe, overrides, small, data, teacher)).rstrip())
+    console.page(recipe_io.dumps(_recipe(recipe, overrides, small, data, teacher)).rstrip())
 
 
 @recipe_app.command("schema")
@@ -401,7 +438,7 @@ def recipe_schema() -> None:
 
 @bundle_app.command("check")
 def bundle_check(
-    bundle: Annotated[Path, typer.Argument(help="By name or folder.")],
+    bundle: Annotated[Path, typer.Argument(parser=path, help="By name or folder.")],
 ) -> None:
     """Compare a bundle's files with their sums and run its golden vectors."""
     from edgesr.deploy import check

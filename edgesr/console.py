@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -18,11 +19,48 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 T = TypeVar("T")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of what a terminal obeys or does not show: controls, directions, separators,
+bytes that are no UTF-8."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """`text` with what a terminal would obey written as escapes, e.g. \\x1b, \\n or \\u202e.
+
+    For what others wrote: names of files, messages of libraries, texts from a received bundle.
+
+    Args:
+        keep: characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c in keep else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # how Python holds a byte that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    if unicodedata.category(character) in HIDDEN:
+        return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return character
+
+
+class Terminal(Console):
+    """Prints strings, also those in tables, as they are: no markup, no emoji, nothing obeyed."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **how)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(text, keep="\n"), **how)
+
+
+out = Terminal()
+err = Terminal(stderr=True)
 _plain = False
 
 
@@ -38,13 +76,18 @@ def is_plain() -> bool:
 
 
 def say(text: str) -> None:
-    """Print one line for the user; Rich markup is not interpreted."""
-    out.print(text, markup=False, soft_wrap=True)
+    """Print one line for the user, `printable`."""
+    out.print(printable(text), soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    """Print one warning on stderr."""
-    err.print(f"warning: {text}", markup=False, style="yellow", soft_wrap=True)
+    """Print one warning on stderr, `printable`: a line break in it cannot look like another."""
+    err.print(f"warning: {printable(text)}", style="yellow", soft_wrap=True)
+
+
+def page(text: str) -> None:
+    """Print lines for the user, each `printable`."""
+    out.print(text, soft_wrap=True)
 
 
 @dataclass
@@ -71,7 +114,7 @@ class Bar:
         """Say that `n` more units are done; `text` stands beside the bar."""
         self.done += n
         if self.progress is not None and self.task is not None:
-            self.progress.update(self.task, completed=self.done, text=text)
+            self.progress.update(self.task, completed=self.done, text=printable(text))
             return
         now = time.monotonic()
         if now - self.printed >= self.every or (self.done == self.total and now - self.started > 2):
@@ -90,14 +133,14 @@ def bar(title: str, total: int, before: int = 0) -> Iterator[Bar]:
         yield Bar(title, total, done=before, before=before)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", markup=False),
         TimeRemainingColumn(compact=True),
     )
     with Progress(*columns, console=out, transient=True, expand=True) as progress:
-        task = progress.add_task(title, total=total, completed=before, text="")
+        task = progress.add_task(printable(title), total=total, completed=before, text="")
         yield Bar(title, total, progress=progress, task=task, done=before, before=before)
 
 

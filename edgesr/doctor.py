@@ -8,7 +8,6 @@ from importlib import metadata
 
 import onnxruntime
 import torch
-from rich.markup import escape
 from rich.table import Table
 
 from edgesr import __version__, weights
@@ -22,7 +21,7 @@ def table() -> Table:
     """The findings as a table of two columns that fits 80 columns."""
     result = Table(show_header=False, box=None, pad_edge=False)
     for name, value in findings():
-        result.add_row(name, escape(value))
+        result.add_row(name, value)
     return result
 
 

@@ -66,7 +66,7 @@ def _code(command: Callable[[], object]) -> int:
     except SystemExit as ended:
         return _number(ended.code)
     except Stopped as stopped:
-        console.err.print(f"{stopped}", markup=False)
+        console.err.print(f"{stopped}")
         return stopped.exit_code
     except EdgesrError as error:
         return _tell(error)
@@ -83,9 +83,9 @@ def _number(code: str | int | None) -> int:
 def _tell(error: EdgesrError) -> int:
     head = "error: " if error.is_fault else ""
     style = "red" if error.is_fault else None
-    console.err.print(f"{head}{error.message}", style=style, markup=False, soft_wrap=True)
+    console.err.print(f"{head}{error.message}", style=style, soft_wrap=True)
     if error.remedy:
-        console.err.print(error.remedy, markup=False, soft_wrap=True)
+        console.err.print(error.remedy, soft_wrap=True)
     return error.exit_code
 
 

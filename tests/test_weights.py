@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edgesr import console, weights, weights_fetch
+from edgesr.console import Terminal
 from edgesr.errors import WeightsError
 from edgesr.workspace import sha256
 
@@ -113,7 +113,7 @@ def test_status_tells_found_damaged_and_missing_apart(
 def test_the_table_fits_80_columns_and_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "vgg16.safetensors").write_bytes(b"damaged")
     stream = io.StringIO()
-    Console(file=stream, width=80).print(weights.table(weights.status(str(tmp_path))))
+    Terminal(file=stream, width=80).print(weights.table(weights.status(str(tmp_path))))
     assert max(len(line) for line in stream.getvalue().splitlines()) <= 80
     assert "missing" in stream.getvalue()
     assert "unknown" in stream.getvalue()

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from edgesr.targets.delegate import FIX_SHAPES
@@ -37,7 +36,7 @@ def tables(rows: list[Evidence]) -> Iterator[Table | str]:
             for line in words(found):
                 lines[line].append(row["variant"])
     for line, variants in lines.items():
-        yield escape(f"- {', '.join(variants)} on {line}")
+        yield f"- {', '.join(variants)} on {line}"
 
 
 def _taken(look: Evidence) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from edgesr import console
 from edgesr.recipe import Srgan
@@ -57,7 +57,7 @@ def _cost(cost: dict[str, Any], title: str) -> Table:
     if cost["reduction_percent"] is not None:
         view.caption += (
             f", the teacher's {_mib(teacher['total'])}\n{cost['reduction_percent']:.1f} % fewer "
-            f"parameters and {cost['mac_ratio']:.2f} x fewer MACs than {escape(teacher['name'])}"
+            f"parameters and {cost['mac_ratio']:.2f} x fewer MACs than {teacher['name']}"
         )
     return view
 
@@ -103,7 +103,7 @@ def _quality(rows: list[dict[str, Any]]) -> Table:
     view.columns[0].ratio = 1
     for row in rows:
         view.add_row(
-            escape(row["data"]),
+            row["data"],
             f"{row['psnr_db']:.2f} dB",
             f"{row['psnr_db'] - row['bicubic_psnr_db']:+.2f} dB",
             f"{row['psnr_rgb_db']:.2f} dB",
@@ -129,6 +129,6 @@ def _gates(rows: list[dict[str, Any]]) -> Table:
         limit = f"{row['limit']:g}"
         if row["gate"] == "provider_proof":  # some arithmetic of shapes may rightly run elsewhere
             measured, limit = f"{100 * row['measured']:.0f} %", "proved"
-        verdict = "holds" if row["passed"] else "[bold red]FAILS[/]"
-        view.add_row(row["gate"], escape(row["where"]), measured, limit, verdict)
+        verdict = "holds" if row["passed"] else Text("FAILS", style="bold red")
+        view.add_row(row["gate"], row["where"], measured, limit, verdict)
     return view

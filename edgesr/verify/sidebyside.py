@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from edgesr.runtimes.base import LABELS
@@ -59,7 +58,7 @@ def _speed(evidence: Evidence) -> Table:
             f"{parity['max_abs_diff']:.1e}",
             f"{100 * parity['max_pixels_changed']:.3f} %",
         )
-    view.caption = escape("\n".join([*versions(evidence), *not_measured(evidence)])) or None
+    view.caption = "\n".join([*versions(evidence), *not_measured(evidence)]) or None
     view.caption_justify = "left"
     return view
 

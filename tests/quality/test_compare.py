@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from rich.console import Console
 
+from edgesr.console import Terminal
 from edgesr.data.degrade import bicubic_up, to_image, to_tensor
 from edgesr.errors import DataError, ModelError
 from edgesr.models import zoo
@@ -118,7 +118,7 @@ def test_a_perfect_picture_leaves_psnr_out() -> None:
 
 def text_of(found: Comparison) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=80).print(present.table(found))
+    Terminal(file=stream, width=80).print(present.table(found))
     return stream.getvalue()
 
 

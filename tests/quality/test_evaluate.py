@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
-from rich.console import Console
 
+from edgesr.console import Terminal
 from edgesr.data.degrade import bicubic_up
 from edgesr.errors import DataError, ModelError, WeightsError
 from edgesr.models import zoo
@@ -86,7 +86,7 @@ def test_csv_has_a_line_per_picture_and_the_means() -> None:
 
 def text_of(result: Evaluation) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=80).print(table(result))
+    Terminal(file=stream, width=80).print(table(result))
     return stream.getvalue()
 
 

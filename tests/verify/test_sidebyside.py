@@ -6,8 +6,8 @@ import io
 from typing import Any
 
 import pytest
-from rich.console import Console
 
+from edgesr.console import Terminal
 from edgesr.verify import sidebyside
 
 CASE = {"case": "noise", "width": 9, "height": 7}
@@ -61,7 +61,7 @@ def evidence() -> dict[str, Any]:
 
 def shown(evidence: dict[str, Any]) -> str:
     out = io.StringIO()
-    console = Console(file=out, width=80)
+    console = Terminal(file=out, width=80)
     for part in sidebyside.tables(evidence):
         console.print(part)
     return out.getvalue()

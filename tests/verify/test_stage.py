@@ -11,9 +11,9 @@ from typing import Any
 from xml.etree import ElementTree as xml
 
 import pytest
-from rich.console import Console
 
 from edgesr import recipe_io
+from edgesr.console import Terminal
 from edgesr.deploy.card import read_card
 from edgesr.deploy.sums import write_sums
 from edgesr.errors import DataError, VerifyError
@@ -53,7 +53,7 @@ def test_the_evidence_is_written_and_all_gates_of_a_good_bundle_hold(exports: Pa
 def shown(evidence: stage.Evidence) -> str:
     """What a terminal of 80 columns shows; nothing in it is cut off."""
     out = io.StringIO()
-    console = Console(file=out, width=80)
+    console = Terminal(file=out, width=80)
     for part in present.tables(evidence):
         console.print(part)
     assert max(map(len, out.getvalue().splitlines())) <= 80

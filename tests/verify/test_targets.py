@@ -14,8 +14,8 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from rich.console import Console
 
+from edgesr.console import Terminal
 from edgesr.deploy.bytes_io import to_bytes_io
 from edgesr.deploy.card import read_card
 from edgesr.deploy.export import export_onnx
@@ -103,7 +103,7 @@ def only_remedy(look: Evidence) -> str:
 def shown(rows: list[Evidence]) -> str:
     """What a terminal of 80 columns shows; nothing in it is cut off."""
     out = io.StringIO()
-    console = Console(file=out, width=80)
+    console = Terminal(file=out, width=80)
     for part in tables(rows):
         console.print(part)
     assert max(map(len, out.getvalue().splitlines())) <= 80
