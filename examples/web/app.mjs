@@ -2,7 +2,7 @@
 import { compare } from "./compare.mjs";
 import { sample } from "./sample.mjs";
 
-const MOST = 1024 * 1024; // pixels of a small picture: phones refuse canvases beyond 16 megapixels
+const MUCH = 1024 * 1024; // pixels of a small picture: phones refuse canvases beyond 16 megapixels
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
@@ -11,18 +11,21 @@ const worker = new Worker("worker.mjs", { type: "module" });
 const stage = compare($);
 
 let scale = 4;
+let ready = false; // a model is open
 let job = 0;
-let small; // the picture as ImageData
+let small; // the picture: RGBA bytes, and a canvas that shows them
 let name = "sample";
 
 function state(word) {
   $("app").dataset.state = word;
-  $("work").hidden = word !== "working";
+  $("work").hidden = !["loading", "working"].includes(word);
+  $("cancel").hidden = word !== "working";
 }
 
 const happened = {
   opened({ card, variant, rows, where }) {
     scale = card.scale;
+    ready = true;
     describe(card, variant, where);
     const good = rows.filter((row) => row.passed).length;
     $("selftest").textContent = `${good} of ${rows.length} golden vectors hold here`;
@@ -30,8 +33,8 @@ const happened = {
     start();
   },
 
-  bicubic({ data, width, height }) {
-    stage.draw("bicubic", new ImageData(data, width, height), 0, 0);
+  bicubic({ data, width, height, y }) {
+    stage.draw("bicubic", new ImageData(data, width, height), 0, y);
   },
 
   tile({ data, width, height, x, y, done, total, ms }) {
@@ -64,8 +67,10 @@ worker.onerror = ({ message }) => happened.failed({ message: message || "the wor
 
 function describe(card, variant, where) {
   const { bytes } = card.variants[variant];
-  $("model").textContent = `${card.name}, ${card.architecture}`;
+  $("model").textContent = card.name;
   $("size").textContent = `${(bytes / 1e6).toFixed(2)} MB`;
+  $("size").hidden = false;
+  $("network").textContent = inWords(card);
   $("right").textContent = card.name;
   $("where").textContent = where;
   const options = Object.keys(card.variants).map((key) => new Option(key, key));
@@ -73,11 +78,22 @@ function describe(card, variant, where) {
   $("variant").value = variant;
 }
 
+/** What an architecture's short name stands for. */
+function inWords({ architecture, spec }) {
+  const several = (count, thing) => `${count} ${thing}${count > 1 ? "s" : ""}`;
+  const words = {
+    edge: `${several(spec.depth, "convolution")} of ${spec.channels} channels`,
+    srgan: several(spec.blocks, "residual block"),
+  };
+  return `${architecture}: ${words[spec.arch]}`;
+}
+
 function goldenRow({ variant, name, difference, limit, passed, reason }) {
   const row = document.createElement("tr");
   const verdict = passed ? "passes" : "fails";
-  const measured = reason ?? (difference ? difference.toExponential(1) : "0");
-  for (const text of [variant, name, measured, limit, verdict]) row.insertCell().textContent = text;
+  const short = (value) => Number(value.toPrecision(2));
+  const cells = [variant, name, reason ?? short(difference), short(limit), verdict];
+  for (const text of cells) row.insertCell().textContent = text;
   row.className = verdict;
   return row;
 }
@@ -91,34 +107,63 @@ function say(message) {
 async function load(source, title) {
   try {
     const bitmap = await (source instanceof Blob ? createImageBitmap(source) : source);
-    say("");
-    small = pixels(bitmap);
-    name = title;
-    start();
+    if (bitmap.width * bitmap.height > MUCH) ask(bitmap, title);
+    else take(bitmap, title, bitmap);
   } catch (error) {
-    say(`${title} is no picture that this browser opens: ${error.message}`);
+    say(`${title} is not a picture that this browser opens: ${error.message}`);
   }
 }
 
-/** RGB over white, the middle of it where it is too large for the page. */
-function pixels(bitmap) {
-  const part = Math.min(1, Math.sqrt(MOST / (bitmap.width * bitmap.height)));
+/** A large picture is enlarged whole or in part, as its owner says. */
+function ask(bitmap, title) {
+  const { width, height } = bitmap;
+  const part = Math.sqrt(MUCH / (width * height));
   const fitting = (side) => Math.max(1, Math.floor(side * part));
-  const [width, height] = [fitting(bitmap.width), fitting(bitmap.height)];
-  if (part < 1) say(`${bitmap.width} × ${bitmap.height} is much for a page: its middle is taken.`);
+  const middle = { width: fitting(width), height: fitting(height) };
+  const megabytes = Math.round((4 * scale ** 2 * width * height) / 1e6);
+  $("large").textContent =
+    `${title} has ${width} × ${height} pixels, much for a page: enlarged whole it becomes ` +
+    `${scale * width} × ${scale * height}, ${megabytes} MB, and bicubic beside it as much again.`;
+  $("middle").textContent = `Its middle, ${middle.width} × ${middle.height}`;
+  $("whole").textContent = "All of it";
+  $("middle").onclick = () => take(bitmap, title, middle);
+  $("whole").onclick = () => take(bitmap, title, bitmap);
+  say("");
+  $("choice").hidden = false;
+  $("middle").focus();
+}
+
+/** Enlarge the middle of a picture, of that size. */
+function take(bitmap, title, { width, height }) {
+  $("choice").hidden = true;
+  say("");
+  name = title;
+  small = pixels(bitmap, width, height);
+  start();
+}
+
+/** RGB over white. */
+function pixels(bitmap, width, height) {
   const canvas = new OffscreenCanvas(width, height);
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   pen.fillStyle = "#fff";
   pen.fillRect(0, 0, width, height);
   pen.drawImage(bitmap, (width - bitmap.width) >> 1, (height - bitmap.height) >> 1);
-  return pen.getImageData(0, 0, width, height);
+  return { canvas, width, height, data: pen.getImageData(0, 0, width, height).data };
 }
 
 function start() {
-  if (!small || $("where").textContent === "looking") return;
-  const { data, width, height } = small;
+  if (!small) return;
+  const { data, width, height, canvas } = small;
   job += 1;
-  stage.open(scale * width, scale * height);
+  if (!stage.open(scale * width, scale * height)) {
+    happened.failed({
+      message: `This browser holds no canvas of ${scale * width} × ${scale * height} pixels.`,
+    });
+    return;
+  }
+  stage.preview(canvas);
+  if (!ready) return;
   $("picture").textContent = `${width}×${height} → ${scale * width}×${scale * height}`;
   $("time").textContent = "running";
   $("progress").value = 0;
@@ -129,12 +174,15 @@ function start() {
 }
 
 function finish(tiles, ms) {
-  const speed = (small.width * small.height) / 1e3 / ms;
   const took = ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
-  $("time").textContent = `${took}, ${tiles} tile${tiles > 1 ? "s" : ""}, ${speed.toFixed(2)} MP/s`;
+  const rate = (1000 * small.width * small.height) / ms;
+  const speed = `${Number(rate.toPrecision(2)).toLocaleString("en")} pixels/s`;
+  $("time").textContent = `${took}, ${tiles} tile${tiles > 1 ? "s" : ""}, ${speed}`;
   const finished = job;
   $("result").toBlob((blob) => {
-    if (finished === job) offer(URL.createObjectURL(blob)); // no other picture begun meanwhile
+    if (finished !== job) return; // another picture has begun meanwhile
+    if (blob) offer(URL.createObjectURL(blob));
+    else say("This browser cannot make a PNG of so large a picture.");
   });
   state("done");
 }
@@ -156,6 +204,9 @@ function cancel() {
 }
 
 function open(variant) {
+  ready = false;
+  $("progress").removeAttribute("value"); // it moves, and says nothing of how far
+  $("count").textContent = "Loading the model";
   state("loading");
   worker.postMessage({ task: "open", variant, asked });
 }

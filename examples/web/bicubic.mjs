@@ -25,24 +25,31 @@ function taps(length, scale) {
   });
 }
 
-/** { data, width, height } of RGBA bytes -> the same, `scale` times larger; alpha becomes 255. */
-export function bicubic({ data, width, height }, scale) {
+/**
+ * { data, width, height } of RGBA bytes -> the same, `scale` times larger; alpha becomes 255.
+ *
+ * Of a large picture it makes a band: what its rows from `top` to `bottom` become, and no more.
+ */
+export function bicubic({ data, width, height }, scale, top = 0, bottom = height) {
   const wide = scale * width;
-  const rows = new Float32Array(3 * wide * height);
+  const reach = [Math.max(top - 2, 0), Math.min(bottom + 2, height)]; // the rows that are looked at
+  const rows = new Float32Array(3 * wide * (reach[1] - reach[0]));
   taps(width, scale).forEach(({ at, weights }, x) => {
     const [a, b, c, d] = at.map((i) => 4 * i);
     const [p, q, r, s] = weights;
-    for (let y = 0; y < height; y++) {
+    for (let y = reach[0]; y < reach[1]; y++) {
       const from = 4 * width * y;
       for (let k = from; k < from + 3; k++) {
-        rows[3 * (wide * y + x) + k - from] =
+        rows[3 * (wide * (y - reach[0]) + x) + k - from] =
           p * data[a + k] + q * data[b + k] + r * data[c + k] + s * data[d + k];
       }
     }
   });
-  const large = new Uint8ClampedArray(4 * wide * scale * height).fill(255);
-  taps(height, scale).forEach(({ at, weights }, y) => {
-    const [a, b, c, d] = at.map((i) => 3 * wide * i);
+  const tall = scale * (bottom - top);
+  const large = new Uint8ClampedArray(4 * wide * tall).fill(255);
+  const band = taps(height, scale).slice(scale * top, scale * bottom);
+  band.forEach(({ at, weights }, y) => {
+    const [a, b, c, d] = at.map((i) => 3 * wide * (i - reach[0]));
     const [p, q, r, s] = weights;
     for (let i = 0, to = 4 * wide * y; i < 3 * wide; i += 3, to += 4) {
       for (let k = 0; k < 3; k++) {
@@ -54,5 +61,5 @@ export function bicubic({ data, width, height }, scale) {
       }
     }
   });
-  return { data: large, width: wide, height: scale * height };
+  return { data: large, width: wide, height: tall };
 }

@@ -1,4 +1,4 @@
-// A picture to try, drawn here so that no file is needed: edges, curves, fine lines, lettering.
+// A picture to try, drawn here so that no file is needed: edges, curves, fine lines.
 
 const WIDTH = 240;
 const HEIGHT = 160;
@@ -8,7 +8,7 @@ export async function sample() {
   const large = new OffscreenCanvas(OVER * WIDTH, OVER * HEIGHT);
   const pen = large.getContext("2d");
   pen.scale(OVER, OVER);
-  for (const part of [sky, hills, water, boat, lettering]) part(pen);
+  for (const part of [sky, hills, water, boat]) part(pen);
   const options = { resizeWidth: WIDTH, resizeHeight: HEIGHT, resizeQuality: "high" };
   return createImageBitmap(large, options);
 }
@@ -84,12 +84,4 @@ function polygon(pen, colour, ...points) {
   pen.beginPath();
   for (let i = 0; i < points.length; i += 2) pen.lineTo(points[i], points[i + 1]);
   pen.fill();
-}
-
-function lettering(pen) {
-  pen.fillStyle = "#fff8ec";
-  pen.font = "600 13px Georgia, serif";
-  pen.fillText("Edge of the sea", 138, 142);
-  pen.font = "7px Georgia, serif";
-  pen.fillText("240 × 160 pixels, drawn here", 139, 152);
 }

@@ -1,6 +1,6 @@
 """Serve the page, with a bundle as its model/, to this machine.
 
-    python serve.py ../../exports/n4 [PORT]
+    python serve.py [BUNDLE] [PORT]      # ../../exports/edge-s, 8000
 
 Any static server does as well (`python -m http.server`, the bundle copied or linked to model/), but
 only with the two headers below does a browser let WebAssembly use several threads.
@@ -39,7 +39,9 @@ class Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
 
-def main(bundle: str, port: str = "8000") -> None:
+def main(bundle: str = f"{HERE}/../../exports/edge-s", port: str = "8000") -> None:
+    if not (Path(bundle) / "card.json").is_file():
+        sys.exit(f"{bundle} is not a bundle: it has no card.json")
     handler = partial(Handler, Path(bundle).resolve())
     with ThreadingHTTPServer(("127.0.0.1", int(port)), handler) as server:
         print(f"http://127.0.0.1:{server.server_port}/", flush=True)
@@ -50,6 +52,6 @@ def main(bundle: str, port: str = "8000") -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python serve.py BUNDLE [PORT]")
+    if len(sys.argv) > 3 or not "".join(sys.argv[2:] or "0").isdigit():
+        sys.exit("usage: python serve.py [BUNDLE] [PORT]")
     main(*sys.argv[1:])

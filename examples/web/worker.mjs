@@ -60,16 +60,27 @@ async function golden({ asked }) {
 }
 
 async function upscale({ job: mine, picture }) {
-  const plain = bicubic(picture, model.scale);
-  postMessage({ event: "bicubic", job: mine, ...plain }, [plain.data.buffer]);
+  for (let top = 0; top < picture.height; top += TILE) {
+    const bottom = Math.min(top + TILE, picture.height);
+    const band = bicubic(picture, model.scale, top, bottom);
+    const y = model.scale * top;
+    postMessage({ event: "bicubic", job: mine, ...band, y }, [band.data.buffer]);
+    await letCancel();
+    if (job !== mine) return;
+  }
   const start = performance.now();
   for await (const tile of enlarge(model, picture, TILE)) {
     const data = opaque(tile.data);
     const ms = performance.now() - start;
     postMessage({ event: "tile", job: mine, ...tile, data, ms }, [data.buffer]);
-    await new Promise((resume) => setTimeout(resume)); // let a cancellation in
+    await letCancel();
     if (job !== mine) return;
   }
+}
+
+/** A message that has come in meanwhile is heard. */
+function letCancel() {
+  return new Promise((resume) => setTimeout(resume));
 }
 
 /** RGB -> the RGBA that a canvas takes. */

@@ -111,6 +111,57 @@ def test_a_photo_gets_the_pixels_of_the_upscaler_beside_a_true_bicubic(
     assert browser.said == []
 
 
+def test_a_large_picture_is_enlarged_whole_or_in_part_as_its_owner_says(
+    browser: Any, address: str, tmp_path: Path
+) -> None:
+    Image.new("RGB", (1100, 1000)).save(tmp_path / "large.png")
+    browser.open(f"{address}?provider=wasm")
+    browser.wait(READY)
+    for button, words in (
+        ("middle", "1073×976 → 4292×3904"),
+        ("whole", "1100×1000 → 4400×4000"),
+    ):
+        before = text(browser, "picture")
+        browser.choose("#file", tmp_path / "large.png")
+        browser.wait("!choice.hidden")
+        assert "enlarged whole it becomes 4400 × 4000" in text(browser, "large")
+        assert text(browser, "picture") == before
+        browser.evaluate(f"{button}.click(); cancel.click()")
+        assert text(browser, "picture") == words
+        assert browser.evaluate("choice.hidden") is True
+
+
+def test_a_picture_that_no_canvas_holds_is_told_of(browser: Any, address: str) -> None:
+    browser.open(f"{address}?provider=wasm")
+    browser.wait(READY)
+    assert (
+        browser.evaluate(
+            "import('./compare.mjs').then(({ compare }) =>"
+            " compare((id) => document.getElementById(id)).open(70000, 4000))"
+        )
+        is False
+    )
+
+
+def test_while_the_model_loads_the_picture_is_there_already(browser: Any, address: str) -> None:
+    browser.open(f"{address}?provider=wasm")
+    browser.evaluate("variant.dispatchEvent(new Event('change'))")
+    assert browser.evaluate(STATE) == "loading"
+    assert text(browser, "count") == "Loading the model"
+    browser.wait(READY)
+    assert canvas(browser, "bicubic").any()
+
+
+def test_the_header_is_a_list_and_the_network_is_in_words(browser: Any, address: str) -> None:
+    browser.open(f"{address}?provider=wasm")
+    browser.wait(READY)
+    items = browser.evaluate("[...document.querySelectorAll('header li')].map((i) => i.innerText)")
+    assert items[0] == "tiny"
+    assert len(items) == 3
+    assert text(browser, "network") == "edge 4x1: 1 convolution of 4 channels"
+    assert text(browser, "time").endswith("000 pixels/s")
+
+
 def test_a_cancelled_picture_stops_at_the_next_tile_and_the_page_goes_on(
     browser: Any, address: str, photograph: Path
 ) -> None:
@@ -179,8 +230,10 @@ def test_any_static_server_does_with_the_files_that_the_readme_names_and_one_thr
 def test_a_missing_model_is_named(
     browser: Any, page: Path, serve: Callable[[Path, Path], str], tmp_path: Path
 ) -> None:
-    (tmp_path / "empty").mkdir()
-    browser.open(serve(page, tmp_path / "empty"))
+    (tmp_path / "card.json").touch()
+    address = serve(page, tmp_path)
+    (tmp_path / "card.json").unlink()
+    browser.open(address)
     browser.wait(READY)
     assert browser.evaluate(STATE) == "failed"
     assert "model/card.json: 404" in text(browser, "message")
@@ -192,4 +245,14 @@ def test_a_file_that_is_no_picture_is_told_of(browser: Any, address: str, tmp_pa
     browser.wait(READY)
     browser.choose("#file", tmp_path / "no.png")
     browser.wait("!message.hidden")
-    assert "no is no picture that this browser opens" in text(browser, "message")
+    assert "no is not a picture that this browser opens" in text(browser, "message")
+
+
+@pytest.mark.parametrize("words", [["exports/none"], ["exports/edge-s", "port"]], ids=" ".join)
+def test_the_server_says_what_it_cannot_serve(words: list[str]) -> None:
+    script = Path(__file__).resolve().parents[2] / "examples/web/serve.py"
+    command = [sys.executable, str(script), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "exports/none is not a bundle" in done.stderr or "usage: " in done.stderr
+    assert "Traceback" not in done.stderr
