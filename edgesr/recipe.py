@@ -388,6 +388,25 @@ class VariantGates(Table):
     """Median latency of fp32 on the same runtime, over this one's."""
 
 
+class Fidelity(Table):
+    """What an int8 file must keep of the float one, by kind of picture: PSNR in dB on RGB between
+    the two pictures as they are shown. `edgesr export --int8` keeps layers in float for it, and
+    `edgesr verify` judges by it on every runtime."""
+
+    min_photograph_db: Positive | None = 38.0
+    """A photograph that is held out."""
+    min_text_db: Positive | None = 34.0
+    """A page of text as on a screen."""
+    min_drawing_db: Positive | None = 34.0
+    """Strokes and areas in flat and saturated colours."""
+    min_noise_db: Positive | None = 24.0
+    """Every value as likely as every other."""
+    min_checkerboard_db: Positive | None = 14.0
+    """Single pixels of black and white in turn, the strongest contrast that there is."""
+    max_flat_levels: Weight | None = 1
+    """8-bit levels by which a flat colour may move: white, black, greys and primaries."""
+
+
 class Gates(Table):
     """What a bundle must keep to ship. A gate that is left out is not asked."""
 
@@ -407,6 +426,8 @@ class Gates(Table):
     """The same PSNR less bicubic's."""
     min_reduction_percent: Number | None = None
     """Parameters saved against the teacher, in percent."""
+    int8: Fidelity = Fidelity()
+    """What eight bits must keep of the float network on pictures of every kind."""
     cpu: dict[Variant, VariantGates] = {}
     """ONNX Runtime on the CPU."""
     cuda: dict[Variant, VariantGates] = {}

@@ -96,7 +96,8 @@ class Quantiser:
         return [name for name, channels in self._convolutions() if channels < self.min_channels]
 
     def _convolutions(self) -> list[tuple[str, int]]:
-        widths = {tensor.name: tensor.dims[0] for tensor in self.fp32.graph.initializer}
+        constants = self.fp32.graph.initializer
+        widths = {tensor.name: tensor.dims[0] for tensor in constants if tensor.dims}
         nodes = [node for node in self.fp32.graph.node if node.op_type == "Conv"]
         return [(node.name, widths[node.input[1]]) for node in nodes]
 

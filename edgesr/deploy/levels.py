@@ -3,7 +3,7 @@
 Before DepthToSpace(r) the exported graph adds the input, repeated r * r times by a 1x1 convolution.
 In DCR order that is one Concat, which computes nothing. The input is bytes and so is the picture
 that is shown, so from the input to the end eight bits of step 1/255 lose nothing but what lies
-outside 0..1.
+outside 0..1. A Clip to 0..1 commutes with DepthToSpace; before it, eight bits stand in for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from edgesr.deploy.export import prove_same
 
 # The values between lr and sr that hold a picture.
 PICTURES = ("lr_repeated", "sr_channels", "sr")
-OPERATORS = ("Concat", "Add", "DepthToSpace")
+ADDED = "sr_channels_before_clip"
+OPERATORS = ("Concat", "Add", "Clip", "DepthToSpace")
 
 
 class Ending(NamedTuple):
@@ -27,12 +28,14 @@ class Ending(NamedTuple):
     repeat: onnx.NodeProto
     add: onnx.NodeProto
     shuffle: onnx.NodeProto
+    clip: onnx.NodeProto | None
 
 
 def repeat_by_concat(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of `model`, float, that computes the same with the input repeated by a Concat.
 
-    `model` itself where it does not end in DepthToSpace of the repeated input and something else.
+    `model` itself where it does not end in DepthToSpace of the repeated input and something else,
+    a Clip behind it or none.
 
     Raises:
         ExportError: the copy does not compute the same.
@@ -42,18 +45,20 @@ def repeat_by_concat(model: onnx.ModelProto) -> onnx.ModelProto:
     changed = use_dcr(model)
     graph, ending = changed.graph, _ending(changed.graph)
     assert ending is not None, "the order of channels changes no node"
-    for node in ending:
-        graph.node.remove(node)
     r = next(a.i for a in ending.shuffle.attribute if a.name == "blocksize")
     (features,) = set(ending.add.input) - set(ending.repeat.output)
     repeated, channels, sr = PICTURES
-    graph.node.extend(
-        [
-            helper.make_node("Concat", ["lr"] * r**2, [repeated], repeated, axis=1),
-            helper.make_node("Add", [features, repeated], [channels], channels),
-            helper.make_node("DepthToSpace", [channels], [sr], sr, blocksize=r, mode="DCR"),
-        ]
-    )
+    clip = ending.clip
+    added = channels if clip is None else ADDED
+    nodes = [
+        helper.make_node("Concat", ["lr"] * r**2, [repeated], repeated, axis=1),
+        helper.make_node("Add", [features, repeated], [added], added),
+        *([] if clip is None else [_renamed(clip, [added, *clip.input[1:]], channels)]),
+        helper.make_node("DepthToSpace", [channels], [sr], sr, blocksize=r, mode="DCR"),
+    ]
+    for node in filter(None, ending):
+        graph.node.remove(node)
+    graph.node.extend(nodes)
     graph.ClearField("value_info")
     drop_unused(graph)
     prove_same(model, changed, "that repeats the input by Concat")
@@ -67,7 +72,8 @@ def ends_on_levels(model: onnx.ModelProto) -> bool:
     repeated, channels, _ = PICTURES
     if repeated not in makers:
         return False
-    (features,) = set(makers[channels].input) - {repeated}
+    add = makers[ADDED if ADDED in makers else channels]
+    (features,) = set(add.input) - {repeated}
     return bool(makers[features].op_type == "Conv")
 
 
@@ -79,10 +85,22 @@ def gives_levels(model: onnx.ModelProto) -> bool:
 
 def _ending(graph: onnx.GraphProto) -> Ending | None:
     makers = {output: node for node in graph.node for output in node.output}
-    shuffle = makers["sr"]
+    last = makers["sr"]
+    clip = last if last.op_type == "Clip" and last.input[0] in makers else None
+    shuffle = makers[clip.input[0]] if clip else last
     add = makers.get(shuffle.input[0])
     if shuffle.op_type != "DepthToSpace" or add is None or add.op_type != "Add":
         return None
     layers = [makers[name] for name in add.input if name in makers]
     repeats = [layer for layer in layers if layer.op_type == "Conv" and layer.input[0] == "lr"]
-    return Ending(repeats[0], add, shuffle) if len(repeats) == 1 else None
+    return Ending(repeats[0], add, shuffle, clip) if len(repeats) == 1 else None
+
+
+def _renamed(node: onnx.NodeProto, inputs: list[str], output: str) -> onnx.NodeProto:
+    """A copy of `node` between other values."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    del copy.input[:], copy.output[:]
+    copy.input.extend(inputs)
+    copy.output.append(output)
+    return copy

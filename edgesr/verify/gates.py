@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgesr.recipe import Gates, VariantGates
+from edgesr.recipe import Fidelity, Gates, VariantGates
 
 Evidence = dict[str, Any]
 RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web")
@@ -26,7 +26,7 @@ def check(gates: Gates, evidence: Evidence) -> list[dict[str, Any]]:
     for runtime in RUNTIMES:
         for variant, own in limits(gates, runtime).items():
             rows += list(_variant(own, evidence, runtime, variant))
-    return [*rows, *_bytes(evidence), *_providers(evidence)]
+    return [*rows, *_int8(gates.int8, evidence), *_bytes(evidence), *_providers(evidence)]
 
 
 def limits(gates: Gates, runtime: str) -> dict[str, VariantGates]:
@@ -130,6 +130,18 @@ def at(timed: dict[str, Any], size: str) -> dict[str, Any]:
 def ratio(slow: float | None, fast: float | None) -> float | None:
     """How many times faster, where both were measured."""
     return slow / fast if slow and fast else None
+
+
+def _int8(own: Fidelity, evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """What int8 files must keep on pictures of every kind, on each runtime that takes them."""
+    for row in evidence["parity"]:
+        if row["variant"] != "int8":
+            continue
+        found = {f"min_{kind}_db": value for kind, value in row["kinds_db"].items()}
+        found["max_flat_levels"] = row["flat_levels"]
+        for gate, limit in own:
+            if limit is not None:
+                yield _row(gate, limit, found.get(gate), place(row))
 
 
 def _bytes(evidence: Evidence) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ class Job:
     Attributes:
         variant: as in card.json.
         dtype: what the file takes and gives: float32, float16 or uint8.
+        clipped: whether the file holds its output to 0..1.
         exact: float32 files in float32; False for the runtime as it comes.
     """
 
@@ -36,6 +37,7 @@ class Job:
     file: Path
     dtype: str
     threads: int
+    clipped: bool = False
     exact: bool = True
 
     @property
@@ -137,8 +139,8 @@ def _all(
 ) -> Iterator[Job]:
     for runtime in runtimes:
         for variant, facts in variants.items():
-            dtype = facts["input"]["dtype"]
-            job = Job(runtime, variant, folder / facts["file"], dtype, threads)
+            dtype, clipped = facts["input"]["dtype"], facts["output"]["clipped"]
+            job = Job(runtime, variant, folder / facts["file"], dtype, threads, clipped)
             yield job
             if variant == "fp32" and runtime in LOOSE:
-                yield Job(runtime, variant, job.file, dtype, threads, exact=False)
+                yield replace(job, exact=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import nn
 from edgesr import console
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, to_tensor
+from edgesr.deploy import fidelity
 from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import NotTaken, VerifyError
 
@@ -27,14 +28,21 @@ SMALL = [(24, 32, 1), (33, 17, 3)]
 
 @dataclass(frozen=True)
 class Case:
-    """One input of the grid: `lr` (B, 3, H, W), RGB 0..1."""
+    """One input of the grid.
+
+    Attributes:
+        lr: (B, 3, H, W), RGB 0..1.
+        kind: of picture, see `deploy.fidelity`; "flat"; or empty where the size is what counts.
+    """
 
     name: str
     lr: Batch
+    kind: str = ""
 
 
 def grid() -> Iterator[Case]:
-    """Photograph and noise at every size; black, white and checkerboard at two of them."""
+    """Photograph and noise at every size; black, white and checkerboard at two of them; then a
+    picture of each kind, and flat colours."""
     photograph = _photograph()
     rng = np.random.default_rng(0)
     for height, width, batch in SIZES:
@@ -46,6 +54,10 @@ def grid() -> Iterator[Case]:
         yield Case("black", np.zeros(shape, np.float32))
         yield Case("white", np.ones(shape, np.float32))
         yield Case("checkerboard", np.broadcast_to(board, shape).astype(np.float32))
+    for kind, lr in fidelity.pictures().items():
+        yield Case(kind, lr, kind)
+    for colour, lr in zip(fidelity.FLAT, fidelity.flats(), strict=True):
+        yield Case(f"flat {colour[0]},{colour[1]},{colour[2]}", lr, "flat")
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,10 @@ class Expected:
 
     case: Case
     sr: Batch
+
+    def clipped(self) -> Expected:
+        """What is expected of a file that holds its output to 0..1."""
+        return Expected(self.case, np.clip(self.sr, 0, 1))
 
 
 @torch.no_grad()
@@ -64,7 +80,7 @@ def expected(module: nn.Module, *, bytes_io: bool = False) -> list[Expected]:
         module: in eval mode on the CPU.
         bytes_io: round inputs and outputs to multiples of 1/255, as a file of bytes does.
     """
-    inputs = [Case(case.name, _rounded(case.lr)) if bytes_io else case for case in grid()]
+    inputs = [replace(case, lr=_rounded(case.lr)) if bytes_io else case for case in grid()]
     found = []
     for case in console.track(inputs, "PyTorch", len(inputs)):
         sr: Batch = module(torch.from_numpy(case.lr)).numpy()
@@ -76,20 +92,26 @@ def parity(references: list[Expected], run: Run) -> dict[str, Any]:
     """Compare what PyTorch makes of the grid with `run`, which executes an exported file.
 
     Args:
-        references: of `expected`.
+        references: of `expected`; `clipped` where the file's output is.
         run: (B, 3, H, W) float32 -> (B, 3, 4H, 4W) float32.
 
     Returns:
         The worst absolute difference, the worst share of 8-bit values that differ, the worst PSNR
-        (None where nothing differs), every case, and the cases that the runtime does not take.
+        (None where nothing differs), the PSNR of each kind of picture and the most 8-bit levels
+        that a flat colour moves, every case, and the cases that the runtime does not take.
 
     Raises:
         VerifyError: the outputs differ in shape, one of them is not finite, or no case was taken.
     """
-    cases, refused = [], []
+    cases, refused, kinds, flat = [], [], {}, []
     for reference in console.track(references, "parity", len(references)):
         try:
-            cases.append(compare(reference, run))
+            case = compare(reference, run)
+            cases.append(case)
+            if reference.case.kind == "flat":
+                flat.append(case["tint"])
+            elif reference.case.kind:
+                kinds[reference.case.kind] = case["shown_db"]
         except NotTaken as error:
             refused.append(_named(reference.case) | {"reason": error.message})
     if not cases:
@@ -99,6 +121,8 @@ def parity(references: list[Expected], run: Run) -> dict[str, Any]:
         "max_abs_diff": max(case["max_abs_diff"] for case in cases),
         "max_pixels_changed": max(case["changed"] / case["values"] for case in cases),
         "min_psnr_db": min(distances, default=None),
+        "kinds_db": kinds,
+        "flat_levels": max(flat, default=None),
         "cases": cases,
         "not_taken": refused,
     }
@@ -118,6 +142,8 @@ def compare(reference: Expected, run: Run) -> dict[str, Any]:
     return _named(case) | {
         "max_abs_diff": float(np.abs(expected - found).max()),
         "psnr_db": -10 * float(np.log10(mse)) if mse else None,
+        "shown_db": fidelity.likeness_db(expected, found),
+        "tint": fidelity.tint(expected, found),
         "changed": int((to_bytes(expected) != to_bytes(found)).sum()),
         "values": expected.size,
     }

@@ -137,7 +137,9 @@ def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
         with job.opened() as (run, facts):
             row = job.row() | asdict(facts)
             console.say(f"  {gates.place(row)}")
-            row |= parity.parity(references[job.bytes_io], run)
+            expected = references[job.bytes_io]
+            held = [each.clipped() for each in expected] if job.clipped else expected
+            row |= parity.parity(held, run)
             if job.bytes_io:
                 with replace(job, dtype="float32", file=folder / FILES["fp32"]).opened() as (
                     fp32,

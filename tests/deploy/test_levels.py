@@ -26,7 +26,8 @@ def exported(spec: Edge | Srgan, export: Export | None = None) -> onnx.ModelProt
     for parameter in module.parameters():
         # Random weights start near the anchor; the sum must be seen to be one of two pictures.
         parameter.data.add_(0.02 * torch.randn_like(parameter))
-    return to_graph(deployable(module, Rewrites()), export or Export())[0]
+    settings = export or Export()
+    return to_graph(deployable(module, settings.rewrites), settings)[0]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,36 @@ def test_the_same_is_computed_without_the_convolution_that_repeats_the_input(ord
     assert kinds(changed)["Conv"] == kinds(model)["Conv"] - 1
     assert ends_on_levels(changed)
     assert not ends_on_levels(model)
+
+
+@pytest.mark.parametrize("order", ["CRD", "DCR"])
+def test_the_end_is_found_before_a_clip_which_eight_bits_stand_in_for(order: str) -> None:
+    """It was not: eight bits left the repeating convolution and the Add as they were."""
+    settings = {"depth_to_space": order, "rewrites": {"clip": True}}
+    spec = Edge(channels=4, depth=1)
+    plain, model = exported(spec), exported(spec, Export.model_validate(settings))
+    changed = repeat_by_concat(model)
+    ending = [node.op_type for node in changed.graph.node][-4:]
+    assert ending == ["Concat", "Add", "Clip", "DepthToSpace"]
+    assert max_difference(model, changed) < 1e-6
+    assert ends_on_levels(changed)
+    judges, ranges = heldout(Data()), calibration(Data(), 2)
+    clipped, as_before = (
+        Quantiser(graph, ranges, judges, 0.0).quantise("minmax", []).model
+        for graph in (changed, repeat_by_concat(plain))
+    )
+    assert gives_levels(clipped)
+    assert kinds(clipped) == kinds(as_before)
+    assert max_difference(clipped, as_before) == 0
+
+
+def test_a_clip_behind_a_last_convolution_in_float_stays() -> None:
+    model = exported(Edge(channels=4, depth=1), Export(rewrites=Rewrites(clip=True)))
+    changed = repeat_by_concat(model)
+    quantiser = Quantiser(changed, calibration(Data(), 2), heldout(Data()), 0.0)
+    found = quantiser.quantise("minmax", quantiser.layers[-1:]).model
+    assert not gives_levels(found)
+    assert kinds(found)["Clip"] == 1
 
 
 def test_the_graph_that_was_given_stays_as_it_was(plain: onnx.ModelProto) -> None:

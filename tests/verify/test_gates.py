@@ -7,7 +7,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from edgesr.recipe import Gates, VariantGates
+from edgesr.recipe import Fidelity, Gates, VariantGates
 from edgesr.verify.gates import RUNTIMES, check, place
 from edgesr.verify.junit import junit
 
@@ -17,6 +17,10 @@ INPUT = {"width": 9, "height": 7, "batch": 1, "max_abs_diff": 1e-5, "changed": 0
 
 FP32 = {"runtime": "cpu", "variant": "fp32", "exact": True}
 INT8 = FP32 | {"variant": "int8"}
+
+
+KINDS = ("photograph", "text", "drawing", "noise", "checkerboard")
+UNASKED = {"int8": dict.fromkeys(Fidelity.model_fields)}
 
 
 def timing(p50: float, p95: float) -> dict[str, Any]:
@@ -49,7 +53,15 @@ def evidence() -> dict[str, Any]:
                 "cases": [INPUT | {"case": "noise"}, INPUT | {"case": "black", "changed": 1}],
                 "not_taken": [],
             },
-            INT8 | {"max_abs_diff": 0.02, "max_pixels_changed": 0.5, "cases": [], "not_taken": []},
+            INT8
+            | {
+                "max_abs_diff": 0.02,
+                "max_pixels_changed": 0.5,
+                "kinds_db": dict.fromkeys(KINDS, 40.0),
+                "flat_levels": 1,
+                "cases": [],
+                "not_taken": [],
+            },
         ],
         "speed": [FP32 | timing(18.0, 20.0), INT8 | timing(9.0, 10.0)],
         "quality": [FP32 | scores(30.0, 0.0), INT8 | scores(29.9, 0.1)],
@@ -77,7 +89,7 @@ CASES = [
     ("min_gain_over_bicubic_db", 2.0, 2.1),
     ("min_reduction_percent", 57.0, 57.1),
 ]
-NONE = {"max_abs_diff": None, "max_pixels_changed": None}
+NONE: dict[str, Any] = {"max_abs_diff": None, "max_pixels_changed": None, **UNASKED}
 OWN = [
     ("p50_ms", 9.0, 8.9),
     ("p95_ms", 10.0, 9.9),
@@ -111,10 +123,13 @@ def test_a_variants_gate_holds_at_its_limit_and_not_beyond(
 
 def test_every_gate_of_the_recipe_is_known_to_the_check() -> None:
     own = dict.fromkeys(set(VariantGates.model_fields) - {"size"}, 1.0)
-    whole = set(Gates.model_fields) - set(RUNTIMES)
+    whole = set(Gates.model_fields) - {*RUNTIMES, "int8"}
     gates = Gates.model_validate(dict.fromkeys(whole, 1.0) | {"cpu": {"int8": own}})
     rows = check(gates, evidence())
-    assert {row["gate"] for row in rows if "int8" in row["where"]} == set(own)
+    assert {row["gate"] for row in rows if "int8" in row["where"]} == {
+        *own,
+        *Fidelity.model_fields,
+    }
     assert {row["gate"] for row in rows if "int8" not in row["where"]} >= whole
 
 
@@ -159,7 +174,8 @@ def test_a_runtime_as_it_comes_is_shown_and_not_gated() -> None:
     found = evidence()
     loose = {"exact": False, "precision": "tf32", "runtime": "cuda", "max_abs_diff": 0.1}
     found["parity"].append(found["parity"][0] | loose)
-    assert {row["where"] for row in check(Gates(), found)} == {"cpu, fp32"}
+    rows = check(Gates.model_validate(UNASKED), found)
+    assert {row["where"] for row in rows} == {"cpu, fp32"}
     assert place(found["parity"][-1]) == "cuda, fp32, tf32"
 
 
@@ -212,7 +228,8 @@ def failures(suite: xml.Element) -> dict[str | None, str | None]:
 
 def test_junit_has_a_case_per_gate_and_input_and_a_failure_per_fault() -> None:
     found = evidence()
-    found["gates"] = check(Gates(max_mb=1.0, max_pixels_changed=0.0004), found)
+    asked = {"max_mb": 1.0, "max_pixels_changed": 0.0004, **UNASKED}
+    found["gates"] = check(Gates.model_validate(asked), found)
     suite = xml.fromstring(junit(found))
     assert len(suite) == 4 + 2
     assert failures(suite) == {
@@ -243,13 +260,35 @@ def test_junit_skips_what_was_not_measured_and_says_why_a_provider_is_not_proved
     }
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_eight_bits_must_keep_every_kind_of_picture(kind: str) -> None:
+    """Quality is stated on photographs, and says nothing of text or noise."""
+    gate = f"min_{kind}_db"
+    found = evidence()
+    for measured, held in ((40.0, True), (9.0, False), (None, False)):
+        found["parity"][1]["kinds_db"][kind] = measured
+        rows = {row["gate"]: row for row in check(Gates(), found) if row["where"] == "cpu, int8"}
+        assert rows[gate]["passed"] is held
+        assert all(row["passed"] for name, row in rows.items() if name != gate)
+    del found["parity"][1]["kinds_db"][kind]
+    assert [r["passed"] for r in check(Gates(), found) if r["gate"] == gate] == [False]
+
+
+def test_a_flat_colour_may_move_by_one_level_in_eight_bits_and_no_more() -> None:
+    found = evidence()
+    for levels, held in ((0, True), (1, True), (2, False), (None, False)):
+        found["parity"][1]["flat_levels"] = levels
+        rows = [row for row in check(Gates(), found) if row["gate"] == "max_flat_levels"]
+        assert [(row["passed"], row["where"]) for row in rows] == [(held, "cpu, int8")]
+
+
 def test_nan_fails_in_gates_and_junit() -> None:
     """It is neither above nor below a limit."""
     found = evidence()
     for grid in found["parity"][:1]:
         grid["max_abs_diff"] = grid["cases"][0]["max_abs_diff"] = float("nan")
     found["quality"][0]["psnr_db"] = float("nan")
-    gates = Gates.model_validate({"max_pixels_changed": None, "min_psnr_db": 20.0})
+    gates = Gates.model_validate({"max_pixels_changed": None, "min_psnr_db": 20.0, **UNASKED})
     found["gates"] = check(gates, found)
     assert {row["gate"]: row["passed"] for row in found["gates"]} == {
         "max_abs_diff": False,

@@ -15,7 +15,7 @@ from edgesr.runtimes.base import Facts, Tensor
 from edgesr.verify import jobs
 from edgesr.verify.jobs import Job, bytes_run, check_asked, float_run, plan
 
-FLOATS = {"file": "model.onnx", "input": {"dtype": "float32"}}
+FLOATS = {"file": "model.onnx", "input": {"dtype": "float32"}, "output": {"clipped": False}}
 VARIANTS = {"fp32": FLOATS, "int8": FLOATS | {"file": "model.int8.onnx"}}
 
 
@@ -141,3 +141,10 @@ def test_what_did_not_run_on_its_provider_is_not_measured_under_that_name(open_a
         ("cuda", "fp32", True),
     ]
     assert refused == [{"runtime": "cuda", "variant": "int8", "reason": why}]
+
+
+def test_a_job_knows_whether_its_file_clips(open_as) -> None:
+    open_as(lambda _: "float32")
+    clips = {"fp32": FLOATS, "int8": FLOATS | {"output": {"clipped": True}}}
+    found, _ = plan(Path("x"), clips, ["cpu"], 2)
+    assert [(job.variant, job.clipped) for job in found] == [("fp32", False), ("int8", True)]

@@ -10,6 +10,7 @@ from torch import nn
 from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import NotTaken, VerifyError
 from edgesr.models import zoo
+from edgesr.quality.metrics import IDENTICAL_DB
 from edgesr.recipe import Edge
 from edgesr.verify.parity import Batch, Expected, bytes_off, expected, grid, parity
 
@@ -34,9 +35,14 @@ def exact(module: nn.Module, lr: Batch) -> Batch:
 def test_the_grid_covers_what_breaks_exports() -> None:
     cases = list(grid())
     shapes = {case.lr.shape for case in cases}
-    assert {case.name for case in cases} == {
+    assert {case.name for case in cases if not case.kind} == {
         *("photograph", "noise", "black", "white", "checkerboard")
     }
+    assert [case.name for case in cases if case.kind not in ("", "flat")] == [
+        *("photograph", "text", "drawing", "noise", "checkerboard")
+    ]
+    flat = {case.name for case in cases if case.kind == "flat"}
+    assert {"flat 255,255,255", "flat 128,128,128", "flat 0,0,255"} <= flat
     assert (1, 3, 1, 1) in shapes  # the smallest
     assert any(h % 2 and w % 2 and h != w for _, _, h, w in shapes)  # odd, not square
     assert any(h > 24 and w > 32 for _, _, h, w in shapes)  # larger than traced
@@ -68,6 +74,41 @@ def test_a_shift_of_one_grey_level_is_seen_in_every_measure(
     assert found["max_abs_diff"] == pytest.approx(1 / 255, rel=1e-3)
     assert found["max_pixels_changed"] > 0.5
     assert found["cases"][0]["psnr_db"] == pytest.approx(48.13, abs=0.01)
+
+
+def test_a_clipped_file_is_compared_with_the_clipped_network(module: nn.Module) -> None:
+    """Against the unclipped one the difference was as large as what lies outside 0..1."""
+    for parameter in module.parameters():
+        parameter.data.mul_(3)
+    references = expected(module)
+
+    def clipped(lr: Batch) -> Batch:
+        return np.clip(exact(module, lr), 0, 1)
+
+    assert parity(references, clipped)["max_abs_diff"] > 0.05
+    found = parity([reference.clipped() for reference in references], clipped)
+    assert found["max_abs_diff"] == found["max_pixels_changed"] == 0
+    assert found["flat_levels"] == 0
+    assert set(found["kinds_db"].values()) == {IDENTICAL_DB}
+
+
+def test_a_tint_and_a_kind_that_suffers_are_told_apart(
+    module: nn.Module, references: list[Expected]
+) -> None:
+    kinds = {reference.case.lr.tobytes(): reference.case.kind for reference in references}
+
+    def wrong(lr: Batch) -> Batch:
+        sr, kind = exact(module, lr), kinds[lr.tobytes()]
+        if kind == "text":
+            sr = sr * np.float32(0.9)
+        if kind == "flat":
+            sr[:, 2] -= np.float32(5 / 255)  # white becomes yellow
+        return sr
+
+    found = parity(references, wrong)
+    assert found["kinds_db"].pop("text") < 30
+    assert set(found["kinds_db"].values()) == {IDENTICAL_DB}
+    assert found["flat_levels"] == 5
 
 
 def test_a_difference_in_one_case_only_is_the_worst_case(
