@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -11,31 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgesr.deploy import feed, memory
+from edgesr.deploy import contract, feed, memory
 from edgesr.deploy.session import CPU, Provider, open_session
-from edgesr.deploy.tiling import Pixels, to_picture
+from edgesr.deploy.tiling import NotFinite, Pixels, to_picture
 from edgesr.errors import ModelError
 
-LAYOUTS = {("NCHW", "0..1"): False, ("NHWC", "0..255"): True}
-"""Layout and range of what edgesr's files take, and whether that is bytes."""
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What the metadata of a file say.
-
-    Attributes:
-        scale: how many times larger the result is.
-        halo: radius of the receptive field, in LR pixels.
-        min_size: the shortest side that the model takes, in LR pixels.
-        takes_bytes: (batch, height, width, 3) uint8, in and out; else the same as floats, NCHW,
-            of the type that the session takes.
-    """
-
-    scale: int
-    halo: int
-    min_size: int
-    takes_bytes: bool
+RED, GREEN, BLUE, HALF = (np.uint32(weight) for weight in (19595, 38470, 7471, 1 << 15))
+"""Luma of BT.601 in 65536ths, as Pillow has it; with 16-bit pixels it just fits 32 bits."""
 
 
 class Model:
@@ -45,14 +27,15 @@ class Model:
         provider, threads: see `open_session`.
 
     Raises:
-        ModelError: no such file, or none of edgesr's.
+        ModelError: no such file, or none of edgesr's, or one that does not keep to its metadata.
         VerifyError: the provider that was asked for does not work here.
     """
 
     def __init__(self, path: Path, *, provider: Provider | None, threads: int | None) -> None:
         self.path, self._provider, self._threads = path, provider, threads
         self.reopen()
-        self.contract = _contract(self._session.get_modelmeta().custom_metadata_map, path)
+        self.contract = contract.read(self._session, path)
+        contract.prove(self._session, self.contract, path)
         self.on_cpu = self._session.get_providers()[0] == CPU
 
     def reopen(self) -> None:
@@ -69,27 +52,32 @@ class Model:
         memory.give_back()
 
     def __call__(self, lr: Pixels) -> Pixels:
-        """(h, w, 3) -> (scale * h, scale * w, 3).
+        """(h, w, 3) -> (scale * h, scale * w, 3), of the same type: uint8 or, where the file takes
+        floats, uint16.
 
         Raises:
+            NotFinite: a value is NaN or infinite.
             ModelError: the model cannot be run, e.g. for lack of memory.
         """
         if self.contract.takes_bytes:
             sr: Pixels = self._run(np.ascontiguousarray(lr)[None])[0]
             return sr
         values = np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32)
-        values /= 255
-        return to_picture(self._run(values)[0])
+        values /= np.iinfo(lr.dtype).max
+        large = self._run(values)[0]
+        _refuse_what_is_not_finite(large, self.path)
+        return to_picture(large, lr.dtype)
 
     def grey(self, lr: Pixels) -> Pixels:
         """(h, w, 1) -> (scale * h, scale * w, 1): the luma of what the model makes."""
-        sr = Image.fromarray(self(np.repeat(lr, 3, axis=2)))
-        return np.asarray(sr.convert("L"))[..., None]
+        return _luma(self(np.repeat(lr, 3, axis=2)))[..., None]
 
     @cached_property
     def bytes_per_pixel(self) -> float:
         """By which memory grows for each LR pixel of a window, measured on a session of its own."""
-        fresh = Model(self.path, provider="cpu", threads=self._threads)
+        fresh = copy(self)
+        fresh._provider = "cpu"
+        fresh.reopen()
         lr = np.zeros((memory.PROBE, memory.PROBE, 3), np.uint8)
         grown = memory.growth(partial(fresh, lr))
         del fresh
@@ -107,16 +95,21 @@ class Model:
             ) from None
 
 
-def _contract(facts: dict[str, str], path: Path) -> Contract:
-    try:
-        scale, halo, smallest = (int(facts[f"edgesr.{k}"]) for k in ("scale", "halo", "min_size"))
-        taken = facts["edgesr.layout"], facts["edgesr.range"]
-    except (KeyError, ValueError) as error:
-        raise ModelError(
-            f"{path} is not an edgesr model: its metadata state no contract ({error})",
-            "Export one: edgesr export --onnx",
-        ) from None
-    if taken not in LAYOUTS:
-        known = " or ".join(" ".join(each) for each in LAYOUTS)
-        raise ModelError(f"{path} takes {' '.join(taken)}, expected {known}")
-    return Contract(scale, halo, smallest, LAYOUTS[taken])
+def _luma(sr: Pixels) -> Pixels:
+    """(H, W, 3) -> (H, W) of the same type."""
+    if sr.dtype == np.uint8:
+        return np.asarray(Image.fromarray(sr).convert("L"))
+    red, green, blue = (sr[..., channel] for channel in range(3))
+    luma: NDArray[Any] = red * RED + green * GREEN + blue * BLUE + HALF
+    return (luma >> np.uint32(16)).astype(sr.dtype)
+
+
+def _refuse_what_is_not_finite(sr: NDArray[np.float32], path: Path) -> None:
+    """Values (3, H, W): what is no number would become a black pixel."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(sr.sum()):  # one pass without a copy; NaN and infinity stay in the sum
+            return
+    places = np.argwhere(~np.isfinite(sr).all(axis=0))
+    if len(places):
+        y, x = map(int, places[0])
+        raise NotFinite(path, x, y)

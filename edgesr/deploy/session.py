@@ -57,8 +57,9 @@ def open_session(
         ModelError: no such file, or none that ONNX Runtime can read.
         VerifyError: the provider that was asked for is not the one that would run.
     """
-    if not path.is_file():
-        raise ModelError(f"model {path} does not exist", "Export one: edgesr export --onnx")
+    if not path.is_file():  # opening a FIFO would wait for its writer
+        fault = "is no regular file" if path.exists() else "does not exist"
+        raise ModelError(f"model {path} {fault}", "Export one: edgesr export --onnx")
     options = _options(threads, profile, spinning)
     options.enable_mem_pattern = memory_pattern
     if provider == "cpu":

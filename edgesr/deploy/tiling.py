@@ -8,17 +8,32 @@ it does on the whole image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-Pixels = NDArray[np.uint8]
+from edgesr.errors import ModelError
+
+Pixels = NDArray[Any]
+"""uint8, or uint16 with values of 0..65535."""
 Run = Callable[[Pixels], Pixels]
 OnTile = Callable[[int, int], None]
 
 BLOCK = 64
 """Rows of a result that become bytes at a time; it bounds what is held beside the result."""
+
+
+class NotFinite(ModelError):
+    """The model returned NaN or infinity for pixel (`x`, `y`) of the result."""
+
+    def __init__(self, path: Path, x: int, y: int) -> None:
+        super().__init__(
+            f"{path} returned NaN or infinity at pixel {x}, {y} of the result",
+            "Nothing was written. Check the model: edgesr bundle check, edgesr verify.",
+        )
+        self.path, self.x, self.y = path, x, y
 
 
 def ignore(_done: int, _total: int) -> None:
@@ -71,9 +86,13 @@ def bands(
     )
     for i, (read_rows, keep_rows) in enumerate(rows):
         kept = scaled(keep_rows, read_rows.start, scale)
-        band = np.empty((kept.stop - kept.start, scale * width, channels), np.uint8)
+        band = np.empty((kept.stop - kept.start, scale * width, channels), lr.dtype)
         for j, (read, keep) in enumerate(columns):
-            sr = run(lr[read_rows, read])
+            try:
+                sr = run(lr[read_rows, read])
+            except NotFinite as fault:
+                x, y = scale * read.start + fault.x, scale * read_rows.start + fault.y
+                raise NotFinite(fault.path, x, y) from None
             band[:, scaled(keep, 0, scale)] = sr[kept, scaled(keep, read.start, scale)]
             on_tile(i * len(columns) + j + 1, len(rows) * len(columns))
         yield band
@@ -91,19 +110,24 @@ def to_values(pixels: Pixels) -> NDArray[np.float32]:
     return values
 
 
-def to_bytes(values: NDArray[np.float32]) -> Pixels:
+def to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Values nominally in 0..1 as an app shows them: clipped, rounded half up to 8 bits."""
+    return to_levels(values, np.uint8)
+
+
+def to_levels(values: NDArray[np.float32], dtype: DTypeLike) -> Pixels:
+    """As `to_bytes`, to the levels of `dtype`: uint8, or uint16 for 0..65535."""
     levels: NDArray[Any] = np.clip(values, 0, 1)
-    levels *= 255
+    levels *= np.iinfo(np.dtype(dtype)).max
     levels += 0.5
-    return levels.astype(np.uint8)
+    return levels.astype(dtype)
 
 
-def to_picture(values: NDArray[np.float32]) -> Pixels:
-    """Values (C, H, W) as bytes (H, W, C), see `to_bytes`."""
+def to_picture(values: NDArray[np.float32], dtype: DTypeLike = np.uint8) -> Pixels:
+    """Values (C, H, W) as pixels (H, W, C) of `dtype`, see `to_levels`."""
     channels, height, width = values.shape
-    picture = np.empty((height, width, channels), np.uint8)
+    picture = np.empty((height, width, channels), dtype)
     for top in range(0, height, BLOCK):
-        block = to_bytes(values[:, top : top + BLOCK])
+        block = to_levels(values[:, top : top + BLOCK], dtype)
         picture[top : top + BLOCK] = block.transpose(1, 2, 0)
     return picture

@@ -191,7 +191,10 @@ def _row(name: str, image: Image, upscale: Upscale, lpips: nn.Module | None) -> 
     hr = crop_to_multiple(image)
     height, width = hr.shape[:2]
     lr = to_image(bicubic_down(to_tensor(hr)))
-    sr = upscale(lr)
+    try:
+        sr = upscale(lr)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error.message}", error.remedy) from None
     if sr.shape != hr.shape:
         raise ModelError(f"the model makes {sr.shape} of {lr.shape}, expected {hr.shape}")
     control = to_image(bicubic_up(to_tensor(lr)))
@@ -272,6 +275,9 @@ def torch_upscaler(module: nn.Module, device: str = "cpu") -> Upscale:
 
     def upscale(lr: Image) -> Image:
         with torch.inference_mode():
-            return to_image(module(to_tensor(lr).to(device)))
+            values = module(to_tensor(lr).to(device))
+        if not torch.isfinite(values).all():
+            raise ModelError("the network returned NaN or infinity", "Check its weights.")
+        return to_image(values)
 
     return upscale
