@@ -16,6 +16,7 @@ from edgesr.bounds import MAX_THREADS
 from edgesr.deploy.memory import BUDGET
 from edgesr.errors import EdgesrError
 from edgesr.folders import settle
+from edgesr.places import check_file, check_writable
 from edgesr.recipe import Recipe
 from edgesr.workspace import Workspace, write_json, write_text
 
@@ -309,6 +310,8 @@ def evaluate(
     from edgesr.quality import evaluate as quality
 
     console.configure(quiet=quiet)
+    if output is not None:
+        check_file(output, (".json", ".csv"), "--output")
     workspace = opened()
     model = workspace.find_model(model)
     result: quality.Evaluation | compare.Comparison
@@ -320,7 +323,7 @@ def evaluate(
         present.print_comparison(result)
     console.say(quality.PROTOCOL)
     if output is not None:
-        if output.suffix == ".csv":
+        if output.suffix.lower() == ".csv":
             write_text(output, result.csv())
         else:
             write_json(output, result.as_dict())
@@ -349,6 +352,7 @@ def upscale(
     from edgesr.upscale import Upscaler, parse_tile
 
     console.configure(quiet=quiet)
+    check_writable(output if source.is_dir() else output.parent, "--output")
     upscaler = Upscaler(
         opened().find_bundle(model),
         variant=variant,

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from edgesr import console, streams
@@ -124,7 +125,7 @@ def _system(error: OSError, number: int, raised: Exception | None = None) -> Mac
     reason = error.strerror or str(error) or type(error).__name__
     named = str(error.filename) if error.filename is not None else ""
     # The name of a temporary file says nothing to a user; the note has the one that it becomes.
-    path = named if TEMPORARY not in named else ""
+    path = str(Path(named).parent) if TEMPORARY in named else named
     head = f"{path}: {reason}" if path else reason
     return MachineError(head + _where(raised or error), REMEDIES.get(number, ""))
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from edgesr import console
-from edgesr.errors import EdgesrError
+from edgesr.errors import EdgesrError, MachineError
 from edgesr.workspace import TEMPORARY, sync, sync_folder
 
 NEW, OLD, GONE = (f"{TEMPORARY}{kind}-" for kind in ("new", "old", "gone"))
@@ -56,8 +56,8 @@ def locked(target: Path, command: str) -> Iterator[None]:
         command: what the holder does, for the message that others get.
 
     Raises:
-        EdgesrError: another process holds it, which the message names; or nothing can be written
-            there.
+        EdgesrError: another process holds it, which the message names.
+        MachineError: nothing can be written there.
     """
     path = _lock_of(target)
     lock = FileLock(path, timeout=0)
@@ -70,7 +70,7 @@ def locked(target: Path, command: str) -> Iterator[None]:
             f"{target} is in use by {holder}", "Wait until it has ended, or end it."
         ) from None
     except OSError as error:
-        raise EdgesrError(
+        raise MachineError(
             f"{target.parent} cannot be written to: {error.strerror or error}",
             "Work in a folder where you may write.",
         ) from None

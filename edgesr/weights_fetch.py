@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from edgesr import console
 from edgesr.errors import WeightsError
+from edgesr.places import check_writable
 from edgesr.weights import KNOWN, Network, check, own_folder, skeleton, status
 from edgesr.workspace import atomic
 
@@ -37,8 +38,10 @@ def fetch(networks: Iterable[Network]) -> list[Path]:
         One file per network, its SHA-256 checked.
 
     Raises:
+        MachineError: nothing can be written to the cache.
         WeightsError: a network could not be had from anywhere; the others have been fetched.
     """
+    check_writable(own_folder(), "weights")
     paths, failures = [], {}
     for network in networks:
         try:

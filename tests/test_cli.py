@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edgesr.cli import app
+from edgesr.errors import EdgesrError
 
 ROOT = Path(__file__).parents[1]
 
@@ -237,3 +238,23 @@ def test_more_threads_than_a_machine_has_are_refused(words: tuple[str, ...]) -> 
     result = CliRunner().invoke(app, [*words, "--threads", "99999"], env={"COLUMNS": "200"})
     assert result.exit_code == 2
     assert "less than or equal to 1024" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["evaluate", "none", "--data", ".", "-o", "scores.txt"], "expected a file name in .json"),
+        (["evaluate", "none", "--data", ".", "-o", "file/a.csv"], "cannot be written to file: Not"),
+        (["upscale", "none", "a.png", "-o", "file/b.png"], "cannot be written to file: Not a"),
+        (["upscale", "none", ".", "-o", "file/all"], "cannot be written to file/all: Not a"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_opened(
+    words: list[str], fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is none: its fault would be told first."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    error = CliRunner().invoke(app, words).exception
+    assert isinstance(error, EdgesrError)
+    assert fault in error.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,12 +29,14 @@ class Bench:
         provider: that runs them; proved on the first one.
         size: the LR input, "WIDTHxHEIGHT" in pixels.
         threads: of the CPU.
+        patience: seconds; a file whose first run takes longer is not run again in turn.
     """
 
     folder: Path
     provider: Provider
     size: str
     threads: int
+    patience: float = math.inf
     _files: dict[Candidate, Path] = field(default_factory=dict)
 
     def together(self, candidates: list[Candidate]) -> dict[Candidate, Latency]:
@@ -44,7 +47,9 @@ class Bench:
         """
         files = [self.file(c) for c in console.track(candidates, "export", len(candidates))]
         console.say(f"timing {len(candidates)} networks in turn")
-        rows = in_turn(self.provider, files, size=self.size, threads=self.threads)
+        rows = in_turn(
+            self.provider, files, size=self.size, threads=self.threads, patience=self.patience
+        )
         return {
             candidate: Latency(row["p50_ms"], row["p95_ms"])
             for candidate, row in zip(candidates, rows, strict=True)

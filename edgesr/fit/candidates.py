@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import psutil
+
+from edgesr.bounds import parse_size
+from edgesr.errors import MachineError
 from edgesr.models.zoo import describe
 from edgesr.recipe import Edge
 from edgesr.verify.cost import Cost, cost, total
@@ -12,6 +16,8 @@ from edgesr.verify.cost import Cost, cost, total
 WIDTHS = (16, 24, 32, 48, 64)
 MAX_DEPTH = 20
 COARSE_DEPTHS = (1, 8)
+BYTES_PER_PIXEL = 4 * (3 + 2 * max(WIDTHS) + 2 * 48)
+"""Of LR that the widest network holds at once: its input, two layers and its output twice."""
 
 
 @dataclass(frozen=True)
@@ -40,3 +46,19 @@ class Candidate:
     def capacity(self) -> tuple[int, int]:
         """What is compared before anything is trained: multiply-adds per LR pixel, then depth."""
         return self.cost.macs, self.depth
+
+
+def check_memory(size: str) -> None:
+    """Refuse an LR size at which the widest candidate would not fit into this machine's memory.
+
+    Raises:
+        MachineError: it would not; says how much it takes.
+    """
+    width, height = parse_size(size)
+    needed, there = width * height * BYTES_PER_PIXEL, psutil.virtual_memory().available
+    if needed > there:
+        raise MachineError(
+            f"timing networks at {size} takes {needed / 1e9:.1f} GB, of which {there / 1e9:.1f} "
+            "GB are free",
+            'Name a smaller LR size, or time tiles: --budget "p95 8 ms @ 320x180".',
+        )

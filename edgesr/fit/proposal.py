@@ -16,6 +16,7 @@ from edgesr.machine import machine
 from edgesr.recipe import NAME, Recipe
 from edgesr.workspace import write_text
 
+FOLDER = Path("recipes")
 # As in recipes/edge-s.toml.
 LOSSES = {"l1": 0.2, "luma": 1.0, "teacher_l1": 0.2, "teacher_luma": 1.0}
 TRAINING = {
@@ -45,7 +46,7 @@ SMALL = {
 
 def path_for(candidate: Candidate) -> Path:
     """Where the recipe goes unless told otherwise."""
-    return Path("recipes") / f"fit-{candidate.channels}x{candidate.depth}.toml"
+    return FOLDER / f"fit-{candidate.channels}x{candidate.depth}.toml"
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:

@@ -16,6 +16,8 @@ from edgesr.fit.candidates import COARSE_DEPTHS, MAX_DEPTH, WIDTHS, Candidate
 
 ROUNDS = 3
 ATTEMPTS = 2
+PATIENCE = 4
+"""Times the budget: where the smallest network takes so long, none can keep to it."""
 Timed = dict[Candidate, Latency]
 Time = Callable[[list[Candidate]], Timed]
 """Times networks side by side."""
@@ -31,6 +33,10 @@ def search(time: Time, budget: Budget) -> Timed:
     Raises:
         VerifyError: none is inside the budget.
     """
+    smallest = Candidate(min(WIDTHS), min(COARSE_DEPTHS))
+    found = time([smallest])
+    if budget.of(found[smallest]) > PATIENCE * budget.ms:
+        raise _too_tight(found, budget)
     found = time([Candidate(width, depth) for width in WIDTHS for depth in COARSE_DEPTHS])
     for _ in range(ATTEMPTS):
         found = _refine(found, time, budget)

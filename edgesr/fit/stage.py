@@ -14,10 +14,14 @@ from edgesr.errors import VerifyError
 from edgesr.fit import proposal
 from edgesr.fit.bench import Bench
 from edgesr.fit.budget import Budget, Latency
-from edgesr.fit.candidates import Candidate
-from edgesr.fit.search import Timed, propose, search
+from edgesr.fit.candidates import Candidate, check_memory
+from edgesr.fit.search import PATIENCE, Timed, propose, search
+from edgesr.places import check_writable
 from edgesr.recipe import Verify
 from edgesr.verify.providers import NAMES
+
+COLD = 5.0
+"""Seconds that the first run of a file may take, whatever the budget: it is the slowest."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def fit(
 
     Raises:
         RecipeError: it is there and may not be.
+        MachineError: it cannot be written, or there is too little memory for the size.
         VerifyError: the provider does not run, or no candidate keeps to the budget.
     """
     meant = next((name for name in NAMES.values() if name == provider), None)
@@ -69,8 +74,11 @@ def fit(
     threads = Verify().threads if threads is None else threads
     if output is not None:
         proposal.check_target(output, overwrite=overwrite)
+    check_writable(output.parent if output else proposal.FOLDER, "the recipe")
+    check_memory(budget.size)
     with tempfile.TemporaryDirectory(prefix="edgesr-fit-") as folder:
-        bench = Bench(Path(folder), meant, budget.size, threads)
+        patience = max(COLD, PATIENCE * budget.ms / 1e3)
+        bench = Bench(Path(folder), meant, budget.size, threads, patience)
         timed = search(bench.together, budget)
         proposed, alone = propose(timed, budget, bench.alone)
     path = output or proposal.path_for(proposed)

@@ -9,6 +9,7 @@ In its turn a file is opened, warmed up, timed and closed: it is alone on the co
 from __future__ import annotations
 
 import json
+import math
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -24,12 +25,13 @@ RUNS = 5
 
 
 def in_turn(
-    runtime: Name, models: list[Path], *, size: str, threads: int
+    runtime: Name, models: list[Path], *, size: str, threads: int, patience: float = math.inf
 ) -> list[dict[str, float]]:
     """Time `models` at batch 1 on noise, `TURNS` times `RUNS` runs each.
 
     Args:
         size: LR "WIDTHxHEIGHT".
+        patience: seconds; a file whose first run takes longer is not run again in its turn.
 
     Returns:
         For each file what `verify.speed.summarise` says: p50_ms, p95_ms and rates.
@@ -37,7 +39,13 @@ def in_turn(
     Raises:
         VerifyError: the measuring process failed.
     """
-    job = {"runtime": runtime, "models": list(map(str, models)), "size": size, "threads": threads}
+    job: dict[str, Any] = {
+        "runtime": runtime,
+        "models": list(map(str, models)),
+        "size": size,
+        "threads": threads,
+        "patience": patience,
+    }
     measured: list[dict[str, float]] = in_process(
         "edgesr.fit.turns", job, f"timing networks on {runtime}"
     )
@@ -50,14 +58,16 @@ def measure(job: dict[str, Any]) -> list[dict[str, float]]:
     seconds: list[list[float]] = [[] for _ in job["models"]]
     for _ in range(TURNS):
         for model, taken in zip(job["models"], seconds, strict=True):
-            taken += _turn(runtime, Path(model), lr, job["threads"])
+            taken += _turn(runtime, Path(model), lr, job)
     return [summarise(taken, *parse_size(job["size"])) for taken in seconds]
 
 
-def _turn(runtime: Runtime, model: Path, lr: Tensor, threads: int) -> list[float]:
+def _turn(runtime: Runtime, model: Path, lr: Tensor, job: dict[str, Any]) -> list[float]:
     """Seconds of each run after the warm-up."""
-    with closing(runtime.open(model, threads=threads)) as running:
-        return [running.run(lr)[1] for _ in range(WARMUP + RUNS)][WARMUP:]
+    with closing(runtime.open(model, threads=job["threads"])) as running:
+        if (first := running.run(lr)[1]) > job["patience"]:
+            return [first]
+        return [running.run(lr)[1] for _ in range(WARMUP + RUNS - 1)][WARMUP - 1 :]
 
 
 if __name__ == "__main__":

@@ -145,10 +145,10 @@ def compare_models(one: Path, other: Path, data: Path, weights_folder: str = "")
     Raises:
         ModelError, DataError, WeightsError: as `evaluate_model` does.
     """
+    images, lpips = load_images(data), find_lpips(weights_folder)
     first, second = upscaler_for(one), upscaler_for(other)
-    lpips = find_lpips(weights_folder)
     own, others = Evaluation([]), Evaluation([])
-    for image in load_images(data):
+    for image in images:
         own.rows.extend(evaluate(first, [image], lpips=lpips).rows)
         others.rows.extend(evaluate(second, [image], lpips=lpips).rows)
     comparison = Comparison((str(one), str(other)), own, others)

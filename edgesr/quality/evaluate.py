@@ -159,8 +159,8 @@ def evaluate_model(model: Path, data: Path, weights_folder: str = "") -> Evaluat
     Raises:
         ModelError, DataError, WeightsError: see `upscaler_for`, `load_images`, `find_lpips`.
     """
-    upscale = upscaler_for(model)
-    return evaluate(upscale, load_images(data), lpips=find_lpips(weights_folder))
+    images, lpips = load_images(data), find_lpips(weights_folder)
+    return evaluate(upscaler_for(model), images, lpips=lpips)
 
 
 def evaluate(
@@ -228,12 +228,11 @@ def load_images(folder: Path) -> Iterator[tuple[str, Image]]:
     Files that cannot be used are left out with a warning that says why.
 
     Raises:
-        DataError: no such folder, no picture in it, or none that can be used.
+        DataError: no such folder, or no picture in it; at the end, none that can be used.
     """
     files = photos.find(folder, benchmarks.where_to_get(folder))
     tracked = console.track(files, "evaluate", len(files))
-    for photo in photos.decode_all(tracked, smallest=MIN_SIDE):
-        yield photo.name, photo.pixels
+    return ((p.name, p.pixels) for p in photos.decode_all(tracked, smallest=MIN_SIDE))
 
 
 def upscaler_for(path: Path, device: str = "cpu") -> Upscale:

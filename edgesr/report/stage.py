@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 from edgesr.errors import EdgesrError
+from edgesr.places import check_writable
 from edgesr.quality.evaluate import PROTOCOL
 from edgesr.report import bundles, curves, tables
 from edgesr.report.bundles import Bundle
@@ -32,6 +33,7 @@ def report(folder: Path, exports: Path) -> Path:
         EdgesrError: no card.json, a file that is damaged, or a model that cannot be run.
     """
     bundle = bundles.read(folder)
+    check_writable(folder, "the report")
     teacher = bundles.teacher_of(bundle, exports)
     try:
         taught_by = teacher_file(bundle, teacher)

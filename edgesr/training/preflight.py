@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -68,20 +65,3 @@ def frozen_layers(student: Student, names: list[str]) -> list[nn.Module]:
     if all(id(parameter) in kept for parameter in student.parameters()):
         raise TrainingError("freeze leaves nothing to train", "Name fewer layers.")
     return layers
-
-
-def check_folder(folder: Path) -> None:
-    """Try to write where the run will be written; leaves nothing there.
-
-    Raises:
-        TrainingError: nothing can be written there.
-    """
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    try:
-        with tempfile.TemporaryDirectory(dir=there, prefix=".run-"):
-            pass
-    except OSError as error:
-        raise TrainingError(
-            f"the run cannot be written to {folder}: {error.strerror or error} ({there})",
-            "Make the folder writable, or run edgesr in another one.",
-        ) from None

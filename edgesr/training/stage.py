@@ -29,13 +29,14 @@ from edgesr.models import zoo
 from edgesr.models.srgan import Discriminator
 from edgesr.models.unet import UNetDiscriminator
 from edgesr.models.zoo import SRModel, Student
+from edgesr.places import check_writable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
 from edgesr.training.initialise import Start, find_start, initialise
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
-from edgesr.training.preflight import check_folder, check_layers, check_teacher, frozen_layers
+from edgesr.training.preflight import check_layers, check_teacher, frozen_layers
 from edgesr.training.processes import connected, layout
 from edgesr.training.state import State, read_checkpoint
 from edgesr.training.steps import Player, Step
@@ -195,7 +196,7 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
     check_layers(recipe)
     log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
     if fabric.is_global_zero:
-        check_folder(folder)
+        check_writable(folder, "the run")
     losses = _losses(recipe, fabric.device)
     split = photos.split(recipe.data)
     validation = Validation(split.validation, fabric.device)

@@ -144,3 +144,12 @@ def test_a_depth_that_the_clock_puts_out_of_order_does_not_stall_the_search() ->
     assert next_depth({1: 1.0, 5: 9.0, 8: 8.0, 9: 20.0}, 8.5) is None
     assert next_depth({1: 1.0, 8: 8.0}, 0.5) is None
     assert next_depth({1: 1.0, MAX_DEPTH: 2.0}, 3.0) is None
+
+
+def test_a_budget_that_nothing_comes_near_to_is_refused_after_the_smallest(
+    machine: Machine,
+) -> None:
+    """At an absurd size every network of the grid was exported and timed first."""
+    with pytest.raises(VerifyError, match=r"no candidate meets the budget .* edge 16x1"):
+        search(machine.together, Budget("p95", 0.1, "64x64"))
+    assert machine.asked == [[Candidate(16, 1)]]

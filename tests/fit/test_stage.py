@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from edgesr import recipe_io
 from edgesr.cli import app
 from edgesr.deploy import bundle
-from edgesr.errors import RecipeError, VerifyError
+from edgesr.errors import EdgesrError, MachineError, RecipeError, VerifyError
 from edgesr.fit.budget import parse
 from edgesr.fit.stage import fit
 from edgesr.models import zoo
@@ -68,3 +68,18 @@ def test_an_unknown_provider_is_refused_by_name() -> None:
 def test_a_budget_in_another_form_ends_the_command_with_its_form() -> None:
     done = CliRunner().invoke(app, ["fit", "--budget", "fast"])
     assert "p95 8 ms @ 320x180" in str(done.exception)
+
+
+def test_what_cannot_be_done_is_refused_before_anything_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgesr.fit.stage.search", None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineError, match=r"the recipe cannot be written to .*Not a directory"):
+        fit(parse(GENEROUS), output=tmp_path / "file/phone.toml")
+    free = type("", (), {"available": 10**9})
+    monkeypatch.setattr("edgesr.fit.candidates.psutil.virtual_memory", lambda: free)
+    with pytest.raises(MachineError, match=r"timing networks at 4096x4096 takes 15.2 GB"):
+        fit(parse("p95 8 ms @ 4096x4096"), output=tmp_path / "phone.toml")
+    with pytest.raises(EdgesrError, match="at most 16384 a side"):
+        parse("p95 8 ms @ 99999x9")

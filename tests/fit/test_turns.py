@@ -37,7 +37,7 @@ class Clock:
 def test_one_file_is_open_at_a_time_and_each_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr("edgesr.fit.turns.load", lambda _: clock)
-    job = {"runtime": "cpu", "models": ["1", "2"], "size": "4x4", "threads": 1}
+    job = {"runtime": "cpu", "models": ["1", "2"], "size": "4x4", "threads": 1, "patience": 1e9}
     found = measure(job)
     assert clock.journal == ["open 1", "close", "open 2", "close"] * TURNS
     assert clock.runs == WARMUP + RUNS
@@ -52,3 +52,13 @@ def test_the_worker_imports_no_torch() -> None:
 def test_a_failing_worker_is_an_error_that_says_at_what(tmp_path: Path) -> None:
     with pytest.raises(VerifyError, match=r"timing networks on cpu failed: \S"):
         in_turn("cpu", [tmp_path / "nothing.onnx"], size="4x4", threads=1)
+
+
+def test_a_file_that_takes_far_too_long_is_run_once_in_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("edgesr.fit.turns.load", lambda _: clock)
+    job = {"runtime": "cpu", "models": ["1"], "size": "4x4", "threads": 1, "patience": 5.0}
+    assert measure(job)[0]["p50_ms"] == 100e3
+    assert clock.runs == 1

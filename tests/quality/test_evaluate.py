@@ -16,6 +16,7 @@ from edgesr.console import Terminal
 from edgesr.data.degrade import bicubic_up
 from edgesr.errors import DataError, ModelError, WeightsError
 from edgesr.models import zoo
+from edgesr.quality.compare import compare_models
 from edgesr.quality.evaluate import (
     PROTOCOL,
     Evaluation,
@@ -216,3 +217,17 @@ def test_published_generators_score_their_published_numbers_on_set5(
     result = evaluate(upscale, images, lpips=find_lpips(str(shared / "weights")))
     assert result.mean.psnr_db == pytest.approx(psnr_db, abs=0.02)
     assert result.mean.lpips == pytest.approx(lpips, abs=0.002)
+
+
+def test_missing_pictures_and_weights_are_told_before_a_model_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model is none: its fault would be told first."""
+    with pytest.raises(DataError, match="nowhere is missing"):
+        evaluate_model(tmp_path / "none", tmp_path / "nowhere")
+    with pytest.raises(DataError, match="nowhere is missing"):
+        compare_models(tmp_path / "none", tmp_path / "none", tmp_path / "nowhere")
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ModelError):
+        evaluate_model(tmp_path / "none", tmp_path)
+    assert "LPIPS is left out" in capsys.readouterr().err

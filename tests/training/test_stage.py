@@ -16,13 +16,13 @@ from PIL import Image
 
 from edgesr import recipe_io
 from edgesr.data import photos
-from edgesr.errors import EdgesrError, ModelError, TrainingError, WeightsError
+from edgesr.errors import EdgesrError, MachineError, ModelError, TrainingError, WeightsError
 from edgesr.folders import locked
 from edgesr.models import zoo
+from edgesr.places import check_writable
 from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
 from edgesr.training import loop, stage, state
 from edgesr.training.loop import Interrupted, learning_rate
-from edgesr.training.preflight import check_folder
 from edgesr.training.steps import Step
 from edgesr.workspace import Workspace, sha256
 
@@ -604,8 +604,8 @@ def too_early(path: Path, **_: Any) -> None:
 
 def test_a_run_that_cannot_be_written_names_the_folder_that_is_closed(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file where the runs' folder would be")
-    with pytest.raises(TrainingError, match=r"cannot be written to .*tiny: Not a directory"):
-        check_folder(tmp_path / "runs/tiny")
+    with pytest.raises(MachineError, match=r"cannot be written to .*tiny: Not a directory"):
+        check_writable(tmp_path / "runs/tiny", "the run")
 
 
 def test_a_run_that_cannot_be_written_is_refused_before_the_photographs_are_decoded(
