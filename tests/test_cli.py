@@ -75,7 +75,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     teacher = RECIPE.replace('name = "tiny"', 'name = "big"').replace("teacher_l1 = 0.5", "")
     teacher = teacher.replace("[teacher]\n", "").replace('path = "runs/big/model.safetensors"', "")
     (folder / "teacher.toml").write_text(teacher)
-    edgesr(folder, "train", "teacher.toml", "--set", "model.channels=6")
+    trained = ("model.channels=6", "training.steps=80", "training.lr=5e-3")
+    edgesr(folder, "train", "teacher.toml", *(part for key in trained for part in ("--set", key)))
     edgesr(folder, "distill", "recipe.toml", "--quiet")
     edgesr(folder, "export", "--onnx")
     return folder

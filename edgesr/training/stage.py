@@ -38,6 +38,7 @@ from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
 from edgesr.training.preflight import check_layers, check_teacher, frozen_layers
 from edgesr.training.processes import connected, layout
+from edgesr.training.sense import check_sense, tell
 from edgesr.training.state import State, read_checkpoint
 from edgesr.training.steps import Player, Step
 from edgesr.training.validation import Score, Validation
@@ -200,6 +201,10 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
     losses = _losses(recipe, fabric.device)
     split = photos.split(recipe.data)
     validation = Validation(split.validation, fabric.device)
+    if teacher is not None:
+        findings = check_sense(teacher, validation.examples, fabric.device)
+        if fabric.is_global_zero:
+            tell(teacher, findings)
     with fabric.rank_zero_first():
         cache = PatchCache.open(split.train, patch=recipe.training.patch)
         pictures = None

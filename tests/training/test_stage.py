@@ -16,6 +16,7 @@ from PIL import Image
 
 from edgesr import recipe_io
 from edgesr.data import photos
+from edgesr.data.patches import PatchCache
 from edgesr.errors import EdgesrError, MachineError, ModelError, TrainingError, WeightsError
 from edgesr.folders import locked
 from edgesr.models import zoo
@@ -36,14 +37,6 @@ def photographs(tmp_path: Path) -> Path:
         small = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)
         Image.fromarray(small).resize((72, 64), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
     return folder
-
-
-@pytest.fixture
-def teacher(tmp_path: Path) -> Path:
-    torch.manual_seed(3)
-    path = tmp_path / "teacher.safetensors"
-    zoo.save(zoo.build(Srgan(blocks=2, channels=4)), path, licence="MIT")
-    return path
 
 
 def recipe(photographs: Path, teacher: Path | None = None, **changes: Any) -> Recipe:
@@ -225,7 +218,8 @@ def test_a_teacher_is_named_by_its_run_and_the_run_comes_before_the_bundle(
     workspace: Workspace, photographs: Path, teacher: Path
 ) -> None:
     # What the chain has just trained is what teaches, not the bundle that ships under its name.
-    trained = stage.train(recipe(photographs, name="big"), workspace)
+    start = {"model": {"blocks": 2}, "training": {"init": str(teacher), "lr": 1e-9}}
+    trained = stage.train(recipe(photographs, name="big", **start), workspace)
     shipped = workspace.bundle("big")
     shipped.mkdir(parents=True)
     shutil.copy(teacher, shipped / "weights.safetensors")
@@ -598,8 +592,8 @@ def test_what_can_be_known_is_refused_before_the_photographs_are_decoded(
     assert not workspace.run("tiny").exists()
 
 
-def too_early(path: Path, **_: Any) -> None:
-    raise AssertionError(f"{path} was decoded first")
+def too_early(what: object, **_: Any) -> None:
+    raise AssertionError(f"{what} was decoded first")
 
 
 def test_a_run_that_cannot_be_written_names_the_folder_that_is_closed(tmp_path: Path) -> None:
@@ -615,3 +609,15 @@ def test_a_run_that_cannot_be_written_is_refused_before_the_photographs_are_deco
     workspace.runs.write_text("a file where the runs' folder would be")
     with pytest.raises(EdgesrError, match="cannot be written to"):
         stage.train(recipe(photographs), workspace)
+
+
+def test_a_teacher_that_makes_no_sense_is_refused_before_it_teaches(
+    workspace: Workspace, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    path = tmp_path / "random.safetensors"
+    zoo.save(zoo.build(Srgan(blocks=2, channels=4)), path, licence="MIT")
+    monkeypatch.setattr(PatchCache, "open", too_early)
+    with pytest.raises(ModelError, match=r"random\.safetensors.*makes no sense"):
+        stage.distill(recipe(photographs, path), workspace)
+    assert not workspace.run("tiny").exists()
