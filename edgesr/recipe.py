@@ -323,10 +323,15 @@ class Int8(Table):
     """How `edgesr export --int8` quantises."""
 
     images: Photos = 24
-    """Training photographs, the middle of each, that set the ranges of the activations."""
+    """Training photographs, the middle of each, that set the ranges of the activations, alone or
+    with drawn pictures beside them."""
     max_psnr_loss_db: Positive = 0.05
-    """PSNR that the held-out photographs may lose. Where calibration loses more, the network is
-    fine-tuned, and then the most harmful convolutions stay in float."""
+    """PSNR that the held-out photographs may lose, on Y and on RGB. Where calibration loses more,
+    or less is kept than `gates.int8` asks, the network is fine-tuned, and then the most harmful
+    convolutions stay in float."""
+    reduce_range: bool = True
+    """Weights such that no two of one sign in a filter add up to more than 128 steps: sums of their
+    products fit 16 bits, which is where processors without VNNI add them, and cut off the rest."""
     min_channels: Channels = 16
     """Convolutions to fewer channels stay in float: ONNX Runtime's 8-bit ones are slower there."""
     finetune_steps: StepsOrNone = 1_000
@@ -399,7 +404,7 @@ class Fidelity(Table):
     """A page of text as on a screen."""
     min_drawing_db: Positive | None = 34.0
     """Strokes and areas in flat and saturated colours."""
-    min_noise_db: Positive | None = 24.0
+    min_noise_db: Positive | None = 26.0
     """Every value as likely as every other."""
     min_checkerboard_db: Positive | None = 14.0
     """Single pixels of black and white in turn, the strongest contrast that there is."""
