@@ -1,0 +1,75 @@
+"""`kill -9` at random moments: the next command works, and nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.campaign.bench import Bench, Ended, Tally, kill, left_behind, run, start, state, wait
+
+COMMANDS = {
+    "export": ["export", "tiny", "--onnx", "--uint8-io"],
+    "blend": ["blend", "tiny", "other", "--alpha", "0.5", "--name", "both"],
+    "verify": ["verify", "tiny"],
+    "distill": ["distill", "recipe.toml", "--set", "name=new"],
+}
+INPUTS = ("photographs", "runs/tiny", "runs/other", "runs/big")
+
+
+def kills(bench: Bench, scratch: Path) -> list[Tally]:
+    """Every command in its turn, each with its share of the time."""
+    return [
+        _kill(bench, scratch, name, words, part)
+        for (name, words), part in zip(COMMANDS.items(), (0.25, 1 / 3, 0.5, 1.0), strict=True)
+    ]
+
+
+def _kill(bench: Bench, scratch: Path, name: str, words: list[str], part: float) -> Tally:
+    tally = Tally(f"kill -9 of {name}")
+    folder = bench.copy(scratch / f"whole-{name}")
+    began = time.monotonic()
+    whole = run(folder, *words)
+    took = time.monotonic() - began
+    tally.expect(whole.code in (0, 1), f"{name}, not killed: {whole}")
+    wanted = state(folder, "runs/new/model.safetensors", "runs/both/model.safetensors", "runs/new")
+    for number in bench.share(part):
+        folder = bench.copy(scratch / f"{name}-{number % 2}")
+        after = bench.rng.uniform(0, 1.05 * took)
+        pid = start(folder, words)
+        time.sleep(after)
+        kill(pid)
+        wait(pid, folder)
+        for fault in _faults(bench, folder, name, words, wanted):
+            tally.faults.append(f"{name} killed after {after:.3f} s: {fault}")
+        tally.cases += 1
+    return tally
+
+
+def _faults(
+    bench: Bench, folder: Path, name: str, words: list[str], wanted: dict[str, str]
+) -> list[str]:
+    """What is wrong after a kill."""
+    found = []
+    checked = run(folder, "bundle", "check", "tiny")
+    if checked.code != 0:
+        found.append(f"the bundle is not whole, {checked}")
+    if left := [path for path in left_behind(folder) if "new-" in path or "old-" in path]:
+        found.append(f"the next command leaves {', '.join(left)}")
+    if state(folder, *INPUTS) != state(bench.folder, *INPUTS):
+        found.append("an input has changed")
+    again = _again(folder, name, words)
+    if again.code not in (0, 1) or not again.told:
+        found.append(f"the same command fails, {again}")
+    weights = "runs/new/model.safetensors"
+    if name == "distill" and state(folder, "runs/new").get(weights) != wanted.get(weights):
+        found.append("what was resumed ends in other weights")
+    if left := left_behind(folder):
+        found.append(f"left behind: {', '.join(left)}")
+    return found
+
+
+def _again(folder: Path, name: str, words: list[str]) -> Ended:
+    if name != "distill" or not (folder / "runs/new").exists():
+        return run(folder, *words)
+    saved = (folder / "runs/new/checkpoints/last.pt").exists()
+    return run(folder, *words, "--resume" if saved else "--fresh")
