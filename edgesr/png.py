@@ -28,41 +28,56 @@ def write_png(
     *,
     mode: str,
     size: tuple[int, int],
-    profile: bytes | None = None,
+    depth: int = 8,
+    chunks: Iterable[tuple[bytes, bytes]] = (),
 ) -> None:
-    """Write a picture of 8 bits per channel to `file`.
+    """Write a picture to `file`.
 
     Args:
-        bands: from top to bottom, uint8 (rows, width, C), or (rows, width) for L.
+        bands: from top to bottom, uint8, or uint16 for a depth of 16: (rows, width, C), or
+            (rows, width) for L.
         mode: L, RGB or RGBA.
         size: width and height.
-        profile: an ICC profile.
+        depth: bits per channel, 8 or 16.
+        chunks: name and content of what stands before the pixels, e.g. iCCP.
     """
     file.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", *size, 8, COLOUR_TYPE[mode], 0, 0, 0))
-    if profile:
-        _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
+    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", *size, depth, COLOUR_TYPE[mode], 0, 0, 0))
+    for kind, data in chunks:
+        _chunk(file, kind, data)
     packer = zlib.compressobj(LEVEL)
-    for rows in _filtered(bands, size[0] * len(mode), len(mode)):
+    pixel = len(mode) * depth // 8
+    for rows in _filtered(bands, size[0] * pixel, pixel):
         if packed := packer.compress(rows.data):
             _chunk(file, b"IDAT", packed)
     _chunk(file, b"IDAT", packer.flush())
     _chunk(file, b"IEND", b"")
 
 
-def _filtered(bands: Iterable[Pixels], stride: int, channels: int) -> Iterator[Pixels]:
-    """Blocks of rows as they are compressed: a byte that names the filter, and the differences."""
+def _filtered(bands: Iterable[Pixels], stride: int, pixel: int) -> Iterator[Pixels]:
+    """Blocks of rows as they are compressed: a byte that names the filter, and the differences.
+
+    Args:
+        stride, pixel: bytes of a row, and of a pixel in it.
+    """
     above = np.zeros((1, stride), np.uint8)
     for band in bands:
         for top in range(0, len(band), BLOCK):
-            rows = band[top : top + BLOCK].reshape(-1, stride)
+            rows = _bytes(band[top : top + BLOCK]).reshape(-1, stride)
             up = np.concatenate([above, rows[:-1]])
             left = np.zeros_like(rows)
-            left[:, channels:] = rows[:, :-channels]
+            left[:, pixel:] = rows[:, :-pixel]
             filtered = np.full((len(rows), 1 + stride), AVERAGE, np.uint8)
             np.subtract(rows, (left & up) + ((left ^ up) >> 1), out=filtered[:, 1:])
             yield filtered
             above = rows[-1:].copy()  # a view would keep the whole band
+
+
+def _bytes(rows: Pixels) -> Pixels:
+    """Of 16 bits the upper eight come first."""
+    if rows.dtype == np.uint8:
+        return rows
+    return np.ascontiguousarray(rows, ">u2").view(np.uint8)
 
 
 def _chunk(file: BinaryIO, kind: bytes, data: bytes) -> None:

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar, cast
 import numpy as np
 from PIL import Image
 
-from edgesr import imagefile
+from edgesr import alpha, console, imagefile
 from edgesr.deploy import memory as budgets
 from edgesr.deploy import tiling
 from edgesr.deploy.memory import Windows
@@ -28,10 +28,6 @@ Picture = TypeVar("Picture", Pixels, Image.Image)
 
 UNMEASURED = 256
 """The tile on CUDA, in LR pixels: how much of a GPU's memory a window takes is not measured."""
-
-
-BICUBIC_REACH = 2
-"""LR pixels to either side that a pixel of an enlarged alpha depends on."""
 
 
 class Upscaler:
@@ -52,9 +48,10 @@ class Upscaler:
         scale: how many times larger the result is.
         halo: radius of the model's receptive field, in LR pixels.
         min_size: the shortest side that the model takes, in LR pixels.
+        takes_16_bits: whether uint16 is enlarged as such: by every variant but uint8-io.
 
     Raises:
-        ModelError: no such file, or none of edgesr's.
+        ModelError: no such file, none of edgesr's, or one that does not keep to its metadata.
         VerifyError: the provider that was asked for is unknown or does not work here.
         DataError: a tile, or a number of threads, below one, or a memory that is no amount.
     """
@@ -82,6 +79,7 @@ class Upscaler:
         self._model = Model(file, provider=cast("Provider | None", provider), threads=threads)
         contract = self._model.contract
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
+        self.takes_16_bits = not contract.takes_bytes
         self.tile = tile if tile != "auto" or self._model.on_cpu else UNMEASURED
         self._held = budgets.resident()
         self.budget = asked if memory else self._held + asked
@@ -91,13 +89,15 @@ class Upscaler:
         """Enlarge one image.
 
         Args:
-            image: uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey; or a Pillow image, which is
-                turned as its EXIF says and keeps its ICC profile. Alpha is enlarged by bicubic.
+            image: uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey, or uint16 likewise where
+                `takes_16_bits`; or a Pillow image, which is turned as its EXIF says and keeps its
+                ICC profile, EXIF and dpi. Alpha is enlarged by bicubic; below transparency the
+                model sees the nearest opaque colours.
             on_tile: called after each tile with how many are done, of how many.
 
         Returns:
             The same kind of image, `scale` times larger. Pillow modes other than L, RGB and RGBA
-            become the nearest of these.
+            become the nearest of these, grey of 16 bits I;16.
 
         Raises:
             DataError: an array of another type or shape, an image smaller than `min_size`, a
@@ -109,15 +109,19 @@ class Upscaler:
         return self._array(image, on_tile)
 
     def _picture(self, image: Image.Image, on_tile: OnTile) -> Image.Image:
-        plain = imagefile.prepare(image, Path(getattr(image, "filename", "") or "image"))
-        result = Image.fromarray(self._array(np.asarray(plain), on_tile))
-        result.info = plain.info
+        path = Path(getattr(image, "filename", "") or "image")
+        picture = imagefile.prepare(image, path)
+        if picture.deep and not (self.takes_16_bits and picture.mode == "L"):
+            console.warn(f"{path}: 16 bits are reduced to 8")  # Pillow holds 16 in grey alone
+            picture = picture.shallow()
+        result = Image.fromarray(self._array(picture.pixels, on_tile))
+        result.info = picture.metadata.info()
         return result
 
     def _array(self, image: Pixels, on_tile: OnTile) -> Pixels:
         bands = self.bands(image, self.windows(image), on_tile)
         height, width = (self.scale * side for side in image.shape[:2])
-        sr, top = np.empty((height, width, *image.shape[2:]), np.uint8), 0
+        sr, top = np.empty((height, width, *image.shape[2:]), image.dtype), 0
         for band in bands:
             sr[top : top + len(band)] = band
             top += len(band)
@@ -133,19 +137,27 @@ class Upscaler:
         Raises:
             DataError: see `__call__`.
         """
-        _check(image, self.min_size)
+        _check(image, self.min_size, self.takes_16_bits)
         size = image.shape[:2]
         if self.tile != "auto":
             return budgets.cut_by_tile(size, self.halo, max(self.tile, self.min_size))
         if max(size) <= budgets.PROBE:
             return budgets.cut(size, self.halo, self.min_size, (1, 1))
+        return budgets.fit(size, self.halo, self.min_size, self._need(image, held), self.budget)
+
+    def _need(self, image: Pixels, held: int) -> budgets.Need:
+        height, width = image.shape[:2]
         channels = image.shape[2] if image.ndim == 3 else 1
-        need = budgets.Need(
-            held=self._held + image.nbytes + held,
-            pixel=self._model.bytes_per_pixel,
-            row=budgets.BANDS * self.scale**2 * size[1] * channels,
+        bands = budgets.BANDS * channels * image.itemsize
+        below = 0
+        if channels == 4:
+            bands, below = bands + alpha.FLOATS, alpha.HELD * height * width
+        return budgets.Need(
+            held=self._held + image.nbytes + held + below,
+            # It was measured on bytes.
+            pixel=self._model.bytes_per_pixel + 3 * self.scale**2 * (image.itemsize - 1),
+            row=self.scale**2 * width * bands,
         )
-        return budgets.fit(size, self.halo, self.min_size, need, self.budget)
 
     def bands(self, image: Pixels, windows: Windows, on_tile: OnTile = ignore) -> Iterator[Pixels]:
         """Enlarge an array as a call does, and give the result from top to bottom as it comes.
@@ -155,7 +167,7 @@ class Upscaler:
             windows: of this image, from `windows`.
 
         Returns:
-            Bands uint8 (rows, scale * W, ...) that make up what a call returns.
+            Bands (rows, scale * W, ...) that make up what a call returns.
 
         Raises:
             ModelError: see `__call__`.
@@ -164,13 +176,16 @@ class Upscaler:
             self._model.reopen()
         self._windows = windows
         run = self._model.grey if image.ndim == 2 else self._model
-        colours = image[..., None] if image.ndim == 2 else image[..., :3]
+        transparent = image.ndim == 3 and image.shape[2] == 4
+        colours = image[..., None] if image.ndim == 2 else image
+        if transparent:
+            colours = alpha.extended(image)
         bands = tiling.bands(
             run, colours, scale=self.scale, sides=windows.sides, halo=self.halo, on_tile=on_tile
         )
         if image.ndim == 2:
             return (band[..., 0] for band in bands)
-        return bands if image.shape[2] == 3 else _with_alpha(bands, image[..., 3], self.scale)
+        return alpha.beside(bands, image[..., 3], self.scale) if transparent else bands
 
 
 def parse_tile(text: str) -> int | Literal["auto"]:
@@ -186,28 +201,18 @@ def parse_tile(text: str) -> int | Literal["auto"]:
     return int(text)
 
 
-def _with_alpha(bands: Iterator[Pixels], alpha: Pixels, scale: int) -> Iterator[Pixels]:
-    """Bands of RGB with `alpha` (H, W), enlarged by bicubic, beside them."""
-    top = 0
-    for band in bands:
-        first = max(top - BICUBIC_REACH, 0)
-        part = Image.fromarray(alpha[first : top + len(band) // scale + BICUBIC_REACH])
-        part = part.resize((scale * part.width, scale * part.height), Image.Resampling.BICUBIC)
-        rows = np.asarray(part)[scale * (top - first) :][: len(band)]
-        yield np.dstack([band, rows])
-        top += len(band) // scale
-
-
-def _check(image: Pixels, smallest: int) -> None:
+def _check(image: Pixels, smallest: int, takes_16_bits: bool) -> None:
     kind = type(image).__name__
     if isinstance(image, np.ndarray):
-        if image.dtype == np.uint8 and (image.ndim == 2 or image.shape[2:] in ((3,), (4,))):
+        known = image.dtype == np.uint8 or (image.dtype == np.uint16 and takes_16_bits)
+        if known and (image.ndim == 2 or image.shape[2:] in ((3,), (4,))):
             if min(image.shape[:2]) >= smallest:
                 return
             height, width = image.shape[:2]
             raise DataError(f"an image of {width} x {height}: expected at least {smallest} a side")
         kind = f"{image.dtype} {image.shape}"
     raise DataError(
-        f"an image of {kind}: expected uint8 (H, W), (H, W, 3) or (H, W, 4)",
+        f"an image of {kind}: expected uint8 (H, W), (H, W, 3) or (H, W, 4)"
+        + (", or uint16 likewise" if takes_16_bits else ""),
         "Of values in 0..1: (255 * image).round().astype('uint8').",
     )

@@ -10,14 +10,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgesr import console, imagefile
+from edgesr import console, imagefile, picture_folder
 from edgesr.ahead import ahead
 from edgesr.data.photos import PhotoError
 from edgesr.deploy.memory import Windows, megabytes
 from edgesr.deploy.tiling import OnTile, Pixels, ignore
+from edgesr.ending import as_refusal
 from edgesr.errors import DataError, EdgesrError
+from edgesr.picture_metadata import Metadata
 from edgesr.upscale import Upscaler
 
 FAULTS = (EdgesrError, OSError, MemoryError)
@@ -39,7 +39,8 @@ class Result:
     path: Path
     mode: str
     size: tuple[int, int]
-    profile: bytes | None
+    metadata: Metadata
+    depth: int
 
 
 Decoded = tuple[Result, Pixels]
@@ -59,6 +60,8 @@ def upscale_file(upscaler: Upscaler, source: Path, target: Path, *, quality: int
         DataError: the source cannot be read; the target's format is not PNG, JPEG or WebP, cannot
             hold the result, or is the source; the quality is out of range; the upscaler's memory
             does not suffice.
+        ModelError: the model cannot be run, or returns NaN.
+        OSError: the target cannot be written.
     """
     imagefile.check_quality(quality)
     imagefile.check_target(source, target)
@@ -76,9 +79,8 @@ def upscale_file(upscaler: Upscaler, source: Path, target: Path, *, quality: int
 def upscale_folder(upscaler: Upscaler, source: Path, target: Path, *, quality: int = 95) -> Summary:
     """Enlarge every image under `source` into the same place under `target`.
 
-    Names are kept; a format that is not written becomes PNG. One bad file does not stop the rest.
-    Of two images that would get the same name only the first is enlarged. While one image is
-    enlarged, the next is decoded and the one before it written.
+    See `picture_folder.plan` for which are taken, and their names. One bad file does not stop the
+    rest. While one image is enlarged, the next is decoded and the one before it written.
 
     Args:
         quality: of JPEG and WebP, 1..100.
@@ -88,24 +90,26 @@ def upscale_folder(upscaler: Upscaler, source: Path, target: Path, *, quality: i
             of range.
     """
     imagefile.check_quality(quality)
+    if target.is_file():
+        raise DataError(f"{target} is a file, expected a folder", "Give another name.")
     if target.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{target} lies inside {source}", "Give a folder outside it.")
-    jobs, failed = imagefile.plan(source, target), dict[Path, str]()
-    # Where `source` lies inside `target`, a result may fall on an image that is still to be read.
-    taken = {path.resolve() for path in jobs}
-    free = {}
-    for path, written in jobs.items():
-        if written.resolve() in taken:
-            failed[path] = f"{written} belongs to another image\nRename one of them."
-        else:
-            free[path] = written
-        taken.add(written.resolve())
-    with console.bar(str(source), len(free)) as bar:
-        for path, fault in _write_all(upscaler, free, quality, ignore):
+    plan = picture_folder.plan(source, target)
+    failed = plan.failed
+    with console.bar(str(source), len(plan.jobs)) as bar:
+        for path, fault in _write_all(upscaler, plan.jobs, quality, ignore):
             if fault is not None:
-                failed[path] = fault.reason if isinstance(fault, PhotoError) else str(fault)
+                failed[path] = _reason(fault)
             bar.advance(1, path.name)
-    return Summary(len(jobs) - len(failed), failed)
+    return Summary(len(plan.jobs.keys() - failed.keys()), failed)
+
+
+def _reason(fault: Exception) -> str:
+    """In one line, for a list of them."""
+    if isinstance(fault, PhotoError):
+        return fault.reason
+    told = as_refusal(fault) or fault
+    return str(told).replace("\n", ". ")
 
 
 def _write_all(
@@ -119,7 +123,7 @@ def _write_all(
             raise InterruptedError
         on_tile(done, total)
 
-    stream = ahead(_enlarged(upscaler, ahead(_decoded(jobs, upscaler.scale)), watched))
+    stream = ahead(_enlarged(upscaler, ahead(_decoded(jobs, upscaler)), watched))
     try:
         for source, parts in groupby(stream, itemgetter(0)):
             try:
@@ -131,19 +135,34 @@ def _write_all(
         stop.set()
 
 
-def _decoded(jobs: dict[Path, Path], scale: int) -> Iterator[tuple[Path, Decoded | Exception]]:
+def _decoded(
+    jobs: dict[Path, Path], upscaler: Upscaler
+) -> Iterator[tuple[Path, Decoded | Exception]]:
     for source, target in jobs.items():
         try:
-            yield source, _read(source, target, scale)
+            yield source, _read(source, target, upscaler)
         except FAULTS as fault:
             yield source, fault
 
 
-def _read(source: Path, target: Path, scale: int) -> Decoded:
-    image = imagefile.read(source)
-    size = scale * image.width, scale * image.height
-    imagefile.check_size(*size, target)
-    return Result(target, image.mode, size, image.info.get("icc_profile")), np.asarray(image)
+def _read(source: Path, target: Path, upscaler: Upscaler) -> Decoded:
+    picture = imagefile.read(source)
+    height, width = (upscaler.scale * side for side in picture.pixels.shape[:2])
+    imagefile.check_size(width, height, target)
+    if picture.deep and (reason := _why_shallow(target, upscaler)):
+        console.warn(f"{source}: 16 bits are reduced to 8: {reason}")
+        picture = picture.shallow()
+    depth = 16 if picture.deep else 8
+    return Result(target, picture.mode, (width, height), picture.metadata, depth), picture.pixels
+
+
+def _why_shallow(target: Path, upscaler: Upscaler) -> str:
+    """Why a picture of 16 bits has to become one of 8; empty where it need not."""
+    if not upscaler.takes_16_bits:
+        return "the model takes bytes (the variants of floats do not)"
+    if target.suffix.lower() != ".png":
+        return "only a PNG holds more"
+    return ""
 
 
 def _enlarged(
@@ -185,8 +204,9 @@ def _write(parts: Iterator[Part], quality: int) -> None:
         result.path,
         mode=result.mode,
         size=result.size,
-        profile=result.profile,
+        metadata=result.metadata,
         quality=quality,
+        depth=result.depth,
     )
 
 

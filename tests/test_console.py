@@ -120,7 +120,7 @@ def test_a_tilde_that_no_shell_has_seen_is_the_home_folder(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     fault = CliRunner().invoke(cli.app, arguments).exception
-    assert str(tmp_path / "m.onnx") in str(fault)
+    assert f"{tmp_path}/" in str(fault)
 
 
 def test_a_tilde_of_an_unknown_user_is_a_name() -> None:

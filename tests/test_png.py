@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from edgesr.png import write_png
+
+PROFILE = [(b"iCCP", b"name\0\0" + zlib.compress(b"a profile"))]
 
 
 @pytest.mark.parametrize(("mode", "shape"), [("L", ()), ("RGB", (3,)), ("RGBA", (4,))])
@@ -19,7 +22,7 @@ def test_pillow_reads_what_was_written_in_bands(
     picture = np.random.default_rng(0).integers(0, 256, (200, 7, *shape), dtype=np.uint8)
     bands = (picture[top : top + rows] for top in range(0, 200, rows))
     file = io.BytesIO()
-    write_png(file, bands, mode=mode, size=(7, 200), profile=b"a profile")
+    write_png(file, bands, mode=mode, size=(7, 200), chunks=PROFILE)
     with Image.open(file) as image:
         assert image.mode == mode
         assert image.info["icc_profile"] == b"a profile"

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -289,40 +288,6 @@ def test_a_transparent_colour_becomes_alpha(upscaler: Upscaler, tmp_path: Path, 
         assert result.getchannel("A").getextrema() == (0, 0)
 
 
-def deep_png(colour_type: int, channels: int) -> bytes:
-    """A 16-bit PNG of 4 x 4 pixels; Pillow writes none in colour."""
-    row = b"\0" + np.full(4 * channels, 40000, ">u2").tobytes()
-    parts = {
-        b"IHDR": struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0),
-        b"IDAT": zlib.compress(4 * row),
-        b"IEND": b"",
-    }
-    chunks = (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts.items()
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-@pytest.mark.parametrize(
-    ("colour_type", "channels", "mode"),
-    [(0, 1, "L"), (2, 3, "RGB"), (4, 2, "RGBA"), (6, 4, "RGBA")],
-)
-def test_sixteen_bits_are_scaled_and_that_is_said(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    colour_type: int,
-    channels: int,
-    mode: str,
-) -> None:
-    path = tmp_path / "deep.png"
-    path.write_bytes(deep_png(colour_type, channels))
-    image = imagefile.read(path)
-    assert image.mode == mode
-    assert (np.asarray(image) == 156).all()
-    assert "16 bits are reduced to 8" in capsys.readouterr().err
-
-
 def test_pixels_of_unknown_range_are_refused(upscaler: Upscaler, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="floating-point"):
         upscaler(Image.new("F", (4, 4)))
@@ -340,7 +305,7 @@ def test_pillows_warnings_about_a_file_name_it(
         struct.pack("<HHI", 305, 2, 41), struct.pack("<HHI", 305, 2, 9999)
     )
     (tmp_path / "odd.tif").write_bytes(damaged)
-    assert imagefile.read(tmp_path / "odd.tif").size == (4, 4)
+    assert imagefile.read(tmp_path / "odd.tif").pixels.shape == (4, 4, 3)
     assert "odd.tif: " in capsys.readouterr().err
 
 
@@ -389,7 +354,7 @@ def test_a_target_that_cannot_be_written_is_refused(upscaler: Upscaler, tmp_path
         upscale_file(upscaler, path, tmp_path / "b.webp")
     with pytest.raises(DataError, match="quality = 101"):
         upscale_file(upscaler, path, tmp_path / "b.jpg", quality=101)
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(OSError, match=r"exists|Not a directory"):
         upscale_file(upscaler, path, path / "b.png")
 
 

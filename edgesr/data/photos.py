@@ -8,14 +8,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from edgesr import console, recipe
+from edgesr import console
 from edgesr.data import benchmarks
 from edgesr.errors import DataError
+
+if TYPE_CHECKING:  # what enlarges pictures in an app needs no recipes, nor pydantic
+    from edgesr import recipe
 
 Pixels = NDArray[np.uint8]
 

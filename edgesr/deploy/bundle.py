@@ -21,7 +21,7 @@ from edgesr.errors import BundleError, ExportError, ModelError
 from edgesr.folders import BUNDLE, locked, replacing
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
-from edgesr.recipe import Recipe
+from edgesr.recipe import Gates, Recipe
 from edgesr.workspace import (
     WEIGHTS,
     Workspace,
@@ -200,7 +200,13 @@ def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> l
         extras = [teacher.path.parent / "run.json", teacher.path.parent / "log.jsonl"]
     else:
         name = zoo.label(teacher.path)
-        own = Recipe(name=name, model=teacher.spec, verify=recipe.verify, export=recipe.export)
+        own = Recipe(
+            name=name,
+            model=teacher.spec,
+            verify=recipe.verify,
+            export=recipe.export,
+            gates=Gates(),  # a teacher for real photographs may be below bicubic
+        )
         extras = []
     folder = workspace.bundle(own.name)
     if own.name == recipe.name or (folder.exists() and not _same_weights(folder, teacher)):

@@ -6,6 +6,7 @@ the rounding unchanged (Jacob et al., CVPR 2018). The float network is the teach
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,6 +14,8 @@ from torch.nn import functional as F
 from edgesr import console
 from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.deploy import saturation
+from edgesr.deploy.heldout import drawings
 from edgesr.deploy.rewrite import deployable
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import Student
@@ -52,18 +55,20 @@ class EightBitConv(nn.Module):
     Args:
         rounds_output: whether its output is rounded too. Behind a ReLU that is left to the next
             convolution, which rounds it as its input.
+        reduce_range: see `deploy.saturation`.
     """
 
-    def __init__(self, conv: nn.Conv2d, *, rounds_output: bool) -> None:
+    def __init__(self, conv: nn.Conv2d, *, rounds_output: bool, reduce_range: bool = True) -> None:
         super().__init__()
-        self.conv = conv
+        self.conv, self.reduce_range = conv, reduce_range
         self.input = EightBits()
         self.output = EightBits() if rounds_output else None
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.conv.weight
         if self.input.rounding:
-            scale = (weight.detach().abs().amax((1, 2, 3)) / 127).clamp(min=1e-8)
+            found = saturation.steps(weight.detach().numpy(), reduce_range=self.reduce_range)
+            scale = torch.from_numpy(found).to(weight)
             zero = torch.zeros_like(scale, dtype=torch.int32)
             weight = torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -127, 127)
         y = F.conv2d(self.input(x), weight, self.conv.bias, padding=self.conv.padding)
@@ -73,28 +78,35 @@ class EightBitConv(nn.Module):
 def finetune(module: Student, recipe: Recipe) -> nn.Module:
     """The rewritten copy of `module`, its weights moved so that eight bits harm it less.
 
-    Adam on the mean absolute difference to the float network's picture of training patches, for
-    `export.int8.finetune_steps`, at a learning rate that falls to zero.
+    Adam on the mean absolute difference to the float network's picture of training patches and, in
+    every batch, of drawn pictures, for `export.int8.finetune_steps`, at a learning rate that falls
+    to zero.
     """
     settings, training = recipe.export.int8, recipe.training
     teacher = deployable(module, recipe.export.rewrites)
     student = deployable(module, recipe.export.rewrites).requires_grad_(True)
     relus = isinstance(module, EdgeStudent) and not separate_branches(module, recipe)
-    layers = wrap(student, relus=relus, min_channels=settings.min_channels)
+    layers = wrap(
+        student,
+        relus=relus,
+        min_channels=settings.min_channels,
+        reduce_range=settings.reduce_range,
+    )
     cache = PatchCache.open(photos.split(recipe.data).train, patch=training.patch)
     sampler = PatchSampler(cache, patch=training.patch, batch=training.batch, seed=recipe.seed)
     adam = torch.optim.Adam(student.parameters(), lr=settings.finetune_lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.finetune_steps)
+    drawn = _drawn(training.patch // module.scale)
     student.train()
     keep_statistics(student)
     with torch.no_grad():
         for _ in range(MEASURED):
-            student(sampler.next()[0])
+            student(torch.cat([sampler.next()[0], drawn]))
     for layer in layers:
         layer.rounding = True
     with console.bar("8-bit fine-tuning", settings.finetune_steps) as bar:
         for _ in range(settings.finetune_steps):
-            lr = sampler.next()[0]
+            lr = torch.cat([sampler.next()[0], drawn])
             loss = F.l1_loss(student(lr), teacher(lr))
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -103,6 +115,12 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
             bar.advance(1, f"difference {float(loss.detach()):.5f}")
     unwrap(student)
     return student.eval().requires_grad_(False)
+
+
+def _drawn(side: int) -> Tensor:
+    """Graphics at LR, (B, 3, side, side)."""
+    graphics, _ = drawings(side, side)
+    return torch.from_numpy(np.concatenate(graphics))
 
 
 def separate_branches(module: EdgeStudent, recipe: Recipe) -> bool:
@@ -117,18 +135,24 @@ def keep_statistics(network: nn.Module) -> None:
             layer.eval()
 
 
-def wrap(network: nn.Module, *, relus: bool, min_channels: int = 1) -> list[EightBits]:
+def wrap(
+    network: nn.Module, *, relus: bool, min_channels: int = 1, reduce_range: bool = True
+) -> list[EightBits]:
     """Put the convolutions of `network` into EightBitConvs; the roundings, for switching.
 
     Args:
         relus: whether a ReLU follows every convolution but the last.
         min_channels: a convolution to fewer stays in float, as in the int8 file.
+        reduce_range: as in the int8 file, see `deploy.saturation`.
     """
     plain = [(name, layer) for name, layer in network.named_modules() if type(layer) is nn.Conv2d]
     for i, (name, layer) in enumerate(plain):
         last = i == len(plain) - 1
         if layer.out_channels >= min_channels:
-            network.set_submodule(name, EightBitConv(layer, rounds_output=last or not relus))
+            rounding = EightBitConv(
+                layer, rounds_output=last or not relus, reduce_range=reduce_range
+            )
+            network.set_submodule(name, rounding)
     return [layer for layer in network.modules() if isinstance(layer, EightBits)]
 
 

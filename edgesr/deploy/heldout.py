@@ -1,7 +1,7 @@
-"""Photographs on which conversions to lower precision are judged, and those that ranges come from.
+"""Photographs that judge conversions to lower precision, and pictures that ranges come from.
 
-Both are the recipe's own: held-out photographs judge, training photographs calibrate. No benchmark
-set is looked at.
+Held-out photographs of the recipe judge, its training photographs and drawn pictures calibrate. No
+benchmark set is looked at.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from edgesr.data import photos
+from edgesr.data import drawn, photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
 from edgesr.deploy import feed
+from edgesr.deploy.tiling import to_values
 from edgesr.errors import ExportError
-from edgesr.quality.metrics import mean_db, psnr
+from edgesr.quality.metrics import mean_db, psnr, psnr_rgb
 from edgesr.recipe import Data
 
 Values = NDArray[np.float32]
@@ -43,16 +44,45 @@ def heldout(data: Data) -> list[Pair]:
     return [_pair(photo, JUDGED, JUDGED) for photo in found]
 
 
-def calibration(data: Data, count: int) -> list[Pair]:
-    """The middles of `count` training photographs, evenly spaced over their list, all of one size.
+def calibration(data: Data, count: int) -> dict[str, list[Values]]:
+    """Pictures at LR that ranges are set by, all of one size, which ONNX Runtime's histograms ask
+    for; each set holds the one before.
 
-    ONNX Runtime's histograms ask for one size.
+    Returns:
+        "photographs": the middles of `count` training photographs, evenly spaced over their list;
+        "graphics": text, a drawing and a logo too; "patterns": noise, dithering and checkerboards
+        too, the widest ranges that there are.
     """
     files = photos.split(data).train
     chosen = [files[i * len(files) // count] for i in range(min(count, len(files)))]
     found = list(photos.decode_all(chosen, smallest=64))
     height, width = np.min([(MEASURED, MEASURED), *(p.pixels.shape[:2] for p in found)], axis=0)
-    return [_pair(photo, int(height), int(width)) for photo in found]
+    taken = [_pair(photo, int(height), int(width)).lr for photo in found]
+    graphics, patterns = drawings(*taken[0].shape[2:])
+    return {
+        "photographs": taken,
+        "graphics": [*taken, *graphics],
+        "patterns": [*taken, *graphics, *patterns],
+    }
+
+
+def drawings(height: int, width: int) -> tuple[list[Values], list[Values]]:
+    """Graphics and patterns, (1, 3, height, width) each; other ones than those that judge."""
+    size = height, width
+    graphics = [
+        drawn.text(*size),
+        drawn.text(*size, seed=1, ink=drawn.WHITE, paper=drawn.BLACK),
+        drawn.drawing(*size),
+        drawn.logo(*size),
+    ]
+    patterns = [
+        drawn.noise(*size),
+        drawn.dithering(*size),
+        drawn.checkerboard(*size),
+        drawn.checkerboard(*size, cell=2),
+    ]
+    values = [[to_values(each[None]) for each in pixels] for pixels in (graphics, patterns)]
+    return values[0], values[1]
 
 
 def _pair(photo: photos.Photo, height: int, width: int) -> Pair:
@@ -66,29 +96,46 @@ def _middle(length: int, wanted: int) -> slice:
     return slice(first, first + wanted)
 
 
-def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:
-    """What `model` makes of each pair's LR, by ONNX Runtime on the CPU, float32."""
-    session = onnxruntime.InferenceSession(
+def open_graph(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """A session of ONNX Runtime on the CPU."""
+    return onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
+
+
+def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:
+    """What `model` makes of each pair's LR, by ONNX Runtime on the CPU, float32."""
+    session = open_graph(model)
     for pair in pairs:
         yield feed.run(session, pair.lr)
 
 
-def psnr_db(model: onnx.ModelProto, pairs: list[Pair]) -> float:
-    """Mean PSNR on Y in dB of `model` over `pairs`, as `mean_db` has it.
+@dataclass(frozen=True)
+class Score:
+    """Mean PSNR in dB over photographs, see `mean_db`: on Y, and on RGB, which sees a tint."""
+
+    y_db: float
+    rgb_db: float
+
+
+def score(model: onnx.ModelProto, pairs: list[Pair]) -> Score:
+    """How good `model` is on `pairs`.
 
     Raises:
         ExportError: an output is not finite.
     """
     found = zip(outputs(model, pairs), pairs, strict=True)
-    return mean_db(_psnr(sr, pair) for sr, pair in found)
+    pictures = [(_picture(sr, pair), pair.hr) for sr, pair in found]
+    return Score(
+        mean_db(psnr(sr, hr) for sr, hr in pictures),
+        mean_db(psnr_rgb(sr, hr) for sr, hr in pictures),
+    )
 
 
-def _psnr(sr: Values, pair: Pair) -> float:
+def _picture(sr: Values, pair: Pair) -> Pixels:
     if not np.isfinite(sr).all():
         raise ExportError(
             f"the network gives values that are not finite on {pair.name}",
             "Its weights are damaged, or it does not fit the precision that is asked for.",
         )
-    return psnr(to_image(torch.from_numpy(sr)), pair.hr)
+    return to_image(torch.from_numpy(sr))

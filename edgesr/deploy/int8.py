@@ -1,53 +1,45 @@
-"""Eight bits: ONNX Runtime's static quantisation in QDQ format, within a budget of quality.
+"""Eight bits within a budget of quality.
 
-calibrate by each method -> keep the best -> fine-tune where it is not good enough -> keep the most
-harmful layers in float until the held-out photographs lose no more than the recipe allows
+calibrate by each method and set of pictures -> keep the best -> fine-tune where it is not good
+enough -> keep the most harmful layers in float until what is lost is within the recipe's limits:
+PSNR of held-out photographs on Y and RGB, likeness of pictures of every kind, flat colours
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
-import io
-import logging
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from itertools import product
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
 
 from edgesr import console
+from edgesr.deploy import feed
 from edgesr.deploy.export import to_graph
+from edgesr.deploy.fidelity import Fidelity, Judge
 from edgesr.deploy.finetune import finetune
-from edgesr.deploy.heldout import Pair, calibration, heldout, psnr_db
-from edgesr.deploy.levels import OPERATORS, PICTURES, ends_on_levels, repeat_by_concat
+from edgesr.deploy.heldout import Pair, calibration, heldout, open_graph, score
+from edgesr.deploy.levels import repeat_by_concat
+from edgesr.deploy.quantiser import METHODS, Quantiser
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
 
-METHODS = {
-    "minmax": CalibrationMethod.MinMax,
-    "entropy": CalibrationMethod.Entropy,
-    "percentile": CalibrationMethod.Percentile,
-}
-# The 256 levels of a picture as they are: quantising the input loses nothing, and the output no
-# more than the rounding to bytes that follows.
-LEVELS = {
-    "quant_type": QuantType.QUInt8,
-    "scale": np.array(1 / 255, np.float32),
-    "zero_point": np.array(0, np.uint8),
-}
+
+@dataclass(frozen=True)
+class Loss:
+    """What eight bits lose.
+
+    Attributes:
+        psnr_db: of the held-out photographs, on Y or RGB, whichever loses more.
+        fidelity: how like the float network's pictures are.
+        strain: the largest of these errors over what the recipe allows; at most 1 where all hold.
+    """
+
+    psnr_db: float
+    fidelity: Fidelity
+    strain: float
 
 
 @dataclass(frozen=True)
@@ -56,95 +48,54 @@ class Int8:
 
     Attributes:
         model: the graph.
-        method: how its ranges were set.
-        loss_db: PSNR lost on the held-out photographs.
+        ranges: the pictures that set its ranges.
+        method: how they did.
+        loss: what it loses.
         in_float: the convolutions that stay in float.
     """
 
     model: onnx.ModelProto
+    ranges: str
     method: str
-    loss_db: float
+    loss: Loss
     in_float: list[str]
 
 
-@dataclass(frozen=True)
-class Quantiser:
-    """Makes int8 graphs of one float graph and measures what they lose.
+class Court:
+    """Judges int8 graphs of one float graph, whose fine-tuned copies answer to it too.
 
-    Attributes:
+    Args:
         fp32: the graph.
-        ranges: photographs whose activations set the ranges.
-        judges: held-out photographs that the loss is measured on.
-        reference: PSNR in dB that the loss is counted from.
-        min_channels: a convolution to fewer stays in float.
+        photographs: held-out ones.
     """
 
-    fp32: onnx.ModelProto
-    ranges: list[Pair]
-    judges: list[Pair]
-    reference: float
-    min_channels: int = 1
+    def __init__(self, fp32: onnx.ModelProto, photographs: list[Pair], recipe: Recipe) -> None:
+        self._recipe, self._photographs = recipe, photographs
+        self._reference = score(fp32, photographs)
+        self._judge = Judge(partial(feed.run, open_graph(fp32)))
 
-    @property
-    def layers(self) -> list[str]:
-        """The convolutions that may have eight bits, in order."""
-        return [name for name, channels in self._convolutions() if channels >= self.min_channels]
+    def __call__(self, model: onnx.ModelProto) -> Loss:
+        """What `model` loses against the float graph.
 
-    @property
-    def narrow(self) -> list[str]:
-        """The convolutions that never have them."""
-        return [name for name, channels in self._convolutions() if channels < self.min_channels]
-
-    def _convolutions(self) -> list[tuple[str, int]]:
-        constants = self.fp32.graph.initializer
-        widths = {tensor.name: tensor.dims[0] for tensor in constants if tensor.dims}
-        nodes = [node for node in self.fp32.graph.node if node.op_type == "Conv"]
-        return [(node.name, widths[node.input[1]]) for node in nodes]
-
-    def quantise(self, method: str, in_float: list[str]) -> Int8:
-        """The graph in eight bits but for the narrow convolutions and those named in `in_float`."""
-        in_float = [*self.narrow, *in_float]
-        on_levels = ends_on_levels(self.fp32)
-        pictures = ("lr", *PICTURES) if on_levels else ("lr",)
-        with tempfile.TemporaryDirectory() as folder, _hushed():
-            target = Path(folder) / "int8.onnx"
-            quantize_static(
-                copy.deepcopy(self.fp32),
-                target,
-                _Reader(self.ranges),
-                quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=["Conv", "Relu", *(OPERATORS if on_levels else ())],
-                nodes_to_exclude=in_float + self._behind(in_float),
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=METHODS[method],
-                extra_options={"TensorQuantOverrides": {name: [LEVELS] for name in pictures}},
-            )
-            model = onnx.load(target)
-        loss = self.reference - psnr_db(model, self.judges)
-        return Int8(model, method, loss, in_float)
-
-    def _behind(self, layers: list[str]) -> list[str]:
-        """What stays in float too: the ReLUs behind `layers`, and the end behind the last one."""
-        nodes = self.fp32.graph.node
-        outputs = {name for node in nodes if node.name in layers for name in node.output}
-        behind = [node for node in nodes if outputs & set(node.input)]
-        found = [node.name for node in behind if node.op_type == "Relu"]
-        if any(node.op_type == "Add" for node in behind):
-            found += [node.name for node in nodes if node.op_type in OPERATORS]
-        return found
+        Raises:
+            ExportError: an output is not finite.
+        """
+        found = score(model, self._photographs)
+        lost = max(self._reference.y_db - found.y_db, self._reference.rgb_db - found.rgb_db)
+        fidelity = self._judge(partial(feed.run, open_graph(model)))
+        return Loss(lost, fidelity, strain(lost, fidelity, self._recipe))
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds the quantiser."""
-
-    def __init__(self, pairs: list[Pair]) -> None:
-        self._pairs = iter(pairs)
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        pair = next(self._pairs, None)
-        return None if pair is None else {"lr": pair.lr}
+def strain(lost: float, fidelity: Fidelity, recipe: Recipe) -> float:
+    """The largest error over what is allowed: of PSNR, of each kind of picture, of flat colours."""
+    gates = recipe.gates.int8
+    found = [lost / recipe.export.int8.max_psnr_loss_db]
+    for kind, value in fidelity.kinds_db.items():
+        if (least := getattr(gates, f"min_{kind}_db")) is not None:
+            found.append(10 ** ((least - value) / 20))
+    if gates.max_flat_levels is not None:
+        found.append((fidelity.flat_levels + 1) / (gates.max_flat_levels + 1))
+    return max(found)
 
 
 def to_int8(
@@ -157,79 +108,96 @@ def to_int8(
     """
     settings, fp32 = recipe.export.int8, repeat_by_concat(fp32)
     ranges, judges = calibration(recipe.data, settings.images), heldout(recipe.data)
-    reference = psnr_db(fp32, judges)
-    quantiser = Quantiser(fp32, ranges, judges, reference, settings.min_channels)
-    tried = calibrate(quantiser)
-    best, tuned = min(tried, key=lambda found: found.loss_db), False
-    if best.loss_db > settings.max_psnr_loss_db and settings.finetune_steps:
+    court = Court(fp32, judges, recipe)
+    quantiser = Quantiser(fp32, ranges, settings.min_channels, settings.reduce_range)
+    tried = calibrate(quantiser, court)
+    best, tuned = min(tried, key=_strain), False
+    if best.loss.strain > 1 and settings.finetune_steps:
         graph, _ = to_graph(finetune(module, recipe), recipe.export)
         better = dataclasses.replace(quantiser, fp32=repeat_by_concat(graph))
-        candidate = min(calibrate(better), key=lambda found: found.loss_db)
-        if candidate.loss_db < best.loss_db:
+        candidate = min(calibrate(better, court), key=_strain)
+        if candidate.loss.strain < best.loss.strain:
             best, quantiser, tuned = candidate, better, True
-    damage: dict[str, float] = {}
-    if best.loss_db > settings.max_psnr_loss_db:
-        damage = rank(quantiser, best.method)
-        best = keep_in_float(quantiser, best, list(damage), settings.max_psnr_loss_db)
-    _say(best, quantiser, settings.max_psnr_loss_db)
+    damage: dict[str, Loss] = {}
+    if best.loss.strain > 1:
+        damage = rank(quantiser, court, best)
+        best = keep_in_float(quantiser, court, best, list(damage))
+    _say(best, quantiser)
     return best.model, {
+        "needs": NEEDS[settings.reduce_range],
         "calibration": best.method,
-        "calibration_images": len(ranges),
-        "psnr_loss_db": {found.method: round(found.loss_db, 4) for found in tried},
+        "calibrated_on": best.ranges,
+        "calibration_images": len(ranges[best.ranges]),
+        "psnr_loss_db": {
+            f"{found.method}, {found.ranges}": round(found.loss.psnr_db, 4) for found in tried
+        },
         "finetuned": tuned,
-        "psnr_loss_db_of_one_layer": {name: round(loss, 4) for name, loss in damage.items()},
+        "psnr_loss_db_of_one_layer": {
+            name: round(loss.psnr_db, 4) for name, loss in damage.items()
+        },
         "float_layers": best.in_float,
         "layers": len(quantiser.layers) + len(quantiser.narrow),
-        "psnr_loss_db_shipped": round(best.loss_db, 4),
+        "psnr_loss_db_shipped": round(best.loss.psnr_db, 4),
+        "likeness_db": {kind: round(db, 2) for kind, db in best.loss.fidelity.kinds_db.items()},
+        "flat_levels": best.loss.fidelity.flat_levels,
         "judged_on": f"{len(judges)} held-out photographs",
     }
 
 
-def calibrate(quantiser: Quantiser) -> list[Int8]:
-    """All convolutions in eight bits, once by each method."""
-    methods = console.track(METHODS, "calibration", len(METHODS))
-    return [quantiser.quantise(method, []) for method in methods]
+NEEDS = {
+    True: "nothing: its sums fit 16 bits on every processor",
+    False: "VNNI or a processor that adds in 32 bits: elsewhere 16-bit sums saturate",
+}
+"""What a processor needs for an int8 file, by export.int8.reduce_range."""
 
 
-def rank(quantiser: Quantiser, method: str) -> dict[str, float]:
-    """Convolution -> PSNR in dB that is lost where it alone has eight bits; the worst first."""
+def _strain(found: Int8) -> float:
+    return found.loss.strain
+
+
+def calibrate(quantiser: Quantiser, court: Court) -> list[Int8]:
+    """All convolutions in eight bits, by each method over each set of pictures."""
+    ways = list(product(quantiser.ranges, METHODS))
+    return [
+        _made(quantiser, court, ranges, method, [])
+        for ranges, method in console.track(ways, "calibration", len(ways))
+    ]
+
+
+def rank(quantiser: Quantiser, court: Court, like: Int8) -> dict[str, Loss]:
+    """Convolution -> what is lost where it alone has eight bits; the worst first."""
     layers = quantiser.layers
-    damage = {
-        layer: quantiser.quantise(method, [other for other in layers if other != layer]).loss_db
-        for layer in console.track(layers, "layers", len(layers))
-    }
-    return dict(sorted(damage.items(), key=lambda entry: -entry[1]))
+    damage = {}
+    for layer in console.track(layers, "layers", len(layers)):
+        others = [other for other in layers if other != layer]
+        damage[layer] = _made(quantiser, court, like.ranges, like.method, others).loss
+    return dict(sorted(damage.items(), key=lambda entry: -entry[1].strain))
 
 
-def keep_in_float(quantiser: Quantiser, worst: Int8, order: list[str], budget: float) -> Int8:
-    """The first graph within `budget` dB of loss as layers move to float, in `order`."""
+def keep_in_float(quantiser: Quantiser, court: Court, worst: Int8, order: list[str]) -> Int8:
+    """The first graph whose strain is at most 1 as layers move to float, in `order`."""
     for count in range(1, len(order)):
-        found = quantiser.quantise(worst.method, order[:count])
-        if found.loss_db <= budget:
+        found = _made(quantiser, court, worst.ranges, worst.method, order[:count])
+        if found.loss.strain <= 1:
             return found
-    return quantiser.quantise(worst.method, order)
+    return _made(quantiser, court, worst.ranges, worst.method, order)
 
 
-def _say(found: Int8, quantiser: Quantiser, budget: float) -> None:
+def _made(
+    quantiser: Quantiser, court: Court, ranges: str, method: str, in_float: list[str]
+) -> Int8:
+    model = quantiser.quantise(ranges, method, in_float)
+    return Int8(model, ranges, method, court(model), [*quantiser.narrow, *in_float])
+
+
+def _say(found: Int8, quantiser: Quantiser) -> None:
     kept = f", in float: {', '.join(found.in_float)}" if found.in_float else ""
-    console.say(f"int8: {found.loss_db:.3f} dB lost by {found.method} ranges{kept}")
+    console.say(
+        f"int8: {found.loss.psnr_db:.3f} dB lost by {found.method} ranges of {found.ranges}{kept}"
+    )
     total = len(quantiser.layers) + len(quantiser.narrow)
     if 2 * len(found.in_float) > total:
         console.warn(
-            f"{len(found.in_float)} of {total} convolutions stay in float to lose "
-            f"at most {budget:g} dB: allow export.int8.finetune_steps, or a larger loss"
+            f"{len(found.in_float)} of {total} convolutions stay in float to keep the limits of "
+            "export.int8.max_psnr_loss_db and gates.int8: allow export.int8.finetune_steps, or more"
         )
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep off the terminal what the quantiser prints, and its advice to optimise the graph, which
-    is done already."""
-    logger = logging.getLogger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(before)

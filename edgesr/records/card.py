@@ -44,8 +44,12 @@ class Variant(Record):
     output: Output
     psnr_to_fp32_db: Number | None = None
     """Of fp16, on the worst of the photographs that judge."""
+    needs: Line | None = None
+    """Of int8, as all that follows: what its arithmetic asks of a processor."""
     calibration: Named | None = None
-    """Of int8, as all that follows: how the ranges were found."""
+    """How the ranges were found."""
+    calibrated_on: Named | None = None
+    """The pictures that they were found on."""
     calibration_images: Whole | None = None
     psnr_loss_db: Losses | None = None
     """By way of calibration, against fp32."""
@@ -54,6 +58,10 @@ class Variant(Record):
     float_layers: Annotated[list[Named], Many] | None = None
     layers: Whole | None = None
     psnr_loss_db_shipped: Number | None = None
+    likeness_db: Losses | None = None
+    """PSNR against fp32's picture, by kind of picture."""
+    flat_levels: Whole | None = None
+    """The most 8-bit levels that a flat colour moves."""
     judged_on: Line | None = None
 
 

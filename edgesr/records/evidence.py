@@ -228,17 +228,32 @@ class Quality(Job, Scores):
     images: Whole
     pictures: Annotated[list[PictureScores], Many]
     loss_db: Number
-    """Against fp32 on the same runtime."""
+    """Against fp32 on the same runtime, on Y."""
+    loss_rgb_db: Number
+    """The same on RGB."""
 
 
 class Gate(Record):
-    """A gate at one place; `measured` is None where it is missing."""
+    """A gate at one place; see `verify.gates`.
+
+    Attributes:
+        limit: None where the recipe states none.
+        measured: None where it is missing.
+        reason: why it is not judged, or fails where figures do not tell; else empty.
+    """
 
     gate: Named
-    limit: Number
-    measured: Number | None
-    passed: bool
     where: Line
+    limit: Number | None
+    measured: Number | None
+    state: Literal["holds", "fails", "not judged"]
+    reason: Line
+
+    @model_validator(mode="after")
+    def reasoned(self) -> Self:
+        if self.state == "not judged" and not self.reason:
+            raise ValueError("a gate is not judged, and no reason is given")
+        return self
 
 
 class Source(Record):
@@ -328,11 +343,11 @@ class Evidence(Measurements):
 
     gates: Annotated[list[Gate], Field(max_length=10_000)]
     passed: bool
-    """All gates hold."""
+    """No gate fails."""
 
     @model_validator(mode="after")
     def judged(self) -> Self:
-        if self.passed != all(gate.passed for gate in self.gates):
+        if self.passed != all(gate.state != "fails" for gate in self.gates):
             raise ValueError("passed is not what the gates say")
         return self
 

@@ -75,6 +75,7 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
         "parts": tables.parts(verify["cost"]) if verify else [],
         "variants": sidebyside.variants(verify) if verify else [],
         "slower": list(sidebyside.slower(verify)) if verify else [],
+        "noisy": sidebyside.noisy(verify) if verify else [],
         "not_measured": sidebyside.not_measured(verify) if verify else [],
         "quality": tables.fp32(verify, "quality") if verify else [],
         "other_machine": _other_machine(bundle, teacher),

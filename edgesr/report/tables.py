@@ -22,6 +22,8 @@ from edgesr.report.text import (
 from edgesr.runtimes.base import LABELS
 from edgesr.verify import gates as gates_of
 from edgesr.verify.cost import PAPER
+from edgesr.verify.measured import ORT
+from edgesr.verify.measured import fp32 as fp32_of
 
 
 @dataclass(frozen=True)
@@ -71,29 +73,27 @@ def verdict(verify: Json | None) -> Verdict:
     """What the gates say, in one sentence."""
     if verify is None:
         return Verdict(None, "Not verified yet.")
-    gates = verify["gates"]
-    failed = [gate["gate"] for gate in gates if not gate["passed"]]
-    if failed:
-        verb = "does" if len(failed) == 1 else "do"
-        named = ", ".join(dict.fromkeys(failed))
-        return Verdict(False, f"{len(failed)} of {len(gates)} gates {verb} not hold: {named}.")
-    return Verdict(True, f"All {len(gates)} gates hold.")
+    return Verdict(gates_of.passed(verify["gates"]), gates_of.in_words(verify["gates"]))
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate, its limit and its measurement as text."""
+    """One gate, its limit and its measurement as text; `state` as in verify.json."""
 
     name: str
     limit: str
     measured: str
-    passed: bool
+    state: str
     where: str
+    reason: str
 
 
 def gates(verify: Json) -> list[Gate]:
     """Every gate and place that was checked."""
-    return [Gate(row["gate"], *_limit(row), row["passed"], row["where"]) for row in verify["gates"]]
+    return [
+        Gate(row["gate"], *_limit(row), row["state"], row["where"], row["reason"])
+        for row in verify["gates"]
+    ]
 
 
 def _limit(row: Json) -> tuple[str, str]:
@@ -101,6 +101,8 @@ def _limit(row: Json) -> tuple[str, str]:
     gate, limit, measured = row["gate"], row["limit"], row["measured"]
     if gate == "provider_proof":  # proved or not: some shape arithmetic may run elsewhere
         return "proved", f"{percent(measured)} of nodes"
+    if limit is None:
+        return UNKNOWN, gate_value(measured, gate)
     sign = "≥" if gate.startswith("min_") else "≤"
     return f"{sign} {gate_value(limit, gate)}", gate_value(measured, gate)
 
@@ -123,7 +125,7 @@ def figures(verify: Json) -> list[Figure]:
 
 def fp32(verify: Json, part: str) -> list[Json]:
     """What ONNX Runtime measured of model.onnx: the rows of "speed" or "quality"."""
-    return gates_of.fp32(verify[part], runtimes=gates_of.ORT)
+    return fp32_of(verify[part], runtimes=ORT)
 
 
 def timing(verify: Json, like: Json) -> Json | None:

@@ -1,170 +1,180 @@
-"""The recipe's budget against the evidence: what must hold before a bundle ships."""
+"""The recipe's budget against the evidence: what must hold before a bundle ships.
+
+A gate holds, fails, or is not judged: because the recipe states no limit, or because what was
+measured is not fit to be held against one. What is not judged is shown with the reason.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from edgesr.recipe import Fidelity, Gates, VariantGates
+from edgesr.verify.measured import (
+    RUNTIMES,
+    Evidence,
+    Measured,
+    Row,
+    file_limit,
+    file_size,
+    fp32,
+    of_bundle,
+    of_file,
+    own_limit,
+    place,
+    proved_of,
+)
 
-Evidence = dict[str, Any]
-RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web")
-ORT = ("cpu", "cuda")
+HOLDS, FAILS, NOT_JUDGED = "holds", "fails", "not judged"
+NO_LIMIT = "the recipe states no limit"
+SHOWN = ("p95_ms", "min_gain_over_bicubic_db", "max_lpips", "max_psnr_loss_db")
+"""What is measured and worth a limit: without one it is shown as not judged."""
 
 
-def check(gates: Gates, evidence: Evidence) -> list[dict[str, Any]]:
+def check(gates: Gates, evidence: Evidence) -> list[Row]:
     """One row for each gate and place; a gate without its measurement does not hold.
 
     Returns:
-        Rows of gate, limit, measured (None where it is missing), passed, where.
+        Rows of gate, where, limit (None where none is stated), measured (None where it is
+        missing), state, and reason: why it is not judged, or fails where figures do not tell.
     """
-    rows = []
-    for gate, measurements in _measured(gates, evidence).items():
-        limit = getattr(gates, gate)
-        if limit is not None:
-            rows += [_row(gate, limit, value, where) for where, value in measurements]
+    rows = [*_bundle(gates, evidence), *_files(gates, evidence), *_kinds(gates.int8, evidence)]
+    rows += [*_bytes(evidence), *_loose(evidence), *_providers(evidence)]
+    return rows
+
+
+def passed(rows: Iterable[Row]) -> bool:
+    """Whether no gate fails."""
+    return all(row["state"] != FAILS for row in rows)
+
+
+def in_words(rows: list[Row]) -> str:
+    """The verdict in a sentence: which gates fail, how much was not judged, and why."""
+    judged = [row for row in rows if row["state"] != NOT_JUDGED]
+    failed = [row["gate"] for row in judged if row["state"] == FAILS]
+    text = f"All {len(judged)} gates hold."
+    if failed:
+        verb, named = "does" if len(failed) == 1 else "do", ", ".join(dict.fromkeys(failed))
+        text = f"{len(failed)} of {len(judged)} gates {verb} not hold: {named}."
+    if len(judged) == len(rows):
+        return text
+    return f"{text} {len(rows) - len(judged)} not judged: {'; '.join(_reasons(rows))}."
+
+
+def _reasons(rows: list[Row]) -> Iterator[str]:
+    """Each reason for not judging, and the gates that it concerns."""
+    unjudged = [row for row in rows if row["state"] == NOT_JUDGED]
+    for reason in dict.fromkeys(row["reason"] for row in unjudged):
+        named = dict.fromkeys(row["gate"] for row in unjudged if row["reason"] == reason)
+        yield f"{', '.join(named)} ({reason})"
+
+
+def judge(found: Measured, limit: float | None) -> Row:
+    """The row of one measurement."""
+    row = {"gate": found.gate, "where": found.where, "limit": limit, "measured": found.value}
+    if limit is None or found.why_not:
+        return row | {"state": NOT_JUDGED, "reason": found.why_not or NO_LIMIT}
+    if found.value is None:
+        return row | {"state": FAILS, "reason": "not measured"}
+    at_most = not found.gate.startswith("min_")
+    held = found.value <= limit if at_most else found.value >= limit
+    return row | {"state": HOLDS if held else FAILS, "reason": ""}
+
+
+def _bundle(gates: Gates, evidence: Evidence) -> Iterator[Row]:
+    """The gates of the bundle as a whole."""
+    found = list(of_bundle(gates, evidence))
+    for gate in Gates.model_fields:
+        limit, own = getattr(gates, gate), [each for each in found if each.gate == gate]
+        if isinstance(limit, float) and not own and not _stated_apart(gates, evidence, gate):
+            own = [Measured(gate, "not measured", None)]
+        yield from (judge(each, limit) for each in own if _shown(gates, each, limit))
+
+
+def _stated_apart(gates: Gates, evidence: Evidence, gate: str) -> bool:
+    """Whether every runtime that was measured has its own limit for the parity of fp32."""
+    runtimes = [row["runtime"] for row in fp32(evidence["parity"])]
+    if gate != "max_abs_diff" or not runtimes:
+        return False
+    return all(own_limit(gates, runtime, "fp32", gate) is not None for runtime in runtimes)
+
+
+def _shown(gates: Gates, found: Measured, limit: float | None) -> bool:
+    """Whether a measurement gets a row: it is judged, or worth saying that it is not."""
+    if limit is not None:
+        return True
+    if found.value is None or found.gate not in SHOWN:
+        return False
+    runtime, variant, *_ = [*found.where.split(", "), ""]
+    if found.gate != "p95_ms":
+        return True
+    stated = (own_limit(gates, runtime, variant, gate) for gate in ("p50_ms", "p95_ms"))
+    return all(each is None for each in stated)
+
+
+def _files(gates: Gates, evidence: Evidence) -> Iterator[Row]:
+    """The gates of each file on each runtime: those that it is measured on, or that are stated."""
     for runtime in RUNTIMES:
-        for variant, own in limits(gates, runtime).items():
-            rows += list(_variant(own, evidence, runtime, variant))
-    return [*rows, *_int8(gates.int8, evidence), *_bytes(evidence), *_providers(evidence)]
+        stated: dict[str, VariantGates] = getattr(gates, runtime)
+        measured = [row["variant"] for row in evidence["parity"] if row["runtime"] == runtime]
+        for variant in dict.fromkeys([*measured, *stated]):
+            limit_of = file_limit if variant in measured else own_limit
+            size = file_size(gates, runtime, variant) or evidence["speed"][0]["size"]
+            for found in of_file(evidence, runtime, variant, size):
+                limit = limit_of(gates, runtime, variant, found.gate)
+                # What the bundle's own gates say of fp32 is not said twice.
+                if limit is not None or (variant != "fp32" and _shown(gates, found, limit)):
+                    yield judge(found, limit)
 
 
-def limits(gates: Gates, runtime: str) -> dict[str, VariantGates]:
-    """The gates of each variant on one runtime."""
-    found: dict[str, VariantGates] = getattr(gates, runtime)
-    return found
-
-
-def _row(gate: str, limit: float, value: float | None, where: str) -> dict[str, Any]:
-    at_most = not gate.startswith("min_")
-    held = value is not None and (value <= limit if at_most else value >= limit)
-    return {"gate": gate, "limit": limit, "measured": value, "passed": held, "where": where}
-
-
-def place(row: dict[str, Any]) -> str:
-    """Where a row of evidence was measured: `cpu, int8`; `openvino, fp32, bfloat16`."""
-    where = f"{row['runtime']}, {row['variant']}"
-    return where if row["exact"] else f"{where}, {row['precision']}"
-
-
-def _measured(gates: Gates, evidence: Evidence) -> dict[str, list[tuple[str, float | None]]]:
-    """Gate of the whole bundle -> what was measured of fp32 where."""
-    parity = fp32(evidence["parity"])
-    speed = fp32(evidence["speed"], runtimes=ORT)
-    quality = photographs(fp32(evidence["quality"], runtimes=ORT))
-    unstated = [row for row in parity if not _stated(gates, row["runtime"])]
-    gain = [(q["data"], q["psnr_db"] - q["bicubic_psnr_db"]) for q in quality]
-    reduction = evidence["cost"]["reduction_percent"]
-    found: dict[str, list[tuple[str, float | None]]] = {
-        "max_mb": [("model.onnx", evidence["file"]["bytes"] / 1e6)],
-        "max_abs_diff": [(place(p), p["max_abs_diff"]) for p in unstated],
-        "max_pixels_changed": [(place(p), p["max_pixels_changed"]) for p in parity],
-        "p95_ms": [(f"{place(s)}, {s['size']}", s["p95_ms"]) for s in speed],
-        "min_psnr_db": [(q["data"], q["psnr_db"]) for q in quality],
-        "min_gain_over_bicubic_db": list(gain),
-        "min_reduction_percent": [("against the teacher", reduction)],
-    }
-    stated = {"max_abs_diff"} if parity and not unstated else set()
-    return {
-        gate: measurements or [("not measured", None)]
-        for gate, measurements in found.items()
-        if gate not in stated
-    }
-
-
-def fp32(rows: list[dict[str, Any]], runtimes: tuple[str, ...] = RUNTIMES) -> list[dict[str, Any]]:
-    """The rows of fp32, computed in float32, on some of the runtimes."""
-    exact = [row for row in rows if row["variant"] == "fp32" and row["exact"]]
-    return [row for row in exact if row["runtime"] in runtimes]
-
-
-def photographs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of "quality" that were measured on photographs, which gates look at."""
-    return [row for row in rows if row["kind"] == "photographs"]
-
-
-def _stated(gates: Gates, runtime: str) -> bool:
-    """Whether the runtime has a limit of its own for the parity of fp32."""
-    own = limits(gates, runtime).get("fp32")
-    return own is not None and own.max_abs_diff is not None
-
-
-def _variant(
-    own: VariantGates, evidence: Evidence, runtime: str, variant: str
-) -> Iterator[dict[str, Any]]:
-    """The gates of one variant on one runtime."""
-    timed, plain, parity = (
-        _find(evidence[part], runtime, name)
-        for part, name in (("speed", variant), ("speed", "fp32"), ("parity", variant))
-    )
-    quality = _find(photographs(evidence["quality"]), runtime, variant)
-    size = own.size or next((row["size"] for row in evidence["speed"]), "")
-    bytes_ = evidence["variants"].get(variant)
-    found = {
-        "p50_ms": at(timed, size).get("p50_ms"),
-        "p95_ms": at(timed, size).get("p95_ms"),
-        "max_psnr_loss_db": quality.get("loss_db"),
-        "max_abs_diff": parity.get("max_abs_diff"),
-        "max_mb": bytes_ and bytes_ / 1e6,
-        "min_speedup": ratio(at(plain, size).get("p50_ms"), at(timed, size).get("p50_ms")),
-    }
-    for gate, value in found.items():
-        limit = getattr(own, gate)
-        if limit is not None:
-            at_size = f", {size}" if gate in ("p50_ms", "p95_ms", "min_speedup") else ""
-            yield _row(gate, limit, value, f"{runtime}, {variant}{at_size}")
-
-
-def _find(rows: list[dict[str, Any]], runtime: str, variant: str) -> dict[str, Any]:
-    """The row of one exact job; empty where there is none."""
-    keys = (runtime, variant, True)
-    return next((r for r in rows if (r["runtime"], r["variant"], r["exact"]) == keys), {})
-
-
-def at(timed: dict[str, Any], size: str) -> dict[str, Any]:
-    """The latencies of one speed row at one of its sizes; empty where it was not timed."""
-    places = [timed, *timed["shapes"]] if timed else []
-    return next((row for row in places if row["size"] == size), {})
-
-
-def ratio(slow: float | None, fast: float | None) -> float | None:
-    """How many times faster, where both were measured."""
-    return slow / fast if slow and fast else None
-
-
-def _int8(own: Fidelity, evidence: Evidence) -> Iterator[dict[str, Any]]:
+def _kinds(own: Fidelity, evidence: Evidence) -> Iterator[Row]:
     """What int8 files must keep on pictures of every kind, on each runtime that takes them."""
     for row in evidence["parity"]:
-        if row["variant"] != "int8":
-            continue
-        found = {f"min_{kind}_db": value for kind, value in row["kinds_db"].items()}
-        found["max_flat_levels"] = row["flat_levels"]
-        for gate, limit in own:
-            if limit is not None:
-                yield _row(gate, limit, found.get(gate), place(row))
+        if row["variant"] == "int8":
+            found = {f"min_{kind}_db": value for kind, value in row["kinds_db"].items()}
+            found["max_flat_levels"] = row["flat_levels"]
+            for gate in Fidelity.model_fields:
+                if (limit := getattr(own, gate)) is not None:
+                    yield judge(Measured(gate, place(row), found.get(gate)), limit)
 
 
-def _bytes(evidence: Evidence) -> Iterator[dict[str, Any]]:
+def _bytes(evidence: Evidence) -> Iterator[Row]:
     """On the CPU the file of bytes must give the very bytes of the float file."""
-    found = _find(evidence["parity"], "cpu", "uint8-io")
-    if found:
-        yield _row("bytes_off", 0, found["bytes_off"], place(found))
+    for row in evidence["parity"]:
+        if row["variant"] == "uint8-io":
+            why_not = "" if row["runtime"] == "cpu" else "the very bytes are asked of the CPU alone"
+            yield judge(Measured("bytes_off", place(row), row["bytes_off"], why_not), 0)
 
 
-def _providers(evidence: Evidence) -> Iterator[dict[str, Any]]:
+def _loose(evidence: Evidence) -> Iterator[Row]:
+    """A runtime as it comes computes in less than float32: that is shown, and nobody's limit."""
+    for row in evidence["parity"]:
+        if not row["exact"]:
+            why_not = f"computed in {row['precision']}, as the runtime comes"
+            yield judge(Measured("max_abs_diff", place(row), row["max_abs_diff"], why_not), None)
+
+
+def _providers(evidence: Evidence) -> Iterator[Row]:
     """A provider that is there must have run every node that makes a picture.
 
     Of fp32, and of every other file where the provider was asked for: unasked, a file that a
-    provider does not run whole is not measured there.
+    provider does not run whole is not measured there, and not judged.
     """
-    for p in evidence["providers"]:
-        if p["asked"] or (p["available"] and (p["proved"] or p["variant"] == "fp32")):
-            share = p["nodes"].get(p["provider"], 0) / max(1, sum(p["nodes"].values()))
-            row = {"gate": "provider_proof", "limit": 1.0, "measured": share, "passed": p["proved"]}
-            yield row | {"where": proved_of(p)}
+    for placement in evidence["providers"]:
+        if placement["available"] or placement["asked"]:
+            yield _provider(placement)
 
 
-def proved_of(placement: dict[str, Any]) -> str:
-    """Which file on which provider a row of "providers" is about: `cpu, int8`."""
-    name = placement["provider"].removesuffix("ExecutionProvider").lower()
-    return f"{name}, {placement['variant']}"
+def _provider(placement: dict[str, Any]) -> Row:
+    nodes = placement["nodes"]
+    share = nodes.get(placement["provider"], 0) / max(1, sum(nodes.values()))
+    must = placement["asked"] or placement["variant"] == "fp32"
+    state = HOLDS if placement["proved"] else FAILS if must else NOT_JUDGED
+    return {
+        "gate": "provider_proof",
+        "where": proved_of(placement),
+        "limit": 1.0,
+        "measured": share,
+        "state": state,
+        "reason": "" if placement["proved"] else placement["message"],
+    }

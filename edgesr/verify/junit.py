@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from edgesr.verify.gates import place, proved_of
+from edgesr.verify.gates import FAILS, NOT_JUDGED
+from edgesr.verify.measured import place, proved_of
 
 Evidence = dict[str, Any]
 
@@ -15,8 +16,8 @@ def junit(evidence: Evidence) -> str:
     """`evidence` as JUnit XML.
 
     A case for each gate, for each input of the parity grid (it fails where it exceeds the gates'
-    limits), and a skipped one for each provider that is not available, and each file and input
-    that a runtime does not take.
+    limits), and a skipped one for each gate that is not judged, each provider that is not
+    available, and each file and input that a runtime does not take.
     """
     suite = xml.Element("testsuite", name=f"edgesr.{evidence['bundle']}")
     cases = [*_gates(evidence), *_parity(evidence)]
@@ -36,20 +37,24 @@ def junit(evidence: Evidence) -> str:
 
 
 def _gates(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Name and failure of each gate; the failure is empty where it holds."""
-    reasons = {proved_of(p): p["message"] for p in evidence["providers"]}
+    """Name and failure of each gate that is judged; the failure is empty where it holds."""
     for row in evidence["gates"]:
-        failure = ""
-        if not row["passed"]:
-            failure = f"measured {row['measured']}, limit {row['limit']}"
-            if row["gate"] == "provider_proof":
-                failure = reasons[row["where"]]
-        yield f"{row['gate']} ({row['where']})", failure
+        if row["state"] != NOT_JUDGED:
+            figures = f"measured {row['measured']}, limit {row['limit']}"
+            yield _named(row), (row["reason"] or figures) if row["state"] == FAILS else ""
+
+
+def _named(gate: dict[str, Any]) -> str:
+    return f"{gate['gate']} ({gate['where']})"
 
 
 def _parity(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Name and failure of each input of the grid, of each file on each runtime."""
-    limits = {(row["gate"], row["where"]): row["limit"] for row in evidence["gates"]}
+    limits = {
+        (row["gate"], row["where"]): row["limit"]
+        for row in evidence["gates"]
+        if row["state"] != NOT_JUDGED
+    }
     for grid in evidence["parity"]:
         where = place(grid)
         for case in grid["cases"]:
@@ -66,7 +71,10 @@ def _parity(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def _missing(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Name and reason of what was not measured."""
+    """Name and reason of what was not judged or not measured."""
+    for row in evidence["gates"]:
+        if row["state"] == NOT_JUDGED:
+            yield _named(row), row["reason"]
     for placement in evidence["providers"]:
         if not placement["available"]:
             yield f"provider {proved_of(placement)}", placement["message"]

@@ -13,17 +13,24 @@ from edgesr.recipe import Srgan
 from edgesr.targets import present as targets
 from edgesr.verify import gates, sidebyside
 from edgesr.verify.cost import PAPER, REMARK, cost, total
+from edgesr.verify.measured import ORT, fp32
 from edgesr.verify.sidebyside import table
 
 Evidence = dict[str, Any]
 PAPER_SIZE = "64x64"
+VERDICTS = {
+    gates.HOLDS: Text("holds"),
+    gates.FAILS: Text("FAILS", style="bold red"),
+    gates.NOT_JUDGED: Text("not judged", style="dim"),
+}
 
 
 def print_evidence(evidence: Evidence) -> None:
     """Print what `verify` found, the gates last."""
     for part in tables(evidence):
         console.out.print(part)
-    console.say("PASSED: all gates hold" if evidence["passed"] else "FAILED: a gate does not hold")
+    verdict = "PASSED" if evidence["passed"] else "FAILED"
+    console.say(f"{verdict}: {gates.in_words(evidence['gates'])}")
 
 
 def tables(evidence: Evidence) -> Iterator[Table | str]:
@@ -34,7 +41,7 @@ def tables(evidence: Evidence) -> Iterator[Table | str]:
         yield _paper()
         yield REMARK
     yield from sidebyside.tables(evidence)
-    yield _quality(gates.fp32(evidence["quality"], runtimes=gates.ORT))
+    yield _quality(fp32(evidence["quality"], runtimes=ORT))
     if evidence["targets"]:
         yield from targets.tables(evidence["targets"])
     yield _gates(evidence["gates"])
@@ -124,11 +131,11 @@ def _lpips(value: float | None) -> str:
 def _gates(rows: list[dict[str, Any]]) -> Table:
     view = table("Gates", "gate", "where", "measured", "limit", "")
     view.columns[0].no_wrap = True
+    view.columns[1].min_width = 11
     for row in rows:
         measured = "missing" if row["measured"] is None else f"{row['measured']:.4g}"
-        limit = f"{row['limit']:g}"
+        limit = "-" if row["limit"] is None else f"{row['limit']:g}"
         if row["gate"] == "provider_proof":  # some arithmetic of shapes may rightly run elsewhere
             measured, limit = f"{100 * row['measured']:.0f} %", "proved"
-        verdict = "holds" if row["passed"] else Text("FAILS", style="bold red")
-        view.add_row(row["gate"], row["where"], measured, limit, verdict)
+        view.add_row(row["gate"], row["where"], measured, limit, VERDICTS[row["state"]])
     return view

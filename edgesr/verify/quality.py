@@ -60,10 +60,16 @@ def quality(
         lpips: of `find_lpips`; None leaves LPIPS out.
     """
     rows = [row for job in jobs if job.exact for row in _rows(job, card, sets, lpips)]
-    plain = {
-        (row["runtime"], row["data"]): row["psnr_db"] for row in rows if row["variant"] == "fp32"
+    plain = {(row["runtime"], row["data"]): row for row in rows if row["variant"] == "fp32"}
+    return [row | _losses(plain[row["runtime"], row["data"]], row) for row in rows]
+
+
+def _losses(plain: dict[str, Any], own: dict[str, Any]) -> dict[str, float]:
+    """What a file loses against fp32 on the same runtime and pictures, in dB."""
+    return {
+        "loss_db": plain["psnr_db"] - own["psnr_db"],
+        "loss_rgb_db": plain["psnr_rgb_db"] - own["psnr_rgb_db"],
     }
-    return [row | {"loss_db": plain[row["runtime"], row["data"]] - row["psnr_db"]} for row in rows]
 
 
 def _rows(

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from edgesr.runtimes.base import LABELS
-from edgesr.verify.gates import at, photographs, ratio
+from edgesr.verify.measured import at, photographs, ratio
 
 Evidence = dict[str, Any]
 Row = dict[str, Any]
@@ -58,7 +58,8 @@ def _speed(evidence: Evidence) -> Table:
             f"{parity['max_abs_diff']:.1e}",
             f"{100 * parity['max_pixels_changed']:.3f} %",
         )
-    view.caption = "\n".join([*versions(evidence), *not_measured(evidence)]) or None
+    lines = [*versions(evidence), *noisy(evidence), *not_measured(evidence)]
+    view.caption = "\n".join(lines) or None
     view.caption_justify = "left"
     return view
 
@@ -71,6 +72,12 @@ def versions(evidence: Evidence) -> list[str]:
         + (f", {row['note']}" if row["note"] else "")
         for name, row in rows.items()
     ]
+
+
+def noisy(evidence: Evidence) -> list[str]:
+    """A line for each reason why latencies are the machine's and not the files'."""
+    rows = [row for row in evidence["speed"] if row["noisy"]]
+    return [f"busy while {', '.join(names(row))} was timed: {row['noisy']}" for row in rows]
 
 
 def not_measured(evidence: Evidence) -> list[str]:
@@ -160,11 +167,14 @@ def variants(evidence: Evidence) -> list[Row]:
 
 
 def slower(evidence: Evidence) -> Iterator[str]:
-    """A sentence for each variant that is slower than fp32 on the same runtime."""
-    exact = [row for row in evidence["speed"] if row["exact"]]
+    """A sentence for each variant that is slower than fp32 on the same runtime.
+
+    What was timed on a busy machine is left out, and all that would be compared with it.
+    """
+    exact = [row for row in evidence["speed"] if row["exact"] and not row["noisy"]]
     plain = {row["runtime"]: row for row in exact if row["variant"] == "fp32"}
     for row in exact:
-        base = plain[row["runtime"]]
+        base = plain.get(row["runtime"], row)
         times = row["p50_ms"] / base["p50_ms"]
         if times >= NOTICEABLE:
             yield (

@@ -20,6 +20,7 @@ from edgesr.deploy.variants import FILES
 from edgesr.errors import VerifyError
 from edgesr.machine import machine
 from edgesr.models import zoo
+from edgesr.places import check_writable
 from edgesr.quality.evaluate import find_lpips
 from edgesr.recipe import Recipe
 from edgesr.runtimes.base import Name
@@ -27,6 +28,7 @@ from edgesr.verify import cost, gates, parity, speed
 from edgesr.verify import providers as proof
 from edgesr.verify.jobs import Job, check_asked, plan
 from edgesr.verify.junit import junit
+from edgesr.verify.measured import file_size, place
 from edgesr.verify.quality import PictureSet, picture_sets, quality
 from edgesr.verify.targets import check_bundle
 from edgesr.workspace import write_json, write_text
@@ -69,7 +71,7 @@ def verify(
 
     Returns:
         The evidence, which is also written to verify.json and junit.xml, and in short to
-        card.json; "passed" says whether all gates hold.
+        card.json; "passed" says whether no gate fails.
 
     Raises:
         VerifyError: the bundle is not what its card says, or cannot be run as asked.
@@ -79,6 +81,7 @@ def verify(
     looked = check_bundle(folder, card, targets or [], recipe.verify.size)
     others = check_asked(runtimes or [])
     proof.check_asked(providers)
+    check_writable(folder, "the evidence")
     sets = picture_sets(data)
     console.say(f"{folder.name}: provider proof, parity, speed, quality")
     files = {name: folder / facts["file"] for name, facts in card["variants"].items()}
@@ -86,7 +89,7 @@ def verify(
     evidence = _measure(folder, card, recipe, placed, others, sets)
     evidence["targets"] = looked
     evidence["gates"] = gates.check(recipe.gates, evidence)
-    evidence["passed"] = all(gate["passed"] for gate in evidence["gates"])
+    evidence["passed"] = gates.passed(evidence["gates"])
     write_json(folder / "verify.json", evidence)
     write_text(folder / "junit.xml", junit(evidence))
     record_evidence(folder, evidence)
@@ -136,7 +139,7 @@ def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
     for job in jobs:
         with job.opened() as (run, facts):
             row = job.row() | asdict(facts)
-            console.say(f"  {gates.place(row)}")
+            console.say(f"  {place(row)}")
             expected = references[job.bytes_io]
             held = [each.clipped() for each in expected] if job.clipped else expected
             row |= parity.parity(held, run)
@@ -153,7 +156,7 @@ def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
 def _speed(jobs: list[Job], recipe: Recipe) -> list[dict[str, Any]]:
     settings, rows = recipe.verify, []
     for job in jobs:
-        asked = [limits.size for limits in gates.limits(recipe.gates, job.runtime).values()]
+        asked = [file_size(recipe.gates, job.runtime, each.variant) for each in jobs]
         sizes = dict.fromkeys([settings.size, *settings.shapes, *filter(None, asked)])
         found = speed.speed(
             job.runtime,

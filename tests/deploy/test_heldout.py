@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgesr.deploy.heldout import Pair, psnr_db
+from edgesr.deploy.heldout import Pair, Score, score
 from edgesr.errors import ExportError
 from edgesr.quality.metrics import IDENTICAL_DB
 
@@ -38,10 +38,20 @@ def flat() -> Pair:
 
 def test_a_flat_photograph_counts_as_identical_and_leaves_the_mean_finite() -> None:
     """Its PSNR is infinite, and the loss between two of these was NaN."""
-    assert psnr_db(enlarging(), [flat()]) == IDENTICAL_DB
+    assert score(enlarging(), [flat()]) == Score(IDENTICAL_DB, IDENTICAL_DB)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_picture_that_is_not_finite_is_an_error_not_a_black_picture(value: float) -> None:
     with pytest.raises(ExportError, match="not finite on sky"):
-        psnr_db(enlarging(value), [flat()])
+        score(enlarging(value), [flat()])
+
+
+def test_a_tint_is_seen_on_rgb_and_hardly_on_y() -> None:
+    """Blue is a tenth of luma."""
+    model = enlarging()
+    value = next(tensor for tensor in model.graph.initializer if tensor.name == "value")
+    tint = np.array([1, 1, 1.1], np.float32).reshape(1, 3, 1, 1)
+    value.CopyFrom(onnx.numpy_helper.from_array(tint, "value"))
+    found = score(model, [flat()])
+    assert found.y_db - found.rgb_db > 10

@@ -186,7 +186,8 @@ def test_a_teachers_own_report_has_no_student(render, make_bundle) -> None:
 
 def test_gates_that_fail_are_in_the_headline(render, make_bundle, evidence) -> None:
     verify = evidence("n4", True)
-    verify["gates"][3]["passed"] = verify["passed"] = False
+    verify["gates"][3]["state"] = "fails"
+    verify["passed"] = False
     page = render(make_bundle("n4", verify=verify))
     assert "✗ 1 of 7 gates does not hold: p95_ms." in page.text
 

@@ -59,7 +59,7 @@ def test_latencies_under_other_conditions_are_not_compared(make_bundle, evidence
 def test_the_verdict_names_the_gates_that_do_not_hold(evidence) -> None:
     verify = evidence("n4", True)
     assert tables.verdict(verify) == tables.Verdict(True, "All 7 gates hold.")
-    verify["gates"][0]["passed"] = verify["gates"][3]["passed"] = False
+    verify["gates"][0]["state"] = verify["gates"][3]["state"] = "fails"
     assert tables.verdict(verify).text == "2 of 7 gates do not hold: max_mb, p95_ms."
     assert tables.verdict(verify).holds is False
     assert tables.verdict(None).holds is None
@@ -75,12 +75,14 @@ def test_the_verdict_names_the_gates_that_do_not_hold(evidence) -> None:
         ("max_abs_diff", 1e-4, 1.19e-6, ("≤ 0.0001", "1.19e-6")),
         ("max_pixels_changed", 0.001, 0.0, ("≤ 0.1 %", "0 %")),
         ("provider_proof", 1.0, 0.9, ("proved", "90.0 % of nodes")),
+        ("max_lpips", None, 0.214, (UNKNOWN, "0.214")),
     ],
 )
 def test_a_gate_is_printed_in_its_unit(
-    gate: str, limit: float, measured: float | None, shown: tuple[str, str]
+    gate: str, limit: float | None, measured: float | None, shown: tuple[str, str]
 ) -> None:
-    row = {"gate": gate, "limit": limit, "measured": measured, "passed": False, "where": "x"}
+    row = {"gate": gate, "limit": limit, "measured": measured, "where": "x"}
+    row |= {"state": "fails", "reason": ""}
     (found,) = tables.gates({"gates": [row]})
     assert (found.limit, found.measured) == shown
 

@@ -29,7 +29,7 @@ def test_a_runtime_that_is_not_installed_says_how_it_is(
 
 
 def test_every_runtime_has_a_label() -> None:
-    from edgesr.verify.gates import RUNTIMES
+    from edgesr.verify.measured import RUNTIMES
 
     assert list(LABELS) == list(RUNTIMES)
 

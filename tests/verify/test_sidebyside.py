@@ -20,7 +20,7 @@ def speed(runtime: str, variant: str, p50: float, **more: Any) -> dict[str, Any]
         {"size": size, "first_ms": 3 * p50, "p50_ms": p50, "p95_ms": p50}
         for size in ("64x64", "160x96", "9x9")
     ]
-    start = {"cold_start_ms": 5 * p50, "peak_memory_mb": None, "shapes": shapes}
+    start = {"cold_start_ms": 5 * p50, "peak_memory_mb": None, "shapes": shapes, "noisy": ""}
     return place | sizes | start | more
 
 
@@ -97,6 +97,14 @@ def test_a_slower_variant_is_told_in_words_and_noise_is_not(evidence: dict[str, 
         "int8 is 1.30 x slower than fp32 here: 1300.0 ms against 1000.0 ms (CPU, 2 threads, "
         "320x180 LR)."
     ]
+
+
+def test_a_busy_machine_is_said_and_nothing_is_concluded_from_it(evidence: dict[str, Any]) -> None:
+    evidence["speed"][0]["noisy"] = "other processes took 1.4 of 2 cores"
+    line = "busy while CPU, fp32 was timed: other processes took 1.4 of 2 cores"
+    assert sidebyside.noisy(evidence) == [line]
+    assert "busy while CPU, fp32 was timed" in shown(evidence)
+    assert list(sidebyside.slower(evidence)) == []
 
 
 def test_variants_are_those_of_the_first_runtime(evidence: dict[str, Any]) -> None:

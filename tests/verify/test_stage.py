@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import io
 import json
+import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as xml
@@ -16,19 +19,21 @@ from edgesr import recipe_io
 from edgesr.console import Terminal
 from edgesr.deploy.card import read_card
 from edgesr.deploy.sums import write_sums
-from edgesr.errors import DataError, VerifyError
+from edgesr.errors import DataError, MachineError, VerifyError
 from edgesr.recipe import Gates, Recipe, VariantGates
 from edgesr.report.stage import report
 from edgesr.runtimes.base import LABELS
 from edgesr.verify import present, stage
-from edgesr.verify.gates import RUNTIMES
+from edgesr.verify.gates import FAILS, HOLDS
+from edgesr.verify.measured import RUNTIMES
 from edgesr.workspace import sha256, write_json, write_text
 
 
 def set_gates(folder: Path, **gates: Any) -> None:
     """Rewrite the bundle's recipe with other gates, and its sum in the card."""
     recipe = recipe_io.load(folder / "recipe.toml")
-    raw = recipe.model_dump(exclude_none=True) | {"gates": gates}
+    least = {"min_gain_over_bicubic_db": -99.0}  # its weights are random
+    raw = recipe.model_dump(exclude_none=True) | {"gates": least | gates}
     write_text(folder / "recipe.toml", recipe_io.dumps(Recipe.model_validate(raw)))
     card = json.loads((folder / "card.json").read_text())
     card["sha256"]["recipe.toml"] = sha256(folder / "recipe.toml")
@@ -62,7 +67,8 @@ def shown(evidence: stage.Evidence) -> str:
 
 
 def test_80_columns_hold_every_gate_in_full(exports: Path) -> None:
-    names = set(Gates.model_fields) - {"min_reduction_percent", *RUNTIMES}
+    tables = {"fp16", "int8", "uint8_io", *RUNTIMES}
+    names = set(Gates.model_fields) - {"min_reduction_percent", *tables}
     own = dict.fromkeys(set(VariantGates.model_fields) - {"size"}, 0.123)
     own_places = {name: {"uint8-io": own} for name in RUNTIMES}
     set_gates(
@@ -88,7 +94,7 @@ def test_a_gate_that_fails_fails_the_bundle(exports: Path) -> None:
     set_gates(exports / "big", max_mb=1e-6)
     evidence = stage.verify(exports / "big", providers=["cpu"])
     assert not evidence["passed"]
-    assert [g["gate"] for g in evidence["gates"] if not g["passed"]] == ["max_mb"]
+    assert [g["gate"] for g in evidence["gates"] if g["state"] == FAILS] == ["max_mb"]
 
 
 def test_a_bundle_that_was_tampered_with_is_refused_naming_every_file(exports: Path) -> None:
@@ -156,7 +162,7 @@ def test_a_runtime_that_is_asked_for_stands_beside_onnx_runtime(
     for part in ("parity", "speed", "quality"):
         exact = [row["runtime"] for row in evidence[part] if row["exact"]]
         assert list(dict.fromkeys(exact)) == ["cpu", runtime]
-    gates = {(row["gate"], row["where"]) for row in evidence["gates"] if row["passed"]}
+    gates = {(row["gate"], row["where"]) for row in evidence["gates"] if row["state"] == HOLDS}
     assert gates >= {
         ("max_abs_diff", "cpu, fp32"),
         ("max_abs_diff", f"{runtime}, fp32"),
@@ -177,6 +183,20 @@ def test_photographs_that_are_missing_are_refused_before_any_work(
     monkeypatch.setattr(stage.proof, "placements", lambda *_: pytest.fail("work was begun"))
     with pytest.raises(DataError, match="gone is missing"):
         stage.verify(exports / "small", data=tmp_path / "gone")
+
+
+def test_a_folder_that_takes_no_evidence_is_refused_before_any_work(
+    exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal is injected: permissions do not stop a root user."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(stage.proof, "placements", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(MachineError, match="Read-only file system"):
+        stage.verify(exports / "small")
 
 
 def test_a_runtime_that_is_not_known_is_answered_with_the_known_ones(exports: Path) -> None:
