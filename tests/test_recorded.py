@@ -73,8 +73,9 @@ def test_a_flipped_bit_in_a_bundles_weights_is_told_without_a_run_too(
     flip(folder / "model.onnx")
     with pytest.raises(ModelError, match="SHA256SUMS states"):
         zoo.load(folder / "weights.safetensors")
-    with pytest.raises(ModelError, match="SHA256SUMS states"):
-        upscaler_for(folder)
+    for path in (folder, folder / "model.onnx"):
+        with pytest.raises(ModelError, match="SHA256SUMS states"):
+            upscaler_for(path)
 
 
 def test_a_file_beside_another_runs_record_and_one_of_its_own_are_taken(run: Path) -> None:

@@ -248,7 +248,6 @@ def upscaler_for(path: Path, device: str = "cpu") -> Upscale:
     """
     if path.is_dir():
         if (path / "model.onnx").is_file():
-            check_recorded(path / "model.onnx")
             return _onnx_upscaler(path)
         if (path / "model.safetensors").is_file():
             return torch_upscaler(zoo.load(path / "model.safetensors").module, device)
@@ -264,6 +263,9 @@ def upscaler_for(path: Path, device: str = "cpu") -> Upscale:
 def _onnx_upscaler(path: Path) -> Upscale:
     from edgesr.upscale import Upscaler
 
+    file = path / "model.onnx" if path.is_dir() else path
+    if file.is_file():  # what is missing, Upscaler says
+        check_recorded(file)
     upscale: Upscale = Upscaler(path)
     return upscale
 
