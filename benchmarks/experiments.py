@@ -46,6 +46,7 @@ from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
 from edgesr.training.initialise import from_teacher
 from edgesr.training.loop import learning_rate
+from edgesr.training.precision import Autocast
 from edgesr.training.steps import Player, Step
 from edgesr.workspace import sha256, write_json
 
@@ -154,7 +155,7 @@ def _ensure(trial: Trial, seed: int, options: argparse.Namespace) -> None:
 
 def train(trial: Trial, seed: int, options: argparse.Namespace) -> nn.Module:
     """The averaged network after `options.steps`."""
-    fabric = Fabric(accelerator="cpu", precision="bf16-mixed")
+    fabric = Fabric(accelerator="cpu", plugins=Autocast("cpu"))
     torch.manual_seed(seed)
     settings = Optimisation(steps=options.steps, lr=trial.lr, schedule=trial.schedule, warmup=200)
     network = trial.build()
@@ -232,7 +233,8 @@ def step_with_features(step: Step, lr: Tensor, hr: Tensor, sr: Tensor, features:
     """One step in which the teacher's features are given beside its picture."""
     out = step.forward(lr, hr, sr)
     out = Outputs(out.sr, out.hr, out.features, sr, features)
-    step.student.descend(step.fabric, step.loss.total(step.loss.terms(out)), 0.0)
+    step.student.differentiate(step.fabric, step.loss.total(step.loss.terms(out)), 0.0)
+    step.student.descend()
 
 
 @torch.inference_mode()

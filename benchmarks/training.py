@@ -47,8 +47,9 @@ from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
+from edgesr.training.precision import Autocast
 from edgesr.training.state import State
-from edgesr.training.steps import Player, Step, check_finite
+from edgesr.training.steps import Player, Step
 from edgesr.training.validation import Validation
 
 NETWORKS: dict[str, tuple[str, Model]] = {
@@ -188,7 +189,7 @@ class OurLoop:
         losses = Losses(l1=1.0, teacher_l1=1.0 if taught else 0.0)
         self.fabric = Fabric(
             accelerator="cpu",
-            precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
+            plugins=Autocast("cpu") if training.precision == "bf16-mixed" else None,
         )
         player = Player.prepared(self.fabric, zoo.build(spec), training)
         pixels = cache.data if taught else None  # any pixels do for the teacher's pictures
@@ -224,14 +225,11 @@ class OurLoop:
         with part("loss"):
             terms = step.terms(out)
             loss = step.loss.total(terms)
-            check_finite(loss, terms)
         with part("backward"):
-            for optimiser in player.optimisers:
-                optimiser.zero_grad()
-            self.fabric.backward(loss)
+            norm = player.differentiate(self.fabric, loss, 0.0)
+            step.check_finite(loss, norm, terms)
         with part("optimiser"):
-            for optimiser in player.optimisers:
-                optimiser.step()
+            player.descend()
         with part("average"):
             self.state.ema.update(player.module)
 

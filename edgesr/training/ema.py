@@ -9,7 +9,8 @@ from torch import nn
 
 
 class Ema:
-    """Exponential moving average of a network; its buffers are those of the latest step.
+    """Exponential moving average of a network, the statistics of its batch normalisation too:
+    averaged weights would otherwise meet the statistics of others. Counts are the latest step's.
 
     Attributes:
         module: the averaged network, in eval mode, without gradient.
@@ -27,7 +28,13 @@ class Ema:
         """Move the average towards the weights of `source`."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averages: list[torch.Tensor] = list(self.module.parameters())
-        torch._foreach_lerp_(averages, [p.data for p in source.parameters()], 1 - decay)
+        averages, latest = _averaged(self.module), _averaged(source)
+        torch._foreach_lerp_(averages, latest, 1 - decay)
         for average, buffer in zip(self.module.buffers(), source.buffers(), strict=True):
-            average.copy_(buffer)
+            if not buffer.is_floating_point():
+                average.copy_(buffer)
+
+
+def _averaged(module: nn.Module) -> list[torch.Tensor]:
+    buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    return [parameter.data for parameter in module.parameters()] + buffers

@@ -36,6 +36,7 @@ from edgesr.training.ema import Ema
 from edgesr.training.initialise import Start, find_start, initialise
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
+from edgesr.training.precision import Autocast, exact_float32
 from edgesr.training.preflight import check_layers, check_teacher, frozen_layers
 from edgesr.training.processes import connected, layout
 from edgesr.training.sense import check_sense, tell
@@ -244,11 +245,13 @@ def _fabric(recipe: Recipe) -> Fabric:
     devices, machines = layout(training)
     # Newer versions of torch have another name for it, older ones only this.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+    device = "cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu"
+    exact_float32()
     fabric = Fabric(
-        accelerator="cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu",
+        accelerator=device,
         devices=devices,
         num_nodes=machines,
-        precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
+        plugins=Autocast(device) if training.precision == "bf16-mixed" else None,
         # Two passes through the discriminator before one backward must not rewrite its buffers.
         strategy=DDPStrategy(broadcast_buffers=False) if many else "auto",
     )

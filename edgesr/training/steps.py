@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,8 +44,7 @@ class Player:
         Raises:
             TrainingError: Muon has nothing to train.
         """
-        # Convolutions read and write their channels side by side, on the CPU and on tensor cores.
-        net.train().requires_grad_(True).to(memory_format=torch.channels_last)
+        channels_last(net.train().requires_grad_(True))
         for part in freeze:
             part.eval().requires_grad_(False)
         optimisers: list[torch.optim.Optimizer] = []
@@ -69,13 +69,20 @@ class Player:
             for group in optimiser.param_groups:
                 group["lr"] = lr
 
-    def descend(self, fabric: Fabric, loss: Tensor, clip: float) -> None:
-        """One step of the optimisers down the gradient of `loss`."""
+    def differentiate(self, fabric: Fabric, loss: Tensor, clip: float) -> Tensor:
+        """Have every parameter hold the gradient of `loss`, its norm at most `clip` unless that is
+        0; returns the norm from before."""
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         fabric.backward(loss)
+        parameters = [p for p in self.module.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if clip:
-            nn.utils.clip_grad_norm_(self.module.parameters(), clip, error_if_nonfinite=True)
+            nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+        return norm
+
+    def descend(self) -> None:
+        """One step of the optimisers down the gradient that the parameters hold."""
         for optimiser in self.optimisers:
             optimiser.step()
 
@@ -115,24 +122,28 @@ class Step:
             The unweighted terms, their weighted sum as "loss", and the discriminator's loss.
 
         Raises:
-            TrainingError: the loss is NaN or infinite; the networks are as before the step.
+            TrainingError: a loss or its gradient is NaN or infinite, in any process; the weights
+                are as before the step.
         """
         out = self.forward(lr, hr, teacher_sr)
         terms = self.terms(out)
         loss = self.loss.total(terms)  # eq. 1
-        check_finite(loss, terms)
-        self.student.descend(self.fabric, loss, self.clip)
+        norm = self.student.differentiate(self.fabric, loss, self.clip)
+        self.check_finite(loss, norm, terms)
         record = {"loss": loss, **terms}
         if self.discriminator is not None:
-            real, fake = self.discriminator.net(hr), self.discriminator.net(out.sr.detach())
+            real = self.judged(self.discriminator.net, hr)
+            fake = self.judged(self.discriminator.net, out.sr.detach())
             d_loss = discriminator_loss(real, fake)  # eq. 2
-            check_finite(d_loss, {"discriminator": d_loss})
-            self.discriminator.descend(self.fabric, d_loss, self.clip)
+            norm = self.discriminator.differentiate(self.fabric, d_loss, self.clip)
+            self.check_finite(d_loss, norm, {"discriminator": d_loss})
+            self.discriminator.descend()
             record["discriminator"] = d_loss
+        self.student.descend()
         return {name: value.detach() for name, value in record.items()}
 
     def forward(self, lr: Tensor, hr: Tensor, teacher_sr: Tensor | None = None) -> Outputs:
-        """The student's picture, and the teacher's where a term compares with it."""
+        """The student's picture, and the teacher's where a term compares with it; float32."""
         teacher_features = None
         if teacher_sr is None:
             teacher_sr, teacher_features = self._teach(lr)
@@ -146,18 +157,37 @@ class Step:
         if self.discriminator is None:
             return self.loss.terms(out)
         judge = self.discriminator.module
-        with frozen(judge), self.fabric.autocast():
-            return self.loss.terms(out, judge)
+        with frozen(judge):
+            return self.loss.terms(out, lambda pictures: self.judged(judge, pictures))
+
+    def judged(self, judge: nn.Module, pictures: Tensor) -> Tensor:
+        """The logits of a discriminator for `pictures` (B, 3, 4H, 4W); float32."""
+        with self.fabric.autocast():
+            logits: Tensor = judge(pictures)
+        return logits.float()
+
+    def check_finite(self, loss: Tensor, norm: Tensor, terms: dict[str, Tensor]) -> None:
+        """Raise TrainingError in all processes where the loss or the gradient of any is not finite;
+        names the means of `terms`."""
+        both = self.average({"loss and norm": torch.stack([loss.detach(), norm])})
+        if bool(torch.isfinite(both["loss and norm"]).all()):
+            return
+        means = self.average({name: term.detach().clone() for name, term in terms.items()})
+        values = ", ".join(f"{name} = {float(mean):g}" for name, mean in means.items())
+        mean_loss, mean_norm = both["loss and norm"].tolist()
+        if not math.isfinite(mean_loss):
+            raise TrainingError(f"the loss is {mean_loss:g} ({values})")
+        raise TrainingError(f"the norm of the gradient is {mean_norm:g} ({values})")
 
     @torch.no_grad()
     def _teach(self, lr: Tensor) -> tuple[Tensor | None, Tensor | None]:
         if self.teacher is None or not self._needs_teacher:
             return None, None
         with self.fabric.autocast():
-            if self.loss.losses.feature_affinity:
-                sr, features = self.teacher.module.with_features(lr)  # type: ignore[operator]
-                return sr, features
-            return self.teacher.module(lr), None
+            if not self.loss.losses.feature_affinity:
+                return self.teacher.module(lr).float(), None
+            sr, features = self.teacher.module.with_features(lr)  # type: ignore[operator]
+        return sr.float(), features.float()
 
     def average(self, record: dict[str, Tensor]) -> dict[str, Tensor]:
         """The mean of `record` over all processes; each of them must ask for it."""
@@ -174,18 +204,22 @@ class Step:
         norms = prove_gradients(self.terms(out), parameters, self.loss.losses, "student")
         if self.discriminator is not None:
             judge = self.discriminator.module
-            with self.fabric.autocast():
-                d_loss = discriminator_loss(judge(hr), judge(out.sr.detach()))
+            real, fake = self.judged(judge, hr), self.judged(judge, out.sr.detach())
+            d_loss = discriminator_loss(real, fake)
             term = {"discriminator": d_loss}
             norms |= prove_gradients(term, judge.parameters(), self.loss.losses, "discriminator")
         return norms
 
 
-def check_finite(loss: Tensor, terms: dict[str, Tensor]) -> None:
-    """Raise TrainingError where `loss` is NaN or infinite, naming the terms."""
-    if not torch.isfinite(loss):
-        values = ", ".join(f"{name} = {float(term.detach()):g}" for name, term in terms.items())
-        raise TrainingError(f"the loss is {float(loss.detach()):g} ({values})")
+def channels_last(net: nn.Module) -> None:
+    """Have convolutions read and write their channels side by side, as CPUs and tensor cores do.
+
+    A 1x1 kernel is the same bytes either way, and keeps the strides that its gradient has: where
+    the two differ in name alone, DDP copies and warns.
+    """
+    for parameter in net.parameters():
+        if parameter.ndim == 4 and parameter.shape[2:] != (1, 1):
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 @contextmanager

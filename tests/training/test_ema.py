@@ -29,11 +29,27 @@ def test_decay_zero_is_the_network_itself() -> None:
     assert torch.equal(ema.module.weight, net.weight)
 
 
-def test_buffers_are_those_of_the_latest_step() -> None:
+def test_statistics_of_batch_normalisation_are_averaged_as_the_weights_are() -> None:
     net = nn.BatchNorm2d(2)
     ema = Ema(net, 0.9)
-    net.train()(torch.rand(4, 2, 3, 3))
+    net.train()(torch.rand(4, 2, 3, 3) + 5)
     ema.update(net)
-    assert torch.equal(ema.module.running_mean, net.running_mean)
+    share = 1 - 2 / 11
+    assert torch.allclose(ema.module.running_mean, share * net.running_mean)
+    assert torch.allclose(ema.module.running_var, 1 - share + share * net.running_var)
     assert ema.module.num_batches_tracked == 1
     assert not ema.module.training
+
+
+def test_the_average_of_a_network_that_moves_normalises_what_it_computes() -> None:
+    """At a constant rate the latest statistics are of weights that the average is not."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.BatchNorm2d(1, momentum=1.0)).train()
+    ema, pictures = Ema(net, 0.9), torch.randn(64, 1, 8, 8)
+    for step in range(60):  # the weight swings between two values, as it does about a minimum
+        net[0].weight.data.fill_(1.0 + 0.25 * (-1) ** step)
+        net(pictures)
+        ema.update(net)
+    assert abs(float(ema.module(pictures).std()) - 1) < 0.1
+    latest = net.eval()[1](ema.module[0](pictures)).detach()
+    assert abs(float(latest.std()) - 1) > 0.2
