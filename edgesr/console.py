@@ -70,6 +70,11 @@ def configure(*, quiet: bool) -> None:
     _plain = quiet
 
 
+def mute() -> None:
+    """Print nothing from here on but errors: another process says the same."""
+    out.quiet = True
+
+
 def is_plain() -> bool:
     """Whether progress is printed as plain lines."""
     return _plain or not out.is_terminal
@@ -82,7 +87,8 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """Print one warning on stderr, `printable`: a line break in it cannot look like another."""
-    err.print(f"warning: {printable(text)}", style="yellow", soft_wrap=True)
+    if not out.quiet:
+        err.print(f"warning: {printable(text)}", style="yellow", soft_wrap=True)
 
 
 def page(text: str) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,8 @@ from edgesr.workspace import TEMPORARY
 
 OUTPUT_LOST = 4
 DEFECT = 70
+PATIENCE = 5.0
+"""Seconds."""
 
 REMEDIES = {
     errno.ENOSPC: "Free some space, or work on another disk.",
@@ -67,6 +70,8 @@ def _code(command: Callable[[], object]) -> int:
     except SystemExit as ended:
         return _number(ended.code)
     except Stopped as stopped:
+        if not _is_first():
+            return stopped.exit_code
         console.err.print(f"{stopped}")
         return stopped.exit_code
     except EdgesrError as error:
@@ -82,12 +87,36 @@ def _number(code: str | int | None) -> int:
 
 
 def _tell(error: EdgesrError) -> int:
+    if _is_told_by_another(error):
+        return error.exit_code
     head = "error: " if error.is_fault else ""
     style = "red" if error.is_fault else None
     console.err.print(f"{head}{error.message}", style=style, soft_wrap=True)
     if error.remedy:
         console.err.print(error.remedy, soft_wrap=True)
     return error.exit_code
+
+
+def _is_first() -> bool:
+    """Whether this is the only process of a training on this machine, or the first of them."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def _is_told_by_another(error: EdgesrError) -> bool:
+    """Whether the first of the processes that share a training says the same.
+
+    They have the same command and the same files, so a fault of the user's is everybody's. When the
+    first one has told it and ends, the launcher ends the others, or is that process itself. Whoever
+    is left after `PATIENCE` has a fault of its own.
+    """
+    if _is_first() or not error.is_fault:
+        return not _is_first()
+    launcher, until = os.getppid(), time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if os.getppid() != launcher:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _defect() -> int:

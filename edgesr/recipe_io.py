@@ -158,17 +158,18 @@ def loads(text: str) -> Recipe:
 
 def difference(one: Recipe, other: Recipe) -> list[str]:
     """The keys, dotted, whose values differ between two recipes."""
-    ours, theirs = _flat(one.model_dump()), _flat(other.model_dump())
+    ours, theirs = flat(one.model_dump()), flat(other.model_dump())
     return sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
 
 
-def _flat(raw: Raw, prefix: str = "") -> Raw:
-    flat: Raw = {}
+def flat(raw: Raw, prefix: str = "") -> Raw:
+    """Tables within tables as one, whose keys are dotted."""
+    found: Raw = {}
     for key, value in raw.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        found |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         )
-    return flat
+    return found
 
 
 def describe(error: ErrorDetails) -> str:

@@ -70,7 +70,9 @@ class RepConv(nn.Module):
         if self.identity:
             weight = weight + F.pad(torch.eye(len(weight))[:, :, None, None], [1] * 4).to(weight)
         if self.point is not None:
-            weight = weight + F.pad(self.point.weight.to(dtype), [1] * 4)
+            # Selected, as in `expand`: the gradient of a 1x1 kernel is then always contiguous.
+            point = self.point.weight.to(dtype)[:, :, 0, 0]  # (out, in)
+            weight = weight + F.pad(point[:, :, None, None], [1] * 4)
         if self.expand is not None and self.squeeze is not None:
             inner = self.expand.weight.to(dtype)[:, :, 0, 0]  # (mid, in)
             outer = self.squeeze.weight.to(dtype)  # (out, mid, 3, 3)

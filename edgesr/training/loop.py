@@ -17,11 +17,13 @@ from torch import Tensor
 from edgesr import console
 from edgesr.errors import TrainingError
 from edgesr.recipe import Gan, Optimisation, Recipe
-from edgesr.signals import exit_code
+from edgesr.signals import ASKED, BURST, exit_code
 from edgesr.training.log import Log
 from edgesr.training.state import State
 from edgesr.training.steps import Step
 from edgesr.training.validation import Score, Validation
+
+CALMER = "Try a lower learning rate, training.grad_clip = 1.0 or precision = fp32."
 
 
 class Interrupted(TrainingError):
@@ -93,13 +95,14 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
                 score = _validate(run, state)
                 meter.restart()
             bar.advance(1, f"{meter.text(record)} {_versus(score)}")
-            if stop or last or state.step % training.checkpoint_every == 0:
-                if run.leads:
-                    state.save(run.checkpoint, run.recipe)
+            stopped = step.agreed(stop)
+            if stopped or last or state.step % training.checkpoint_every == 0:
+                _save(run, state)
                 meter.restart()
-            if stop:
+            if stopped:
+                step.fabric.barrier()  # no process ends before the first has saved
                 raise Interrupted(
-                    stop[0],
+                    stopped,
                     f"stopped at step {state.step} of the {state.stage} stage; all is saved",
                     "Go on with the same command and --resume.",
                 )
@@ -110,17 +113,33 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
     return score
 
 
+def _save(run: Run, state: State) -> None:
+    """Write the checkpoint; all processes refuse weights that are not finite, as all have them."""
+    if strange := state.not_finite():
+        raise TrainingError(
+            f"after step {state.step} of the {state.stage} stage the weights are not finite: "
+            f"{', '.join(strange[:5])}; nothing was saved",
+            f"{_saved(run)} {CALMER}",
+        )
+    if run.leads:
+        state.save(run.checkpoint, run.recipe)
+
+
+def _saved(run: Run) -> str:
+    if run.checkpoint.exists():
+        return f"The last good checkpoint is {run.checkpoint}."
+    return "No checkpoint was written yet."
+
+
 def _train(run: Run, step: Step, state: State) -> dict[str, Tensor]:
     batch = state.sampler.next()
     try:
         record = step(*batch)
     except TrainingError as error:
-        saved = f"The last good checkpoint is {run.checkpoint}."
         raise TrainingError(
             f"step {state.step} of the {state.stage} stage: {error.message}; "
             f"batch: {', '.join(sorted(set(state.sampler.last_files)))}",
-            f"{saved if run.checkpoint.exists() else 'No checkpoint was written yet.'} "
-            "Try a lower learning rate, training.grad_clip = 1.0 or precision = fp32.",
+            f"{_saved(run)} {CALMER}",
         ) from None
     state.ema.update(state.student.module)
     return record
@@ -193,17 +212,28 @@ class Meter:
 
 @contextmanager
 def stop_requested() -> Iterator[list[int]]:
-    """A list that fills when Ctrl-C or a termination comes; a second one is not held back."""
+    """A list that fills when a signal asks to stop; a second one, later than a burst of the same
+    request, is not held back.
+
+    A signal that the process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
+    """
     received: list[int] = []
     before: dict[int, Any] = {}
+    first = 0.0
 
     def remember(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, before[number])
+        nonlocal first
+        if not received:
+            first = time.monotonic()
+            received.append(number)
+        elif time.monotonic() - first > BURST:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
 
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, remember)
+        for number in ASKED:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, remember)
     except ValueError:  # only the main thread may; elsewhere nothing is caught
         pass
     try:

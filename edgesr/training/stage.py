@@ -5,7 +5,6 @@ setup -> pixel stage -> GAN stage, warm-started -> runs/<name>/model.safetensors
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
 import edgesr
@@ -32,15 +30,23 @@ from edgesr.models.zoo import SRModel, Student
 from edgesr.places import check_writable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
 from edgesr.training.allocator import keep_freed_memory
+from edgesr.training.batch_norm import share_batch_norm
 from edgesr.training.ema import Ema
 from edgesr.training.initialise import Start, find_start, initialise
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
-from edgesr.training.precision import Autocast, exact_float32
 from edgesr.training.preflight import check_layers, check_teacher, frozen_layers
-from edgesr.training.processes import connected, layout
+from edgesr.training.processes import (
+    agree,
+    connected,
+    first_alone,
+    part,
+    recipe_notes,
+    started,
+    warn_of_drift,
+)
 from edgesr.training.sense import check_sense, tell
-from edgesr.training.state import State, read_checkpoint
+from edgesr.training.state import State, digest, read_checkpoint
 from edgesr.training.steps import Player, Step
 from edgesr.training.validation import Score, Validation
 from edgesr.workspace import Workspace, sha256, write_json, write_text
@@ -100,49 +106,63 @@ class Setup:
 def _run(
     recipe: Recipe, workspace: Workspace, command: Command, *, resume: bool, fresh: bool
 ) -> Path:
-    fabric = _fabric(recipe)
+    fabric = started(recipe.training)
     folder = workspace.run(recipe.name)
-    with ExitStack() as held:
+    checkpoint = folder / "checkpoints" / "last.pt"
+    with connected(checkpoint), ExitStack() as held:
+        told = {"command": command, "--resume": str(resume), "--fresh": str(fresh)}
+        agree(fabric, recipe_notes(recipe) | told | {"edgesr": edgesr.__version__})
         if fabric.is_global_zero:
             held.enter_context(locked(folder, f"edgesr {command} {recipe.name}"))
             if not resume:
                 _check_free(workspace, recipe, fresh=fresh)
-        return _train(recipe, workspace, command, fabric, resume=resume)
+        saved = read_checkpoint(checkpoint, recipe) if resume else None
+        setup = _setup(recipe, workspace, fabric)
+        agree(fabric, _found(setup, saved))
+        _train(setup, workspace, command, saved)
+        part(fabric)
+    return folder
+
+
+def _found(setup: Setup, saved: dict[str, Any] | None) -> dict[str, str]:
+    """What every process must have found on its machine."""
+    return {
+        "photographs": setup.cache.key,
+        "teacher": setup.teacher.sha256 if setup.teacher else "none",
+        "checkpoint": saved["sha256"] if saved else "none",
+    }
 
 
 def _train(
-    recipe: Recipe, workspace: Workspace, command: Command, fabric: Fabric, *, resume: bool
-) -> Path:
-    folder = workspace.run(recipe.name)
-    last = folder / "checkpoints" / "last.pt"
-    checkpoint = read_checkpoint(last, recipe) if resume else None
+    setup: Setup, workspace: Workspace, command: Command, checkpoint: dict[str, Any] | None
+) -> None:
+    recipe = setup.recipe
     keep_freed_memory()
-    setup = _setup(recipe, workspace, fabric)
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
     initialise(student, setup.start, setup.cache)
+    if setup.fabric.world_size > 1:
+        share_batch_norm(student)
     if setup.run.leads:
         _begin(workspace, recipe, anew=checkpoint is None)
     seconds, score = 0.0, None
-    with connected(setup.run.checkpoint):
-        for stage, optimisation, _ in stages(recipe):
-            if checkpoint is not None and checkpoint["stage"] != stage:
-                continue  # done before the interruption; the checkpoint holds its weights
-            state, step = _stage(setup, student, stage, optimisation)
-            state.seconds = seconds
-            if checkpoint is not None:
-                _resume(setup.run, state, checkpoint)
-                checkpoint = None
-            else:
-                step.prove(*state.sampler.next())
-            score = fit(setup.run, optimisation, step, state)
-            student.load_state_dict(state.ema.module.state_dict())
-            seconds = state.seconds
-        if setup.run.leads:
-            _finish(setup, student, command, seconds, score)
-            workspace.mark_latest(recipe.name)
-        _part(setup.fabric)
-    return folder
+    for stage, optimisation, _ in stages(recipe):
+        if checkpoint is not None and checkpoint["stage"] != stage:
+            continue  # done before the interruption; the checkpoint holds its weights
+        state, step = _stage(setup, student, stage, optimisation)
+        state.seconds = seconds
+        if checkpoint is not None:
+            _resume(setup.run, state, checkpoint)
+            checkpoint = None
+        else:
+            step.prove(*state.sampler.next())
+        score = fit(setup.run, optimisation, step, state)
+        warn_of_drift(setup.fabric, digest(state.ema.module.state_dict()))
+        student.load_state_dict(state.ema.module.state_dict())
+        seconds = state.seconds
+    if setup.run.leads:
+        _finish(setup, student, command, seconds, score)
+        workspace.mark_latest(recipe.name)
 
 
 def _resume(run: Run, state: State, checkpoint: dict[str, Any]) -> None:
@@ -151,13 +171,6 @@ def _resume(run: Run, state: State, checkpoint: dict[str, Any]) -> None:
         run.log.rewind(state.stage, state.step)
         if checkpoint["path"] != run.checkpoint:  # the one before, as the last is damaged
             checkpoint["path"].replace(run.checkpoint)
-
-
-def _part(fabric: Fabric) -> None:
-    """Wait for all processes, then end their connection before the interpreter ends."""
-    if fabric.world_size > 1:
-        fabric.barrier()
-        torch.distributed.destroy_process_group()
 
 
 def _check_free(workspace: Workspace, recipe: Recipe, *, fresh: bool) -> None:
@@ -206,7 +219,7 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
         findings = check_sense(teacher, validation.examples, fabric.device)
         if fabric.is_global_zero:
             tell(teacher, findings)
-    with fabric.rank_zero_first():
+    with first_alone(fabric):
         cache = PatchCache.open(split.train, patch=recipe.training.patch)
         pictures = None
         if teacher is not None and recipe.teacher is not None and recipe.teacher.once:
@@ -235,30 +248,6 @@ def _losses(recipe: Recipe, device: torch.device) -> dict[str, GeneratorLoss]:
     }
 
 
-def _fabric(recipe: Recipe) -> Fabric:
-    training = recipe.training
-    if training.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError(
-            'training.device = "cuda", but no CUDA device works here', "See edgesr doctor."
-        )
-    many = training.devices > 1
-    devices, machines = layout(training)
-    # Newer versions of torch have another name for it, older ones only this.
-    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
-    device = "cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu"
-    exact_float32()
-    fabric = Fabric(
-        accelerator=device,
-        devices=devices,
-        num_nodes=machines,
-        plugins=Autocast(device) if training.precision == "bf16-mixed" else None,
-        # Two passes through the discriminator before one backward must not rewrite its buffers.
-        strategy=DDPStrategy(broadcast_buffers=False) if many else "auto",
-    )
-    fabric.launch()
-    return fabric
-
-
 def _stage(
     setup: Setup, student: Student, name: str, optimisation: Optimisation
 ) -> tuple[State, Step]:
@@ -267,6 +256,8 @@ def _stage(
     discriminator = None
     if loss.losses.adversarial and isinstance(optimisation, Gan):
         judge = Discriminator() if optimisation.discriminator == "srgan" else UNetDiscriminator()
+        if fabric.world_size > 1:
+            share_batch_norm(judge)
         discriminator = Player.prepared(fabric, judge, optimisation)
     freeze = frozen_layers(student, optimisation.freeze)
     player = Player.prepared(fabric, student, optimisation, optimisation.optimiser, freeze)

@@ -63,6 +63,18 @@ class State:
             if path.is_file():
                 path.replace(previous(path))
 
+    def not_finite(self) -> list[str]:
+        """The names of tensors that hold NaN or infinity, of the networks and of the average."""
+        networks = {"student": self.student.module, "average": self.ema.module}
+        if self.discriminator is not None:
+            networks["discriminator"] = self.discriminator.module
+        return [
+            f"{network}.{name}"
+            for network, module in networks.items()
+            for name, value in module.state_dict().items()
+            if not torch.isfinite(value).all()
+        ]
+
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on where `checkpoint`, of the same stage, was written."""
         self.step, self.seconds = checkpoint["step"], checkpoint["seconds"]

@@ -193,6 +193,12 @@ class Step:
         """The mean of `record` over all processes; each of them must ask for it."""
         return {name: torch.as_tensor(self.fabric.all_reduce(v)) for name, v in record.items()}
 
+    def agreed(self, stop: list[int]) -> int:
+        """The signal that any process was asked to stop by; 0 where none was. Each of them must
+        ask."""
+        number = torch.tensor(stop[0] if stop else 0, device=self.fabric.device)
+        return int(torch.as_tensor(self.fabric.all_reduce(number, reduce_op="max")))
+
     def prove(self, lr: Tensor, hr: Tensor, teacher_sr: Tensor | None = None) -> dict[str, float]:
         """Show on one batch, without training, that every term reaches what it should train.
 
@@ -214,8 +220,8 @@ class Step:
 def channels_last(net: nn.Module) -> None:
     """Have convolutions read and write their channels side by side, as CPUs and tensor cores do.
 
-    A 1x1 kernel is the same bytes either way, and keeps the strides that its gradient has: where
-    the two differ in name alone, DDP copies and warns.
+    A 1x1 kernel is the same bytes either way, and stays contiguous as its gradient is: where the
+    strides of the two differ, if only in name, DDP copies and warns.
     """
     for parameter in net.parameters():
         if parameter.ndim == 4 and parameter.shape[2:] != (1, 1):
