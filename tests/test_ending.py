@@ -152,6 +152,26 @@ def test_a_signal_removes_temporary_files_and_says_so_by_its_exit_code(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_all_processes_of_a_training_get_wrong_is_told_by_the_first_alone() -> None:
+    """torchrun's workers have the same command; it ends the others when the first one ends."""
+    body = "raise errors.RecipeError('training.lr = x')"
+    code, _, err = end(body, env={"LOCAL_RANK": "0"})
+    assert (code, err) == (2, "error: training.lr = x\n")
+    other = subprocess.Popen(
+        command(body), stderr=subprocess.PIPE, text=True, env=os.environ | {"LOCAL_RANK": "1"}
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        other.communicate(timeout=3)
+    other.terminate()
+    assert other.communicate() == (None, "")
+
+
+def test_a_process_that_is_not_ended_has_a_fault_of_its_own_and_tells_it() -> None:
+    body = "ending.PATIENCE = 0.2\nraise errors.MachineError('device 1: no memory')"
+    code, _, err = end(body, env={"LOCAL_RANK": "1"})
+    assert (code, err) == (3, "error: device 1: no memory\n")
+
+
 def test_what_nohup_ignores_stays_ignored() -> None:
     body = "os.kill(os.getpid(), signal.SIGHUP)\nconsole.say('went on')"
     done = subprocess.run(["nohup", *command(body)], capture_output=True, text=True, check=False)

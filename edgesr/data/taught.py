@@ -24,7 +24,7 @@ def taught(cache: PatchCache, teacher: SRModel, fabric: Fabric, precision: str) 
     """What `teacher` makes of every LR photograph in `cache`, clipped and rounded to 8 bits.
 
     It is kept under the user's cache folder, and made anew where the photographs, the teacher or
-    the precision of `fabric` are others, or it is damaged.
+    the precision or the kind of device of `fabric` are others, or it is damaged.
 
     Returns:
         uint8 (pixels, 3) RGB, mapped from a file: photograph after photograph, row by row.
@@ -34,6 +34,7 @@ def taught(cache: PatchCache, teacher: SRModel, fabric: Fabric, precision: str) 
         DataError: the disk has no room for the pictures.
     """
     facts = f"{cache.key} {cache.sizes.tolist()} {teacher.sha256} {precision}"
+    facts += f" {fabric.device.type}"  # a processor and a GPU round sums otherwise
     path = cache_dir() / "taught" / f"{hashlib.sha256(facts.encode()).hexdigest()[:32]}.bin"
     size = 3 * SCALE**2 * int(cache.sizes.prod(1).sum())
     if cached.read(path) is None:

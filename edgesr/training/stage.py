@@ -129,7 +129,7 @@ def _found(setup: Setup, saved: dict[str, Any] | None) -> dict[str, str]:
     return {
         "photographs": setup.cache.key,
         "teacher": setup.teacher.sha256 if setup.teacher else "none",
-        "checkpoint": saved["sha256"] if saved else "none",
+        "checkpoint": digest(saved | {"path": None}) if saved else "none",
     }
 
 

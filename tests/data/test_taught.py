@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import torch
 from lightning_fabric import Fabric
 from PIL import Image
 
+from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.data.taught import taught
 from edgesr.errors import ModelError
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
 from edgesr.recipe import Srgan
+from edgesr.signals import Stopped, stoppable
+from edgesr.workspace import cache_dir
 
 
 @pytest.fixture
@@ -105,3 +109,32 @@ def test_pictures_that_are_not_finite_are_refused_and_not_kept(
     with pytest.raises(ModelError, match=r"makes of .*0\.png is not finite"):
         taught(cache, teacher, FABRIC, "fp32")
     assert list((tmp_path / "cache/taught").iterdir()) == []
+
+
+def test_a_stop_while_it_is_made_leaves_nothing(cache: PatchCache, teacher: SRModel) -> None:
+    def stopped(*_: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    teacher.module.head.register_forward_hook(stopped)
+    before = files(cache_dir())
+    with pytest.raises(Stopped), stoppable():
+        taught(cache, teacher, FABRIC, "fp32")
+    assert files(cache_dir()) == before
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_stop_while_photographs_are_decoded_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        signal.raise_signal(signal.SIGHUP)
+
+    before = files(cache_dir())
+    monkeypatch.setattr(photos, "decode", stopped)
+    with pytest.raises(Stopped), stoppable():
+        PatchCache.open([tmp_path / "1.png"], patch=48)
+    assert files(cache_dir()) == before
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
