@@ -11,25 +11,27 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from edgesr import __version__, console, ending, recipe_io
+from edgesr import __version__, completion, console, ending, recipe_io
 from edgesr.bounds import MAX_THREADS
 from edgesr.deploy.memory import BUDGET
 from edgesr.errors import EdgesrError
 from edgesr.folders import settle
 from edgesr.places import check_file, check_writable
 from edgesr.recipe import Recipe
+from edgesr.usage import Group, command
 from edgesr.workspace import Workspace, write_json, write_text
 
 app = typer.Typer(
     name="edgesr",
+    cls=Group,
     help="Distil super-resolution networks, export them to ONNX, prove what ships.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
+recipe_app = typer.Typer(cls=Group, help="Look at recipes.", no_args_is_help=True)
 app.add_typer(recipe_app, name="recipe")
-bundle_app = typer.Typer(help="Look at bundles.", no_args_is_help=True)
+bundle_app = typer.Typer(cls=Group, help="Look at bundles.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 
 
@@ -45,11 +47,21 @@ def expanded(text: str) -> str:
 
 
 RecipePath = Annotated[
-    Path, typer.Argument(metavar="RECIPE", parser=path, help="A TOML file, see recipes/.")
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        parser=path,
+        autocompletion=completion.recipes,
+        help="A TOML file, see recipes/.",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.steps=2000."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a key, e.g. training.steps=2000. May be repeated.",
+    ),
 ]
 # The backslash: brackets in a help text are markup to Rich.
 Small = Annotated[bool, typer.Option("--small", help="Apply the recipe's \\[small] table.")]
@@ -107,7 +119,7 @@ def _recipe(
     )
 
 
-@app.command()
+@command(app, "edgesr train recipes/teacher.toml --small --data photographs")
 def train(
     recipe: RecipePath,
     overrides: Overrides = None,
@@ -125,7 +137,7 @@ def train(
     stage.train(resolved, opened(), resume=resume, fresh=fresh)
 
 
-@app.command()
+@command(app, "edgesr distill recipes/edge-s.toml --teacher teacher --set training.steps=2000")
 def distill(
     recipe: RecipePath,
     overrides: Overrides = None,
@@ -144,10 +156,22 @@ def distill(
     stage.distill(resolved, opened(), resume=resume, fresh=fresh)
 
 
-@app.command()
+@command(app, "edgesr blend edge-s edge-s-gan --alpha 0.5")
 def blend(
-    one: Annotated[str, typer.Argument(metavar="A", help="A run, a bundle or a safetensors file.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Another, of the same model table.")],
+    one: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            autocompletion=completion.models,
+            help="A run, a bundle or a safetensors file.",
+        ),
+    ],
+    other: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", autocompletion=completion.models, help="Another, of the same model table."
+        ),
+    ],
     alpha: Annotated[float, typer.Option(help="B's share: 0 is A, 1 is B.")],
     name: Annotated[str | None, typer.Option(help="Of the run; A-B-alpha unless given.")] = None,
 ) -> None:
@@ -157,10 +181,14 @@ def blend(
     blending.blend(one, other, alpha, opened(), name)
 
 
-@app.command()
+@command(app, "edgesr export edge-s --onnx --int8 --uint8-io")
 def export(
     name: Annotated[
-        str | None, typer.Argument(help="A run, or a bundle to write anew; else the latest run.")
+        str | None,
+        typer.Argument(
+            autocompletion=completion.models,
+            help="A run, or a bundle to write anew; else the latest run.",
+        ),
     ] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="And model.fp16.onnx.")] = False,
@@ -179,7 +207,11 @@ def export(
     ] = False,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of export, verify or gates."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key of export, verify or gates. May be repeated.",
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -204,21 +236,31 @@ def export(
             console.say(f"exports/{folder.name}/{file.name}  {size / 1e6:.2f} MB")
 
 
-@app.command()
+@command(app, "edgesr verify edge-s --runtime openvino --target coreml --target nnapi")
 def verify(
     bundle: Annotated[
         Path | None,
-        typer.Argument(parser=path, help="A bundle, by name or folder; all of exports/ if none."),
+        typer.Argument(
+            parser=path,
+            autocompletion=completion.bundles,
+            help="A bundle, by name or folder; all of exports/ if none.",
+        ),
     ] = None,
     provider: Annotated[
         list[str] | None,
-        typer.Option(help="cpu or cuda; asked for, it must really run. May be repeated."),
+        typer.Option(
+            metavar="PROVIDER",
+            autocompletion=completion.providers,
+            help="cpu or cuda; asked for, it must really run. May be repeated.",
+        ),
     ] = None,
     runtime: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="RUNTIME",
+            autocompletion=completion.runtimes,
             help="openvino, ncnn or web, measured beside onnxruntime, which always runs. May be "
-            "repeated."
+            "repeated.",
         ),
     ] = None,
     data: Annotated[
@@ -228,8 +270,10 @@ def verify(
     target: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="TARGET",
+            autocompletion=completion.targets,
             help="coreml, nnapi, xnnpack, qnn, tensorrt or web: which nodes it would take, by its "
-            "documentation. May be repeated."
+            "documentation. May be repeated.",
         ),
     ] = None,
     quiet: Quiet = False,
@@ -252,7 +296,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command()
+@command(app, 'edgesr fit --budget "p95 8 ms @ 320x180" --output recipes/mine.toml')
 def fit(
     budget: Annotated[
         str,
@@ -260,7 +304,10 @@ def fit(
             metavar="TEXT", help='What the student may take, e.g. "p95 8 ms @ 320x180" (LR).'
         ),
     ],
-    provider: Annotated[str, typer.Option(help="cpu or cuda; it must really run.")] = "cpu",
+    provider: Annotated[
+        str,
+        typer.Option(autocompletion=completion.providers, help="cpu or cuda; it must really run."),
+    ] = "cpu",
     threads: Threads = None,
     output: Annotated[
         Path | None,
@@ -282,16 +329,24 @@ def fit(
     present.print_fit(found)
 
 
-@app.command()
+@command(app, "edgesr evaluate edge-s --data Set5 --against edge-xs --output compared.json")
 def evaluate(
     model: Annotated[
-        Path, typer.Argument(parser=path, help="A run or a bundle, by name or folder; a file.")
+        Path,
+        typer.Argument(
+            parser=path,
+            autocompletion=completion.models,
+            help="A run or a bundle, by name or folder; a file.",
+        ),
     ],
     data: Annotated[Path, typer.Option(metavar="DIR", parser=path, help="HR images, e.g. Set5.")],
     against: Annotated[
         Path | None,
         typer.Option(
-            metavar="OTHER", parser=path, help="A second model, compared picture by picture."
+            metavar="OTHER",
+            parser=path,
+            autocompletion=completion.models,
+            help="A second model, compared picture by picture.",
         ),
     ] = None,
     weights: Annotated[
@@ -329,19 +384,31 @@ def evaluate(
             write_json(output, result.as_dict())
 
 
-@app.command()
+@command(app, "edgesr upscale edge-s photo.jpg --output big.png")
 def upscale(
     model: Annotated[
-        Path, typer.Argument(parser=path, help="A bundle, by name or folder, or an ONNX file.")
+        Path,
+        typer.Argument(
+            parser=path,
+            autocompletion=completion.bundles,
+            help="A bundle, by name or folder, or an ONNX file.",
+        ),
     ],
     source: Annotated[Path, typer.Argument(parser=path, help="An image, or a folder of images.")],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="PATH", parser=path, help="An image, or a folder."),
     ],
-    provider: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(autocompletion=completion.providers, help="cpu or cuda.")
+    ] = None,
     threads: Threads = None,
-    variant: Annotated[str, typer.Option(help="Of a bundle: fp32, fp16, int8, uint8-io.")] = "fp32",
+    variant: Annotated[
+        str,
+        typer.Option(
+            autocompletion=completion.variants, help="Of a bundle: fp32, fp16, int8, uint8-io."
+        ),
+    ] = "fp32",
     tile: Annotated[str, typer.Option(help="Side of a tile in LR pixels; auto fits.")] = "auto",
     memory: Annotated[str, typer.Option(help="What auto keeps to.")] = BUDGET,
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
@@ -373,11 +440,15 @@ def upscale(
         raise typer.Exit(1)
 
 
-@app.command()
+@command(app, "edgesr report edge-s")
 def report(
     bundle: Annotated[
         Path | None,
-        typer.Argument(parser=path, help="A bundle, by name or folder; the latest run's if none."),
+        typer.Argument(
+            parser=path,
+            autocompletion=completion.bundles,
+            help="A bundle, by name or folder; the latest run's if none.",
+        ),
     ] = None,
 ) -> None:
     """Write exports/<name>/report.html, one page that needs no network."""
@@ -388,9 +459,17 @@ def report(
     console.say(f"{stage.report(folder, folder.resolve().parent)}")
 
 
-@app.command()
+@command(app, "edgesr weights --fetch vgg16 alexnet")
 def weights(
-    fetch: Annotated[bool, typer.Option("--fetch", help="Get what is missing.")] = False,
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NETWORK",
+            autocompletion=completion.networks,
+            help="vgg16, vgg19, alexnet; all of them if none is named.",
+        ),
+    ] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Get what of them is missing.")] = False,
     folder: Annotated[
         str, typer.Option(metavar="DIR", parser=expanded, help="Look here first.")
     ] = "",
@@ -398,14 +477,15 @@ def weights(
     """Show the perceptual weights that losses and LPIPS need, and where they were found."""
     from edgesr import weights as perceptual
 
+    named = perceptual.known(networks or [])
     if fetch:
         from edgesr.weights_fetch import fetch_missing
 
-        fetch_missing(folder)
-    console.out.print(perceptual.table(perceptual.status(folder)))
+        fetch_missing(folder, named)
+    console.out.print(perceptual.table(perceptual.status(folder, named)))
 
 
-@app.command()
+@command(app, "edgesr doctor")
 def doctor() -> None:
     """Show what this machine can do: devices, execution providers, weights, versions."""
     from edgesr import doctor as checks
@@ -413,7 +493,7 @@ def doctor() -> None:
     console.out.print(checks.table())
 
 
-@app.command()
+@command(app, "edgesr demo")
 def demo(quiet: Quiet = False) -> None:
     """Run the whole chain on the embedded photographs in a few minutes."""
     from edgesr import demo as chain
@@ -422,7 +502,7 @@ def demo(quiet: Quiet = False) -> None:
     chain.run(opened())
 
 
-@recipe_app.command("show")
+@command(recipe_app, "edgesr recipe show recipes/n4.toml --small", "show")
 def recipe_show(
     recipe: RecipePath,
     overrides: Overrides = None,
@@ -434,15 +514,18 @@ def recipe_show(
     console.page(recipe_io.dumps(_recipe(recipe, overrides, small, data, teacher)).rstrip())
 
 
-@recipe_app.command("schema")
+@command(recipe_app, "edgesr recipe schema > recipe.schema.json", "schema")
 def recipe_schema() -> None:
     """Print the JSON schema of recipes."""
     console.out.print_json(data=Recipe.model_json_schema())
 
 
-@bundle_app.command("check")
+@command(bundle_app, "edgesr bundle check edge-s", "check")
 def bundle_check(
-    bundle: Annotated[Path, typer.Argument(parser=path, help="By name or folder.")],
+    bundle: Annotated[
+        Path,
+        typer.Argument(parser=path, autocompletion=completion.bundles, help="By name or folder."),
+    ],
 ) -> None:
     """Compare a bundle's files with their sums and run its golden vectors."""
     from edgesr.deploy import check

@@ -7,6 +7,7 @@ a file of a known name with another one is refused.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ from rich.table import Table
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edgesr.errors import WeightsError
+from edgesr.errors import WeightsError, shortened
 from edgesr.workspace import cache_dir, sha256
 
 Network = Literal["vgg16", "vgg19", "alexnet"]
@@ -86,10 +87,25 @@ def load(network: Network, folder: str = "") -> dict[str, Tensor]:
     return {key: value.float() for key, value in weights.items() if key.startswith("features.")}
 
 
-def status(folder: str = "") -> list[WeightStatus]:
-    """Every network that edgesr can use, where it was found, and whether the file is as known."""
+def known(names: Collection[str]) -> list[Network]:
+    """Networks by their names; every one that edgesr can use where none is named.
+
+    Raises:
+        WeightsError: a name is of none of them.
+    """
+    unknown = [name for name in names if name not in USED_FOR]
+    if unknown:
+        raise WeightsError(
+            f"edgesr uses no weights of {shortened(unknown[0])}, expected {', '.join(USED_FOR)}"
+        )
+    return [network for network in USED_FOR if network in names] or list(USED_FOR)
+
+
+def status(folder: str = "", networks: Iterable[Network] = tuple(USED_FOR)) -> list[WeightStatus]:
+    """Of each network where it was found, and whether the file is as known."""
     result = []
-    for network, used_for in USED_FOR.items():
+    for network in networks:
+        used_for = USED_FOR[network]
         found = find(network, folder)
         if found is None:
             result.append(WeightStatus(network, used_for, None, _looked_at(folder), False))

