@@ -56,6 +56,12 @@ def test_what_the_user_or_the_machine_got_wrong_is_one_message(
     assert said in err
 
 
+def test_what_was_stopped_and_saved_is_no_error() -> None:
+    body = "stopped = errors.EdgesrError('stopped at step 3; all is saved', 'Go on.')\n"
+    body += "stopped.is_fault, stopped.exit_code = False, 130\nraise stopped"
+    assert end(body) == (130, "", "stopped at step 3; all is saved\nGo on.\n")
+
+
 def test_a_defect_keeps_its_traceback_and_is_told_from_a_gate_that_does_not_hold() -> None:
     code, _, err = end("[][1]")
     assert code == 70

@@ -1,7 +1,9 @@
-"""`kill -9` at random moments: the next command works, and nothing is lost."""
+"""`kill -9` at random moments: the next command works, nothing is lost. SIGTERM: nothing stays."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -17,11 +19,46 @@ INPUTS = ("photographs", "runs/tiny", "runs/other", "runs/big")
 
 
 def kills(bench: Bench, scratch: Path) -> list[Tally]:
-    """Every command in its turn, each with its share of the time."""
-    return [
-        _kill(bench, scratch, name, words, part)
-        for (name, words), part in zip(COMMANDS.items(), (0.25, 1 / 3, 0.5, 1.0), strict=True)
-    ]
+    """Every command in its turn, killed and asked to stop, each with its share of the time."""
+    tallies = []
+    for number, (name, words) in enumerate(COMMANDS.items()):
+        left = len(COMMANDS) - number
+        tallies.append(_kill(bench, scratch, name, words, 2 / (3 * left)))
+        tallies.append(_stop(bench, scratch, name, words, 1 / (3 * left - 2)))
+    return tallies
+
+
+def _stop(bench: Bench, scratch: Path, name: str, words: list[str], part: float) -> Tally:
+    """SIGTERM and SIGHUP: the exit code says so, and no child, file or traceback is left."""
+    tally = Tally(f"SIGTERM, SIGHUP of {name}")
+    for number in bench.share(part):
+        folder = bench.copy(scratch / f"stop-{name}-{number % 2}")
+        after, asked = bench.rng.uniform(0, 3), bench.rng.choice([signal.SIGTERM, signal.SIGHUP])
+        pid = start(folder, words)
+        time.sleep(after)
+        os.kill(pid, asked)
+        ended = wait(pid, folder)
+        how = f"{name} stopped by {asked.name} after {after:.3f} s"
+        # Minus the signal: it came before the command had begun.
+        fine = ended.code in (0, 1, 128 + asked, -asked) and "Traceback" not in ended.said
+        tally.expect(fine, f"{how}: {ended}")
+        if left := left_behind(folder):
+            tally.faults.append(f"{how}: left behind {', '.join(left)}")
+        if state(folder, *INPUTS) != state(bench.folder, *INPUTS):
+            tally.faults.append(f"{how}: an input has changed")
+        if _alive(pid):
+            tally.faults.append(f"{how}: a child goes on")
+            kill(pid)
+    return tally
+
+
+def _alive(group: int) -> bool:
+    """Whether a process group has members."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _kill(bench: Bench, scratch: Path, name: str, words: list[str], part: float) -> Tally:
