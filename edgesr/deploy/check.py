@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from edgesr.deploy import feed
 from edgesr.deploy.card import read_card
+from edgesr.deploy.likeness import likeness_db
 from edgesr.deploy.tiling import Pixels, to_bytes, to_values
 from edgesr.errors import BundleError, EdgesrError
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float32]
 SCALE = 4
+DB = " dB"
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,15 @@ class Golden:
     Attributes:
         pixels: the input, (H, W, 3) RGB.
         expected: variant -> what it should give for pixels / 255, (1, 3, 4H, 4W), not clipped.
+        float_answer: what int8 stands in for, alike; None where there is no int8 file.
+        least_db: PSNR that int8 must keep to it.
     """
 
     name: str
     pixels: Pixels
     expected: dict[str, Values]
+    float_answer: Values | None = None
+    least_db: float = 0.0
 
     def as_bytes(self, variant: str) -> Pixels:
         """What is expected of `variant` as (1, 4H, 4W, 3) bytes."""
@@ -53,9 +60,9 @@ class Row:
     """One variant on one golden vector.
 
     Attributes:
-        measured: the largest difference, in values of 0..1 or in 8-bit levels; None where the
-            variant gave no output to compare.
-        limit: the most that golden.json tolerates.
+        measured: the largest difference, in values of 0..1 or in 8-bit levels, or PSNR in dB to the
+            float answer; None where the variant gave no output to compare.
+        limit: the most that golden.json tolerates; of PSNR, the least.
         message: why nothing was measured.
     """
 
@@ -68,13 +75,16 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        return self.measured is not None and self.measured <= self.limit
+        if self.measured is None:
+            return False
+        return self.limit <= self.measured if self.unit == DB else self.measured <= self.limit
 
     def cells(self) -> tuple[str, str, str, str, str]:
         """Variant, case, measured, limit, verdict."""
         measured = self.message if self.measured is None else f"{self.measured:.2g}{self.unit}"
         verdict = "holds" if self.passed else "FAILS"
-        return self.variant, self.case, measured, f"{self.limit:.2g}{self.unit}", verdict
+        least = "at least " if self.unit == DB else ""
+        return self.variant, self.case, measured, f"{least}{self.limit:.2g}{self.unit}", verdict
 
 
 def check(folder: Path) -> list[Row]:
@@ -111,10 +121,21 @@ def _rows(
     except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
         reason = str(error).partition("\n")[0]
         return [Row(variant, golden.name, None, limit, unit, reason) for golden in goldens]
-    return [
+    rows = [
         Row(variant, golden.name, value, limit, unit)
         for golden, value in zip(goldens, measured, strict=True)
     ]
+    return [*rows, *_loss(folder / facts["file"], goldens)] if variant == "int8" else rows
+
+
+def _loss(int8: Path, goldens: list[Golden]) -> Iterator[Row]:
+    """How like the float answer eight bits are here."""
+    session = open_on_cpu(int8)
+    for golden in goldens:
+        if golden.float_answer is not None:
+            sr = feed.run(session, to_values(golden.pixels[None]))
+            found = likeness_db(golden.float_answer, sr)
+            yield Row("int8", golden.name, found, golden.least_db, DB)
 
 
 def read_golden(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Golden]]:
@@ -141,7 +162,10 @@ def _read(folder: Path, case: dict[str, Any]) -> Golden:
         variant: _array(folder / name, "<f4", shape).astype(np.float32)
         for variant, name in case["output"].items()
     }
-    return Golden(case["name"], pixels, expected)
+    if (reference := case.get("reference")) is None:
+        return Golden(case["name"], pixels, expected)
+    answer = _array(folder / reference["file"], "<f4", shape).astype(np.float32)
+    return Golden(case["name"], pixels, expected, answer, float(reference["min_psnr_db"]))
 
 
 def _array(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:

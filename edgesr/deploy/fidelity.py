@@ -6,7 +6,6 @@ and errors that are the same at every pixel.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 
 from edgesr.data import drawn, photos
 from edgesr.data.degrade import bicubic_down, to_image, to_tensor
-from edgesr.deploy.tiling import to_bytes, to_values
-from edgesr.quality.metrics import IDENTICAL_DB
+from edgesr.deploy.likeness import likeness_db, tint
+from edgesr.deploy.tiling import to_values
 
 Values = NDArray[np.float32]
 Run = Callable[[Values], Values]
@@ -54,7 +53,7 @@ class Fidelity:
 
     Attributes:
         kinds_db: kind -> PSNR in dB on RGB between both pictures as they are shown.
-        flat_levels: the most that a flat colour moves, see `tint`.
+        flat_levels: the most that a flat colour moves, see `deploy.likeness.tint`.
     """
 
     kinds_db: dict[str, float]
@@ -72,17 +71,3 @@ class Judge:
         """How like the reference's are the pictures that `run` makes."""
         kinds = {kind: likeness_db(sr, run(lr)) for kind, (lr, sr) in self._kinds.items()}
         return Fidelity(kinds, max(tint(sr, run(lr)) for lr, sr in self._flats))
-
-
-def likeness_db(one: Values, other: Values) -> float:
-    """PSNR in dB between two pictures as they are shown, held to 0..1; at most `IDENTICAL_DB`."""
-    difference = np.clip(one, 0, 1).astype(np.float64) - np.clip(other, 0, 1)
-    mse = float(np.mean(np.square(difference)))
-    return -10 * math.log10(max(mse, 10 ** (-IDENTICAL_DB / 10)))
-
-
-def tint(one: Values, other: Values) -> int:
-    """By how many 8-bit levels a channel of (B, 3, H, W) moves, in the median over its pixels; the
-    most of the channels."""
-    moved = to_bytes(other).astype(np.int64) - to_bytes(one)
-    return math.ceil(float(np.abs(np.median(moved, axis=(0, 2, 3))).max()))

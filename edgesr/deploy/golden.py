@@ -1,6 +1,7 @@
 """Golden vectors: three small inputs and what the fp32 file makes of them, for any app to repeat.
 
-`golden/golden.json` names the cases, the file that each variant is held against, and its tolerance;
+`golden/golden.json` names the cases, the file that each variant is held against, its tolerance, and
+for int8 the float answer: how far off it is where the bundle is made, and the least that is taken;
 `NAME.rgb` holds rows of RGB bytes, `NAME.f32` and `NAME.int8.f32` the expected output, float32
 little-endian, (1, 3, 4H, 4W), not clipped.
 `deploy.check` is the reader.
@@ -18,6 +19,7 @@ import numpy as np
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, to_image, to_tensor
 from edgesr.deploy.check import Golden, Values, deviations, open_on_cpu
+from edgesr.deploy.likeness import likeness_db
 from edgesr.deploy.tiling import Pixels, to_values
 from edgesr.errors import ExportError
 from edgesr.workspace import write_bytes, write_json
@@ -31,6 +33,11 @@ TOLERANCE: dict[str, dict[str, float]] = {
     "int8": {"max_abs": 8 / 255},
     "uint8-io": {"max_levels": 1},
 }
+
+
+SLACK_DB, ENOUGH_DB = 3.0, 40.0
+"""Eight bits may be this much less like the float answer than where the bundle was made, or than
+what hardly an eye tells from it: other kernels round otherwise, and cut off sums are far below."""
 
 
 def inputs() -> dict[str, Pixels]:
@@ -95,7 +102,16 @@ def _case(golden: Golden) -> dict[str, Any]:
     height, width, _ = golden.pixels.shape
     outputs = {variant: _file(golden, variant) for variant in golden.expected}
     files = {"input": f"{golden.name}.rgb", "output": outputs}
-    return {"name": golden.name, "width": width, "height": height, **files}
+    facts = {"name": golden.name, "width": width, "height": height, **files}
+    return facts | ({"reference": _reference(golden)} if "int8" in outputs else {})
+
+
+def _reference(golden: Golden) -> dict[str, Any]:
+    """What int8 stands in for, and how like it is."""
+    found = likeness_db(golden.expected["fp32"], golden.expected["int8"])
+    least = min(found, ENOUGH_DB) - SLACK_DB
+    file = _file(golden, "fp32")
+    return {"file": file, "psnr_db": round(found, 2), "min_psnr_db": round(max(least, 0.0), 2)}
 
 
 def _tolerance(variant: str, model: Path, goldens: list[Golden]) -> dict[str, float]:

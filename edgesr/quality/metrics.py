@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from edgesr.deploy.likeness import IDENTICAL_DB
+
 Image = NDArray[np.uint8]
-IDENTICAL_DB = 100.0
-"""What PSNR counts in a mean where nothing differs, as on flat pictures: infinity has no mean."""
 
 
 def luma(rgb: Image) -> NDArray[np.float64]:

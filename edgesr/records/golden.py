@@ -20,6 +20,16 @@ class Tolerance(Record):
     max_levels: Annotated[int, Field(ge=0, le=64)] | None = None
 
 
+class Reference(Record):
+    """The float answer that int8 stands in for: PSNR in dB on RGB, both held to 0..1."""
+
+    file: File
+    psnr_db: Annotated[float, Field(ge=-100, le=100)]
+    """Where the bundle was made."""
+    min_psnr_db: Annotated[float, Field(ge=-100, le=100)]
+    """The least elsewhere."""
+
+
 class Case(Record):
     """An input, (height, width, 3) RGB bytes, and the file that each variant is held against."""
 
@@ -28,6 +38,8 @@ class Case(Record):
     height: Side
     input: File
     output: Annotated[dict[VariantName, File], Field(min_length=1)]
+    reference: Reference | None = None
+    """Where the bundle has an int8 file."""
 
 
 class Golden(Record):

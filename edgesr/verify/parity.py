@@ -15,6 +15,7 @@ from edgesr import console
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, to_tensor
 from edgesr.deploy import fidelity
+from edgesr.deploy.likeness import likeness_db, tint
 from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import NotTaken, VerifyError
 
@@ -142,8 +143,8 @@ def compare(reference: Expected, run: Run) -> dict[str, Any]:
     return _named(case) | {
         "max_abs_diff": float(np.abs(expected - found).max()),
         "psnr_db": -10 * float(np.log10(mse)) if mse else None,
-        "shown_db": fidelity.likeness_db(expected, found),
-        "tint": fidelity.tint(expected, found),
+        "shown_db": likeness_db(expected, found),
+        "tint": tint(expected, found),
         "changed": int((to_bytes(expected) != to_bytes(found)).sum()),
         "values": expected.size,
     }

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgesr.data import judges, photos
+from edgesr.deploy.likeness import IDENTICAL_DB
 from edgesr.deploy.tiling import bands, to_picture, to_values
 from edgesr.quality.evaluate import Evaluation, Scores, Upscale, evaluate, flat, load_images
-from edgesr.quality.metrics import IDENTICAL_DB
 from edgesr.verify.jobs import Job, Run
 
 Pixels = NDArray[np.uint8]

@@ -12,7 +12,9 @@ import pytest
 from onnx import numpy_helper
 
 from edgesr.deploy.golden import inputs, tolerated, write_golden
+from edgesr.deploy.likeness import likeness_db
 from edgesr.errors import ExportError
+from edgesr.records.golden import Case
 
 
 def test_the_files_hold_what_the_format_says_and_onnx_runtime_gives(made: Path) -> None:
@@ -59,6 +61,23 @@ def test_int8_is_held_against_its_own_output(made: Path) -> None:
     outputs = golden["cases"][0]["output"]
     assert outputs["int8"] != outputs["fp32"] == outputs["fp16"] == outputs["uint8-io"]
     assert (made / "golden" / outputs["int8"]).stat().st_size == 4 * 3 * 64 * 96
+
+
+def test_int8_carries_the_float_answer_so_that_an_app_sees_the_loss(made: Path) -> None:
+    golden = json.loads((made / "golden/golden.json").read_text())
+    for case in golden["cases"]:
+        reference = case["reference"]
+        assert reference["file"] == case["output"]["fp32"]
+        found, wanted = (
+            np.fromfile(made / "golden" / name, "<f4")
+            for name in (case["output"]["int8"], reference["file"])
+        )
+        assert likeness_db(wanted, found) == pytest.approx(reference["psnr_db"], abs=0.01)
+        assert reference["min_psnr_db"] == pytest.approx(
+            min(reference["psnr_db"], 40) - 3, abs=0.01
+        )
+    case = Case.model_validate(golden["cases"][0])
+    assert case.reference is not None
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgesr.deploy.heldout import Pair, Score, score
+from edgesr.deploy.likeness import IDENTICAL_DB
 from edgesr.errors import ExportError
-from edgesr.quality.metrics import IDENTICAL_DB
 
 
 def enlarging(value: float = 1.0) -> onnx.ModelProto:

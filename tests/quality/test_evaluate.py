@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 
 from edgesr.console import Terminal
 from edgesr.data.degrade import bicubic_up
+from edgesr.deploy.likeness import IDENTICAL_DB
 from edgesr.errors import DataError, ModelError, WeightsError
 from edgesr.models import zoo
 from edgesr.quality.compare import compare_models
@@ -31,7 +32,7 @@ from edgesr.quality.evaluate import (
     to_tensor,
     upscaler_for,
 )
-from edgesr.quality.metrics import IDENTICAL_DB, Image
+from edgesr.quality.metrics import Image
 from edgesr.recipe import Edge
 from edgesr.workspace import write_json
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from edgesr.deploy.likeness import IDENTICAL_DB
 from edgesr.deploy.tiling import to_bytes
 from edgesr.errors import NotTaken, VerifyError
 from edgesr.models import zoo
-from edgesr.quality.metrics import IDENTICAL_DB
 from edgesr.recipe import Edge
 from edgesr.verify.parity import Batch, Expected, bytes_off, expected, grid, parity
 

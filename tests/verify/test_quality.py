@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edgesr.deploy.card import read_card
-from edgesr.quality.metrics import IDENTICAL_DB
+from edgesr.deploy.likeness import IDENTICAL_DB
 from edgesr.upscale import Upscaler
 from edgesr.verify import quality as module
 from edgesr.verify.jobs import plan
