@@ -24,9 +24,14 @@ if (!bundle) {
   console.error("usage: node golden.mjs BUNDLE");
   process.exit(2);
 }
-const rows = await check(bundle);
-for (const { variant, name, difference, limit, passed } of rows) {
-  const verdict = passed ? "passes" : "FAILS";
-  console.log(`${variant} ${name}: ${difference.toPrecision(2)} of ${limit} allowed, ${verdict}`);
+try {
+  const rows = await check(bundle);
+  for (const { variant, name, difference, limit, passed } of rows) {
+    const verdict = passed ? "passes" : "FAILS";
+    console.log(`${variant} ${name}: ${difference.toPrecision(2)} of ${limit} allowed, ${verdict}`);
+  }
+  process.exitCode = rows.every((row) => row.passed) ? 0 : 1;
+} catch ({ message }) {
+  console.error(`error: ${message}`);
+  process.exitCode = 1;
 }
-process.exitCode = rows.every((row) => row.passed) ? 0 : 1;

@@ -2,12 +2,13 @@
 //
 //     node upscale.mjs ../../exports/n4 photo.jpg big.png [fp32|fp16|int8|uint8-io]
 //
-// Apache-2.0, to copy into an app together with ../web/edgesr.mjs.
+// Apache-2.0, to copy into an app together with ../web/edgesr.mjs and ../web/bicubic.mjs.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import sharp from "sharp";
-import { enlarge, openModel } from "../web/edgesr.mjs";
+import { bicubic } from "../web/bicubic.mjs";
+import { enlarge, goOnBelow, openModel } from "../web/edgesr.mjs";
 
 const TILE = 256; // pixels of the small picture; bounds the memory and does not change the result
 
@@ -16,15 +17,22 @@ async function upscale(bundle, source, target, variant) {
   const small = await readPicture(source);
   const [width, height] = [model.scale * small.width, model.scale * small.height];
   const large = { data: new Uint8Array(3 * width * height), width, height };
-  for await (const tile of enlarge(model, small, TILE)) paste(tile, large);
-  await writePicture(large, target);
+  for await (const tile of enlarge(model, goOnBelow(small), TILE)) paste(tile, large);
+  await writePicture(large, enlargeAlpha(small, model.scale), target);
 }
 
-/** 8-bit sRGB, upright as its EXIF says, without alpha. */
+/** RGBA, 8-bit sRGB, upright as its EXIF says. */
 async function readPicture(path) {
-  const image = sharp(path).autoOrient().removeAlpha().toColourspace("srgb").raw();
+  const image = sharp(path).autoOrient().toColourspace("srgb").ensureAlpha().raw();
   const { data, info } = await image.toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height };
+}
+
+/** Alpha by bicubic; undefined where all is opaque. sharp's own would move it half a pixel. */
+function enlargeAlpha({ data, width, height }, scale) {
+  if (data.every((level, i) => i % 4 < 3 || level === 255)) return undefined;
+  const grey = data.map((_, i) => data[i | 3]);
+  return bicubic({ data: grey, width, height }, scale).data.filter((_, i) => i % 4 === 0);
 }
 
 function paste(tile, large) {
@@ -34,10 +42,16 @@ function paste(tile, large) {
   }
 }
 
-/** The suffix of `path` names the format. */
-async function writePicture({ data, width, height }, path) {
+/** The suffix of `path` names the format. JPEG has no alpha: the picture is laid on white. */
+async function writePicture({ data, width, height }, alpha, path) {
+  let image = sharp(data, { raw: { width, height, channels: 3 } });
+  if (alpha) {
+    const joined = image.joinChannel(alpha, { raw: { width, height, channels: 1 } }).png();
+    image = sharp(await joined.toBuffer());
+    if (/\.jpe?g$/i.test(path)) image = image.flatten({ background: "#fff" });
+  }
   const lossy = { quality: 95, force: false };
-  await sharp(data, { raw: { width, height, channels: 3 } }).jpeg(lossy).webp(lossy).toFile(path);
+  await image.jpeg({ ...lossy, chromaSubsampling: "4:4:4" }).webp(lossy).toFile(path);
 }
 
 const [bundle, source, target, variant] = process.argv.slice(2);
@@ -45,4 +59,9 @@ if (!target) {
   console.error("usage: node upscale.mjs BUNDLE PICTURE RESULT [VARIANT]");
   process.exit(2);
 }
-await upscale(bundle, source, target, variant);
+try {
+  await upscale(bundle, source, target, variant);
+} catch ({ message }) {
+  console.error(`error: ${message}`);
+  process.exitCode = 1;
+}

@@ -51,4 +51,7 @@ def main(bundle: Path) -> int:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python check_golden.py BUNDLE")
-    sys.exit(main(Path(sys.argv[1])))
+    try:
+        sys.exit(main(Path(sys.argv[1])))
+    except Exception as error:
+        sys.exit(f"error: {error}")

@@ -35,8 +35,10 @@ def open_model(path: str) -> tuple[Model, int, int]:
     dtype = facts.get("edgesr.dtype", "float32")  # or float16, where the export asked for it
 
     def model(lr: np.ndarray) -> np.ndarray:
-        sr: np.ndarray = session.run(["sr"], {"lr": lr.astype(dtype)})[0]
-        return sr.astype(np.float32)
+        sr: np.ndarray = session.run(["sr"], {"lr": lr.astype(dtype)})[0].astype(np.float32)
+        if not np.isfinite(sr).all():
+            raise ValueError(f"{path} returned NaN or infinity")
+        return sr
 
     return model, int(facts["edgesr.scale"]), int(facts["edgesr.halo"])
 
@@ -71,16 +73,40 @@ def upscale(model: Model, small: np.ndarray, scale: int, halo: int) -> np.ndarra
     return large
 
 
+def go_on_below(image: Image.Image) -> Image.Image:
+    """RGBA whose colours go on below transparency as those beside it end.
+
+    What a file stores there is arbitrary, mostly black, and the model would draw it into the edge.
+    """
+    seen = image.getchannel("A").point([0] + [255] * 255)
+    top = image.copy()
+    top.putalpha(seen)
+    if seen.getextrema()[0] == 255 or max(image.size) == 1:
+        return top
+    half = go_on_below(top.reduce(2))
+    below = half.resize((2 * half.width, 2 * half.height), Image.Resampling.NEAREST)
+    return Image.alpha_composite(below.crop((0, 0, *image.size)), top)
+
+
 def main(model_path: str, source: str, target: str) -> None:
     model, scale, halo = open_model(model_path)
     with Image.open(source) as image:
-        small = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         profile = image.info.get("icc_profile")
+        rgba = ImageOps.exif_transpose(image).convert("RGBA")
+    small = np.asarray(go_on_below(rgba).convert("RGB"))
     large = Image.fromarray(upscale(model, small, scale, halo))
-    large.save(target, icc_profile=profile, quality=95)
+    if rgba.getchannel("A").getextrema()[0] < 255:
+        large.putalpha(rgba.getchannel("A").resize(large.size, Image.Resampling.BICUBIC))
+        if not target.lower().endswith((".png", ".webp")):  # no alpha there: laid on white
+            ground = Image.new("RGBA", large.size, "white")
+            large = Image.alpha_composite(ground, large).convert("RGB")
+    large.save(target, icc_profile=profile, quality=95, subsampling=0)  # 4:4:4 in a JPEG
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit("usage: python upscale.py MODEL.onnx PICTURE RESULT")
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except Exception as error:
+        sys.exit(f"error: {error}")

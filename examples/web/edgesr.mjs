@@ -78,6 +78,11 @@ export function toBytes(planes) {
   return rgb;
 }
 
+function finite(planes) {
+  if (planes.every(Number.isFinite)) return planes;
+  throw new Error("the model returned NaN or infinity");
+}
+
 /** In float32 throughout, as everywhere in edgesr, so that not one byte differs. */
 function toByte(value) {
   const level = Math.fround(255 * Math.min(Math.max(value, 0), 1));
@@ -120,7 +125,7 @@ export async function* enlarge(model, picture, tile) {
       const lr = cut(picture, column.from, row.from, column.side, row.side);
       const sr = await model.infer(lr, column.side, row.side);
       const large = {
-        data: model.bytes ? sr : toBytes(sr),
+        data: model.bytes ? sr : toBytes(finite(sr)),
         width: scale * column.side,
         height: scale * row.side,
       };
@@ -132,6 +137,37 @@ export async function* enlarge(model, picture, tile) {
       yield { data, width, height, x: scale * column.kept, y: scale * row.kept, done, total };
     }
   }
+}
+
+/**
+ * RGBA -> RGB whose colours go on below transparency as those beside it end.
+ *
+ * What a file stores there is arbitrary, mostly black, and a model would draw it into the edge.
+ */
+export function goOnBelow({ data, width, height }) {
+  const seen = Uint8Array.from({ length: width * height }, (_, i) => (data[4 * i + 3] ? 1 : 0));
+  const rgb = cut({ data, width, height }, 0, 0, width, height);
+  fill(rgb, seen, width, height);
+  return { data: rgb, width, height };
+}
+
+/** Give what is not seen the colours that are seen at half the size, filled likewise. */
+function fill(rgb, seen, width, height) {
+  if (!seen.includes(0) || !seen.includes(1)) return;
+  const [across, down] = [(width + 1) >> 1, (height + 1) >> 1];
+  const half = (i) => across * (Math.floor(i / width) >> 1) + ((i % width) >> 1);
+  const counts = new Uint8Array(across * down);
+  const sums = new Uint16Array(3 * across * down);
+  seen.forEach((known, i) => {
+    if (!known) return;
+    counts[half(i)] += 1;
+    for (let c = 0; c < 3; c++) sums[3 * half(i) + c] += rgb[3 * i + c];
+  });
+  const means = Uint8Array.from(sums, (sum, i) => Math.round(sum / (counts[Math.floor(i / 3)] || 1)));
+  fill(means, counts.map((count) => Math.min(count, 1)), across, down);
+  seen.forEach((known, i) => {
+    if (!known) rgb.set(means.subarray(3 * half(i), 3 * half(i) + 3), 3 * i);
+  });
 }
 
 /** A rectangle of an RGB or RGBA picture as RGB bytes. */

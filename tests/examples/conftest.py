@@ -15,8 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 from edgesr.deploy.bundle import write_bundle
 from edgesr.models import zoo
@@ -82,6 +84,50 @@ def _make(workspace: Workspace, variant: str) -> Path:
         extras=[],
         variants=(variant,),
     )
+
+
+@pytest.fixture
+def disc(tmp_path: Path) -> Path:
+    """A PNG of an opaque white disc with a soft edge on transparent black."""
+    big = Image.new("L", (160, 160))
+    ImageDraw.Draw(big).ellipse((20, 20, 140, 140), fill=255)
+    alpha = big.resize((40, 40), Image.Resampling.BOX)
+    image = Image.merge("RGBA", [alpha.point(lambda level: 255 * (level > 0))] * 3 + [alpha])
+    image.save(tmp_path / "disc.png")
+    return tmp_path / "disc.png"
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Path:
+    """A bundle that ships: white is white to a trained network alone."""
+    return EXAMPLES.parent / "exports/edge-xs"
+
+
+@pytest.fixture
+def on_white() -> Callable[[Path], np.ndarray]:
+    """The pixels of a picture as they are seen on a white ground."""
+
+    def seen(path: Path) -> np.ndarray:
+        with Image.open(path) as image:
+            ground = Image.new("RGBA", image.size, "white")
+            return np.asarray(Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB"))
+
+    return seen
+
+
+@pytest.fixture
+def alike() -> Callable[[np.ndarray, np.ndarray], bool]:
+    """Whether colours are equal but for a level, and alpha, by another bicubic, nearly so."""
+
+    def centre(alpha: np.ndarray) -> np.ndarray:
+        return (np.stack(np.indices(alpha.shape)) * alpha).sum(axis=(1, 2)) / alpha.sum()
+
+    def compare(rgba: np.ndarray, expected: np.ndarray) -> bool:
+        off = np.abs(rgba.astype(int) - expected)
+        moved = np.abs(centre(rgba[..., 3]) - centre(expected[..., 3])).max()
+        return off[..., :3].max() <= 1 and off[..., 3].mean() < 1 and moved < 0.1
+
+    return compare
 
 
 class Browser:

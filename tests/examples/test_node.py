@@ -110,10 +110,9 @@ def turned() -> Image.Image:
     ("image", "seen"),
     [
         (Image.fromarray(noise(6, 9)), "grey"),
-        (Image.fromarray(noise(6, 9, 4)), "without alpha"),
         (turned(), "upright"),
     ],
-    ids=["grey", "alpha", "exif"],
+    ids=["grey", "exif"],
 )
 def test_a_picture_of_another_kind_becomes_upright_rgb(
     node: Node, bundle: Path, tmp_path: Path, image: Image.Image, seen: str
@@ -137,3 +136,42 @@ def test_the_scripts_say_how_they_are_used(node: Node) -> None:
         result = node(script)
         assert result.returncode == 2
         assert f"usage: node {script} BUNDLE" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+def test_white_on_transparent_black_is_white_on_white(
+    node: Node,
+    disc: Path,
+    shipped: Path,
+    tmp_path: Path,
+    suffix: str,
+    on_white: Callable[[Path], np.ndarray],
+    alike: Callable[[np.ndarray, np.ndarray], bool],
+) -> None:
+    result = node("upscale.mjs", shipped, disc, tmp_path / f"big.{suffix}")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert on_white(tmp_path / f"big.{suffix}").min() >= 250
+    with Image.open(tmp_path / f"big.{suffix}") as big, Image.open(disc) as small:
+        assert big.mode == ("RGB" if suffix == "jpg" else "RGBA")
+        if suffix == "png":
+            expected = np.asarray(Upscaler(shipped, threads=1)(small)).astype(int)
+            assert alike(np.asarray(big), expected)
+        if suffix == "jpg":
+            assert [layer[1:3] for layer in big.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+
+
+def test_what_is_missing_or_broken_ends_in_words(node: Node, shipped: Path, tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_text("no picture")
+    big = tmp_path / "big.png"
+    for script, arguments, words in (
+        ("upscale.mjs", (tmp_path / "nowhere", "small.png", big), "nowhere/card.json"),
+        ("upscale.mjs", (shipped, tmp_path / "none.png", big), "Input file is missing"),
+        ("upscale.mjs", (shipped, tmp_path / "no.png", big), "unsupported image format"),
+        ("golden.mjs", (tmp_path / "nowhere",), "nowhere/card.json"),
+    ):
+        result = node(script, *arguments)
+        assert result.returncode == 1
+        assert result.stderr.startswith("error: ")
+        assert words in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert not big.exists()

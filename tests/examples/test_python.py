@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,49 @@ def test_an_output_that_is_not_the_golden_one_fails(
 @pytest.mark.parametrize("script", ["upscale.py", "check_golden.py"])
 def test_the_scripts_say_how_they_are_used(tmp_path: Path, script: str) -> None:
     assert f"usage: python {script}" in run(tmp_path, script=script).stderr
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+def test_white_on_transparent_black_is_white_on_white(
+    disc: Path,
+    shipped: Path,
+    tmp_path: Path,
+    suffix: str,
+    on_white: Callable[[Path], np.ndarray],
+    alike: Callable[[np.ndarray, np.ndarray], bool],
+) -> None:
+    result = run(tmp_path, str(shipped / "model.onnx"), "disc.png", f"big.{suffix}")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert on_white(tmp_path / f"big.{suffix}").min() >= 250
+    with Image.open(tmp_path / f"big.{suffix}") as big, Image.open(disc) as small:
+        assert big.mode == ("RGB" if suffix == "jpg" else "RGBA")
+        if suffix == "png":
+            expected = np.asarray(Upscaler(shipped, threads=1)(small)).astype(int)
+            assert alike(np.asarray(big), expected)
+        if suffix == "jpg":
+            assert [layer[1:3] for layer in big.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+
+
+def test_what_is_missing_or_broken_ends_in_words(shipped: Path, tmp_path: Path) -> None:
+    model = str(shipped / "model.onnx")
+    (tmp_path / "no.png").write_text("no picture")
+    for arguments, words in (
+        (("none.onnx", "small.png", "big.png"), "none.onnx"),
+        ((model, "none.png", "big.png"), "No such file or directory: 'none.png'"),
+        ((model, "no.png", "big.png"), "cannot identify image file 'no.png'"),
+    ):
+        result = run(tmp_path, *arguments)
+        assert result.returncode == 1
+        assert result.stderr.startswith("error: ")
+        assert words in result.stderr
+        assert "Traceback" not in result.stderr
+    result = run(tmp_path, "nowhere", script="check_golden.py")
+    assert result.stderr.startswith("error: ")
+    assert "nowhere/card.json" in result.stderr
+
+
+def test_a_model_that_gives_no_numbers_writes_no_picture(shared: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "small.png")
+    result = run(tmp_path, str(shared / "cases/nan.onnx"), "small.png", "big.png")
+    assert (result.returncode, "returned NaN or infinity" in result.stderr) == (1, True)
+    assert not (tmp_path / "big.png").exists()

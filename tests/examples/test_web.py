@@ -256,3 +256,23 @@ def test_the_server_says_what_it_cannot_serve(words: list[str]) -> None:
     assert done.returncode == 1
     assert "exports/none is not a bundle" in done.stderr or "usage: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_white_on_transparent_black_is_white_on_white(
+    browser: Any,
+    page: Path,
+    shipped: Path,
+    serve: Callable[[Path, Path], str],
+    disc: Path,
+) -> None:
+    """The page lays pictures on white before the model sees them."""
+    browser.open(f"{serve(page, shipped)}?provider=wasm")
+    enlarge(browser, disc)
+    assert canvas(browser, "result").min() >= 250
+
+
+def test_a_variant_that_is_not_there_is_told_of(browser: Any, address: str) -> None:
+    browser.open(f"{address}?provider=wasm&variant=int4")
+    browser.wait(READY)
+    assert browser.evaluate(STATE) == "failed"
+    assert "no variant int4" in text(browser, "message")
