@@ -406,7 +406,7 @@ class Fidelity(Table):
     """Strokes and areas in flat and saturated colours."""
     min_noise_db: Positive | None = 26.0
     """Every value as likely as every other."""
-    min_checkerboard_db: Positive | None = 14.0
+    min_checkerboard_db: Positive | None = 13.0
     """Single pixels of black and white in turn, the strongest contrast that there is."""
     max_flat_levels: Weight | None = 1
     """8-bit levels by which a flat colour may move: white, black, greys and primaries."""
