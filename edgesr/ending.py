@@ -91,9 +91,9 @@ def _tell(error: EdgesrError) -> int:
         return error.exit_code
     head = "error: " if error.is_fault else ""
     style = "red" if error.is_fault else None
-    console.err.print(f"{head}{error.message}", style=style, soft_wrap=True)
+    console.err.print(head + _indented(error.message), style=style, soft_wrap=True)
     if error.remedy:
-        console.err.print(error.remedy, soft_wrap=True)
+        console.err.print(_indented(error.remedy), soft_wrap=True)
     return error.exit_code
 
 
@@ -117,6 +117,11 @@ def _is_told_by_another(error: EdgesrError) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def _indented(text: str) -> str:
+    """A line break in a file's name cannot begin what looks like another message."""
+    return text.replace("\n", "\n  ")
 
 
 def _defect() -> int:

@@ -182,3 +182,8 @@ def test_what_nohup_ignores_stays_ignored() -> None:
     body = "os.kill(os.getpid(), signal.SIGHUP)\nconsole.say('went on')"
     done = subprocess.run(["nohup", *command(body)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "went on\n")
+
+
+def test_a_line_break_in_a_name_cannot_forge_another_message() -> None:
+    _, _, err = end("raise errors.EdgesrError('a\\nerror: b is missing', 'See a\\nwarning: c')")
+    assert [line.split()[0] for line in err.splitlines() if line[0] != " "] == ["error:", "See"]

@@ -406,3 +406,36 @@ def test_upscaling_loads_neither_torch_nor_onnx_nor_pydantic() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "''"
+
+
+COMMAND = (
+    "import resource, sys; from edgesr import cli;"
+    "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2); cli.main()"
+)
+
+
+def run(limit: int, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
+    """`edgesr upscale` where no file may be larger than `limit`."""
+    words = ["upscale", EXPORTS / "edge-xs", *arguments]
+    command = [sys.executable, "-c", COMMAND, str(limit), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk_is_one_line_with_the_path_and_an_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "in/large.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "in/small.png")
+    out = tmp_path / "out"
+    single = run(4000, tmp_path / "in/large.png", "-o", out / "big.png")
+    assert single.returncode == 3  # the machine's refusal, as in every command
+    head, remedy = single.stderr.splitlines()
+    assert (head[:7], str(out / "big.png") in head) == ("error: ", True)
+    assert remedy.startswith("Allow larger files")
+    assert list(out.iterdir()) == []
+    folder = run(4000, tmp_path / "in", "-o", out)
+    assert folder.returncode == 1
+    (warned,) = folder.stderr.splitlines()
+    assert warned.startswith(f"warning: {tmp_path / 'in/large.png'}: ")
+    assert str(out / "large.png") in warned
+    assert [path.name for path in out.iterdir()] == ["small.png"]
