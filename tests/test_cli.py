@@ -45,6 +45,8 @@ device = "cpu"
 size = "16x12"
 threads = 1
 runs = 5
+[gates]
+min_gain_over_bicubic_db = -99.0
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +31,9 @@ def print_evidence(evidence: Evidence) -> None:
     for part in tables(evidence):
         console.out.print(part)
     verdict = "PASSED" if evidence["passed"] else "FAILED"
-    console.say(f"{verdict}: {gates.in_words(evidence['gates'])}")
+    sentence = f"{verdict}: {gates.in_words(evidence['gates'])}"
+    for line in textwrap.wrap(sentence, 80, break_on_hyphens=False):
+        console.say(line)
 
 
 def tables(evidence: Evidence) -> Iterator[Table | str]:

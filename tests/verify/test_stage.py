@@ -24,7 +24,7 @@ from edgesr.recipe import Gates, Recipe, VariantGates
 from edgesr.report.stage import report
 from edgesr.runtimes.base import LABELS
 from edgesr.verify import present, stage
-from edgesr.verify.gates import FAILS, HOLDS
+from edgesr.verify.gates import FAILS
 from edgesr.verify.measured import RUNTIMES
 from edgesr.workspace import sha256, write_json, write_text
 
@@ -162,7 +162,7 @@ def test_a_runtime_that_is_asked_for_stands_beside_onnx_runtime(
     for part in ("parity", "speed", "quality"):
         exact = [row["runtime"] for row in evidence[part] if row["exact"]]
         assert list(dict.fromkeys(exact)) == ["cpu", runtime]
-    gates = {(row["gate"], row["where"]) for row in evidence["gates"] if row["state"] == HOLDS}
+    gates = {(row["gate"], row["where"]) for row in evidence["gates"] if row["state"] != FAILS}
     assert gates >= {
         ("max_abs_diff", "cpu, fp32"),
         ("max_abs_diff", f"{runtime}, fp32"),
