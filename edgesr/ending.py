@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import sys
@@ -22,6 +23,7 @@ OUTPUT_LOST = 4
 DEFECT = 70
 PATIENCE = 5.0
 """Seconds."""
+LAUNCHER = os.getppid()
 
 REMEDIES = {
     errno.ENOSPC: "Free some space, or work on another disk.",
@@ -94,7 +96,18 @@ def _tell(error: EdgesrError) -> int:
     console.err.print(head + _indented(error.message), style=style, soft_wrap=True)
     if error.remedy:
         console.err.print(_indented(error.remedy), soft_wrap=True)
+    if named := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        _tell_torchrun(Path(named), f"{head}{error}")
     return error.exit_code
+
+
+def _tell_torchrun(path: Path, text: str) -> None:
+    """Leave `text` where torchrun looks for the reason: it ends every failure with a traceback of
+    its own and a table, which then says what went wrong."""
+    reason = {"py_callstack": text, "timestamp": str(int(time.time()))}
+    message = {"message": {"message": text, "extraInfo": reason}}
+    with suppress(OSError):
+        path.write_text(json.dumps(message), encoding="utf-8")
 
 
 def _is_first() -> bool:
@@ -111,9 +124,9 @@ def _is_told_by_another(error: EdgesrError) -> bool:
     """
     if _is_first() or not error.is_fault:
         return not _is_first()
-    launcher, until = os.getppid(), time.monotonic() + PATIENCE
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        if os.getppid() != launcher:
+        if os.getppid() != LAUNCHER:
             return True
         time.sleep(0.05)
     return False

@@ -192,7 +192,8 @@ class Training(Optimisation):
     log_every: Steps = 100
     """Steps between two lines of the log."""
     precision: Literal["fp32", "bf16-mixed"] = "fp32"
-    """Arithmetic of the training step."""
+    """Arithmetic of student, teacher and discriminator: `fp32` is that, TF32 is off;
+    `bf16-mixed` is bfloat16 where it does no harm. Weights and losses are float32 either way."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes a GPU where there is one."""
     devices: Annotated[int, Field(ge=1, le=bounds.MAX_DEVICES)] = 1

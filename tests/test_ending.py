@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import SafetensorError
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from edgesr.ending import as_refusal
 from edgesr.workspace import write_text
@@ -170,6 +171,15 @@ def test_what_all_processes_of_a_training_get_wrong_is_told_by_the_first_alone()
         other.communicate(timeout=3)
     other.terminate()
     assert other.communicate() == (None, "")
+
+
+def test_torchrun_finds_the_reason_where_it_looks_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "error.json"
+    body = "raise errors.RecipeError('training.lr = x', 'Give a number.')"
+    end(body, env={"TORCHELASTIC_ERROR_FILE": str(file)})
+    failure = ProcessFailure(local_rank=0, pid=1, exitcode=2, error_file=str(file))
+    told = ChildFailedError("edgesr", {0: failure}).format_msg()
+    assert "traceback : error: training.lr = x\n  Give a number." in told
 
 
 def test_a_process_that_is_not_ended_has_a_fault_of_its_own_and_tells_it() -> None:

@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from edgesr import console, recipe_io
-from edgesr.errors import TrainingError
+from edgesr.errors import EdgesrError, TrainingError
 from edgesr.recipe import Recipe, Training
 from edgesr.training.precision import Autocast, exact_float32
 
@@ -155,18 +155,42 @@ def _who_has_what(key: str, every: list[dict[str, str]]) -> str:
 
 
 @contextmanager
-def first_alone(fabric: Fabric) -> Iterator[None]:
-    """The first process does the block before the others do, however long it takes.
+def told_to_all(fabric: Fabric) -> Iterator[None]:
+    """A fault that one process has in the block ends all of them; each must enter it.
 
-    Where it fails the others are told by the broken connection, when it ends.
+    Raises:
+        EdgesrError: the process's own, or in words that of the first process that has one.
     """
+    own: EdgesrError | None = None
+    try:
+        yield
+    except EdgesrError as error:
+        own = error
+    if fabric.world_size > 1:
+        every = _gathered(fabric, {"fault": own.message, "remedy": own.remedy} if own else {})
+        for rank, theirs in enumerate(every):
+            if theirs and own is None:
+                raise TrainingError(f"process {rank}: {theirs['fault']}", theirs["remedy"])
+    if own is not None:
+        raise own
+
+
+@contextmanager
+def first_alone(fabric: Fabric) -> Iterator[None]:
+    """The first process does the block before the others do, however long it takes."""
     if fabric.world_size == 1:
         yield
         return
     group = torch.distributed.new_group(backend="gloo", timeout=timedelta(days=100))
     if not fabric.is_global_zero:
         torch.distributed.barrier(group)  # type: ignore[arg-type]
-    yield
+    try:
+        yield
+    except BaseException as error:
+        # Others find the same fault. A process that ends at once tells them by its connection.
+        if fabric.is_global_zero and isinstance(error, EdgesrError):
+            torch.distributed.barrier(group)  # type: ignore[arg-type]
+        raise
     if fabric.is_global_zero:
         torch.distributed.barrier(group)  # type: ignore[arg-type]
     torch.distributed.destroy_process_group(group)

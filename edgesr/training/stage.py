@@ -43,6 +43,7 @@ from edgesr.training.processes import (
     part,
     recipe_notes,
     started,
+    told_to_all,
     warn_of_drift,
 )
 from edgesr.training.sense import check_sense, tell
@@ -112,11 +113,12 @@ def _run(
     with connected(checkpoint), ExitStack() as held:
         told = {"command": command, "--resume": str(resume), "--fresh": str(fresh)}
         agree(fabric, recipe_notes(recipe) | told | {"edgesr": edgesr.__version__})
-        if fabric.is_global_zero:
-            held.enter_context(locked(folder, f"edgesr {command} {recipe.name}"))
-            if not resume:
-                _check_free(workspace, recipe, fresh=fresh)
-        saved = read_checkpoint(checkpoint, recipe) if resume else None
+        with told_to_all(fabric):
+            if fabric.is_global_zero:
+                held.enter_context(locked(folder, f"edgesr {command} {recipe.name}"))
+                if not resume:
+                    _check_free(workspace, recipe, fresh=fresh)
+            saved = read_checkpoint(checkpoint, recipe) if resume else None
         setup = _setup(recipe, workspace, fabric)
         agree(fabric, _found(setup, saved))
         _train(setup, workspace, command, saved)
@@ -206,20 +208,21 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
     """Everything that the stages share. What can be refused is refused before the photographs are
     decoded and the teacher makes its pictures."""
     folder = workspace.run(recipe.name)
-    teacher = _teacher(recipe, workspace, fabric.device)
-    start = find_start(recipe.model, recipe.training.init, teacher, workspace)
-    check_layers(recipe)
-    log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
-    if fabric.is_global_zero:
-        check_writable(folder, "the run")
-    losses = _losses(recipe, fabric.device)
-    split = photos.split(recipe.data)
-    validation = Validation(split.validation, fabric.device)
-    if teacher is not None:
-        findings = check_sense(teacher, validation.examples, fabric.device)
+    with told_to_all(fabric):
+        teacher = _teacher(recipe, workspace, fabric.device)
+        start = find_start(recipe.model, recipe.training.init, teacher, workspace)
+        check_layers(recipe)
+        log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
         if fabric.is_global_zero:
-            tell(teacher, findings)
-    with first_alone(fabric):
+            check_writable(folder, "the run")
+        losses = _losses(recipe, fabric.device)
+        split = photos.split(recipe.data)
+        validation = Validation(split.validation, fabric.device)
+        if teacher is not None:
+            findings = check_sense(teacher, validation.examples, fabric.device)
+            if fabric.is_global_zero:
+                tell(teacher, findings)
+    with told_to_all(fabric), first_alone(fabric):
         cache = PatchCache.open(split.train, patch=recipe.training.patch)
         pictures = None
         if teacher is not None and recipe.teacher is not None and recipe.teacher.once:

@@ -234,6 +234,19 @@ def test_processes_that_were_told_different_things_end_and_one_of_them_says_so(
     assert not (folder / "runs/run/recipe.toml").exists()
 
 
+def test_a_fault_that_the_first_process_alone_has_ends_both_and_is_told_once(folder: Path) -> None:
+    """It alone looks whether the run's name is free; the other one hung, or told a traceback."""
+    (folder / "n4.toml").write_text(N4)
+    (folder / "runs/run").mkdir(parents=True)
+    (folder / "runs/run/notes.txt").write_text("mine")
+    ended = run_together(folder, ["train", "n4.toml"], ["train", "n4.toml"])
+    assert ended[0].code == 2
+    assert ended[1].code in (2, -signal.SIGTERM)
+    assert ended[0].said.count("error: runs/run holds an earlier run") == 1
+    assert "Error" not in ended[1].said
+    assert "error" not in ended[1].said
+
+
 def test_a_stop_of_one_process_saves_once_and_ends_both(folder: Path) -> None:
     (folder / "n4.toml").write_text(N4)
     command = ["train", "n4.toml", *options("training.steps=100000", "training.checkpoint_every=1")]
