@@ -46,6 +46,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]
         "n4": Srgan(blocks=1, channels=4),
         "per-channel": Srgan(blocks=1, channels=4, prelu="channel"),
         "edge": Edge(channels=4, depth=1),
+        "as deep as n4": Srgan(blocks=4, channels=4),
+        "as deep as edge-s": Edge(channels=4, depth=8),
     }
 
     def export(name: str, order: str) -> Path:
@@ -370,6 +372,28 @@ def test_the_operators_are_those_of_the_file_that_onnxruntime_ships(
     named = re.findall(r"^\|(ai\.onnx|com\.microsoft)[:.](\w+)\|", path.read_text(), re.MULTILINE)
     shipped = {name if domain == "ai.onnx" else f"{domain}:{name}" for domain, name in named}
     assert {name.replace("Argmax", "ArgMax") for name in shipped} == listed
+
+
+def test_the_table_of_the_documentation_is_what_the_check_says(
+    real: Callable[[str, str], Path],
+) -> None:
+    page = Path(__file__).parents[2] / "docs/targets.md"
+    rows = dict(re.findall(r"^\| ([^|]+) \| ((?:none|\d+) .*) \|$", page.read_text(), re.MULTILINE))
+    networks = ("as deep as n4", "as deep as edge-s")
+    for target in TARGETS:
+        evidence = [
+            (check_target(real(name, "CRD"), target), check_target(real(name, "DCR"), target))
+            for name in networks
+        ]
+        for i, delegate in enumerate(TARGETS[target]):
+            looked = [
+                look
+                for crd, dcr in evidence
+                for look in (crd["delegates"][i]["as_exported"], dcr["delegates"][i]["fixed"])
+            ]
+            cells = [f"{x['taken']} in {x['partitions']}" if x["taken"] else "none" for x in looked]
+            assert rows.pop(delegate.name) == " | ".join(cells)
+    assert not rows
 
 
 def test_every_source_is_named_in_the_documentation() -> None:
