@@ -111,7 +111,7 @@ def load(path: Path) -> SRModel:
     path = path.expanduser()
     if not path.is_file():
         raise ModelError(
-            f"model {path} does not exist",
+            f"model {path} {'is no regular file' if path.exists() else 'does not exist'}",
             "Train one (edgesr train recipes/teacher.toml) or name a model file, "
             "e.g. --set teacher.path=FILE.",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -125,3 +126,9 @@ def test_a_model_is_found_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     zoo.save(zoo.build(SPECS[0]), tmp_path / "t.safetensors", licence="MIT")
     assert zoo.load(Path("~/t.safetensors")).path == tmp_path / "t.safetensors"
+
+
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.pth")
+    with pytest.raises(ModelError, match=r"model\.pth is no regular file"):
+        zoo.load(tmp_path / "model.pth")
