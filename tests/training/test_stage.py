@@ -132,27 +132,32 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     assert log(folder) == log(whole)
 
 
-def interrupt_after(place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send this process a Ctrl-C while it does the step at `place`."""
+def interrupt_after(
+    place: tuple[str, int], monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGINT
+) -> None:
+    """Send this process a signal, twice in a row, while it does the step at `place`."""
     original, done = loop._train, []
 
     def train(run: Any, step: Step, state: Any) -> Any:
         record = original(run, step, state)
         if (state.stage, state.step + 1) == place and not done:
             done.append(place)
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
+            signal.raise_signal(number)  # a shell and a launcher both pass it on
         return record
 
     monkeypatch.setattr(loop, "_train", train)
 
 
-def test_an_interruption_says_how_to_go_on(
-    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interruption_saves_and_says_how_to_go_on(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    interrupt_after(("pixel", 1), monkeypatch)
+    number = getattr(signal, name)
+    interrupt_after(("pixel", 1), monkeypatch, number)
     with pytest.raises(Interrupted, match="--resume") as caught:
         stage.train(recipe(photographs), workspace)
-    assert caught.value.exit_code == 130
+    assert caught.value.exit_code == 128 + number
     assert (workspace.run("tiny") / "checkpoints/last.pt").is_file()
 
 
@@ -177,6 +182,26 @@ def test_a_loss_that_is_not_finite_names_step_batch_and_checkpoint_and_spares_th
     saved = torch.load(workspace.run("tiny") / "checkpoints/last.pt", weights_only=True)
     assert saved["step"] == 2
     assert all(torch.isfinite(v).all() for v in saved["student"]["net"].values())
+
+
+def test_weights_that_a_step_made_infinite_are_not_saved(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = loop._train
+
+    def overflowing(run: Any, step: Step, state: Any) -> Any:
+        record = original(run, step, state)
+        if state.step == 3:  # the fourth step, whose loss and gradient were finite
+            with torch.no_grad():
+                next(state.student.module.parameters()).fill_(float("inf"))
+        return record
+
+    monkeypatch.setattr(loop, "_train", overflowing)
+    fault = r"after step 4 .* not finite: student\.head\.conv\.weight"
+    with pytest.raises(TrainingError, match=fault):
+        stage.train(recipe(photographs), workspace)
+    saved = torch.load(workspace.run("tiny") / "checkpoints/last.pt", weights_only=True)
+    assert saved["step"] == 2
 
 
 def test_an_earlier_run_is_not_overwritten_unless_told_to(
