@@ -216,7 +216,7 @@ def find_lpips(folder: str = "") -> nn.Module | None:
         WeightsError: the weights are there but damaged.
     """
     if weights.find("alexnet", folder) is None:
-        console.warn("LPIPS is left out: AlexNet's weights are missing (edgesr weights --fetch)")
+        console.warn("LPIPS is left out: no weights of AlexNet (edgesr weights --fetch)")
         return None
     module: nn.Module = build_lpips("alexnet", folder)
     return module
