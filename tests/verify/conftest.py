@@ -55,6 +55,13 @@ def with_half(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _again(exported, tmp_path_factory.mktemp("half"), ("fp16",), "export.fp16.io=float16")
 
 
+@pytest.fixture
+def clipped(exported: Path, tmp_path: Path) -> Path:
+    """A bundle of the student "small" whose files clip, with int8."""
+    export = ("export.rewrites.clip=true", "export.int8.images=2", "export.int8.min_channels=1")
+    return _again(exported, tmp_path, ("int8",), *export, "export.int8.finetune_steps=0")
+
+
 def _again(exported: Path, root: Path, variants: tuple[str, ...], *overrides: str) -> Path:
     model = zoo.load(exported / "small/weights.safetensors")
     recipe = recipe_io.load(exported / "small/recipe.toml", overrides=overrides)
