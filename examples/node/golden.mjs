@@ -1,15 +1,14 @@
 // Run a bundle's golden vectors: does ONNX Runtime for Node do what was verified?
 //
-//     node golden.mjs ../../exports/n4
+//     node golden.mjs ../../exports/edge-s
 //
-// Exits with 1 where a variant differs by more than golden.json tolerates.
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+// Exits with 1 where a variant differs by more than golden.json tolerates. Apache-2.0.
 import * as ort from "onnxruntime-node";
 import { checkGolden, openModel, readCard } from "../web/edgesr.mjs";
+import { given, reader, run } from "./command.mjs";
 
 async function check(bundle) {
-  const read = (name) => readFile(join(bundle, name));
+  const read = reader(bundle);
   const rows = [];
   for (const variant of Object.keys((await readCard(read)).variants)) {
     const model = await openModel(ort, read, variant);
@@ -19,19 +18,13 @@ async function check(bundle) {
   return rows;
 }
 
-const [bundle] = process.argv.slice(2);
-if (!bundle) {
-  console.error("usage: node golden.mjs BUNDLE");
-  process.exit(2);
-}
-try {
+const [bundle] = given("golden.mjs BUNDLE", 1);
+await run(async () => {
   const rows = await check(bundle);
+  const short = (value) => Number(value.toPrecision(2));
   for (const { variant, name, difference, limit, passed } of rows) {
     const verdict = passed ? "passes" : "FAILS";
-    console.log(`${variant} ${name}: ${difference.toPrecision(2)} of ${limit} allowed, ${verdict}`);
+    console.log(`${variant} ${name}: ${short(difference)} of ${short(limit)} allowed, ${verdict}`);
   }
   process.exitCode = rows.every((row) => row.passed) ? 0 : 1;
-} catch ({ message }) {
-  console.error(`error: ${message}`);
-  process.exitCode = 1;
-}
+});

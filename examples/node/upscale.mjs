@@ -1,19 +1,18 @@
 // Enlarge a picture with a bundle that edgesr exported.
 //
-//     node upscale.mjs ../../exports/n4 photo.jpg big.png [fp32|fp16|int8|uint8-io]
+//     node upscale.mjs ../../exports/edge-s photo.jpg big.png [--variant NAME]
 //
 // Apache-2.0, to copy into an app together with ../web/edgesr.mjs and ../web/bicubic.mjs.
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import sharp from "sharp";
 import { bicubic } from "../web/bicubic.mjs";
 import { enlarge, goOnBelow, openModel } from "../web/edgesr.mjs";
+import { given, reader, run } from "./command.mjs";
 
 const TILE = 256; // pixels of the small picture; bounds the memory and does not change the result
 
 async function upscale(bundle, source, target, variant) {
-  const model = await openModel(ort, (name) => readFile(join(bundle, name)), variant);
+  const model = await openModel(ort, reader(bundle), variant);
   const small = await readPicture(source);
   const [width, height] = [model.scale * small.width, model.scale * small.height];
   const large = { data: new Uint8Array(3 * width * height), width, height };
@@ -54,14 +53,5 @@ async function writePicture({ data, width, height }, alpha, path) {
   await image.jpeg({ ...lossy, chromaSubsampling: "4:4:4" }).webp(lossy).toFile(path);
 }
 
-const [bundle, source, target, variant] = process.argv.slice(2);
-if (!target) {
-  console.error("usage: node upscale.mjs BUNDLE PICTURE RESULT [VARIANT]");
-  process.exit(2);
-}
-try {
-  await upscale(bundle, source, target, variant);
-} catch ({ message }) {
-  console.error(`error: ${message}`);
-  process.exitCode = 1;
-}
+const words = given("upscale.mjs BUNDLE PICTURE RESULT [--variant NAME]", 3);
+await run(() => upscale(...words));

@@ -1,46 +1,80 @@
-"""Enlarge a picture with a model that edgesr exported, without edgesr.
+"""Enlarge a picture with a bundle that edgesr exported, without edgesr.
 
     pip install onnxruntime numpy pillow
-    python upscale.py model.onnx photo.jpg big.png
+    python upscale.py ../../exports/edge-s photo.jpg big.png [--variant NAME]
 
-All that an app must know is in the metadata of the ONNX file. Apache-2.0, to copy into an app.
+All that an app must know is in the bundle's card.json. Apache-2.0, to copy into an app.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
+FORMAT = 2  # of card.json
 TILE = 256  # pixels of the small picture; bounds the memory and does not change the result
+KNOWN = ("float32 NCHW RGB 0,1", "float16 NCHW RGB 0,1", "uint8 NHWC RGB 0,255")
 
-Model = Callable[[np.ndarray], np.ndarray]
+
+def read_card(bundle: Path) -> dict[str, Any]:
+    """What card.json says of the bundle's files."""
+    path = bundle / "card.json"
+    if not path.is_file():
+        raise ValueError(f"{bundle} is not a bundle: it has no card.json")
+    card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if card["format"] != FORMAT:
+        raise ValueError(f"card.json is of format {card['format']}, expected {FORMAT}")
+    return card
 
 
-def open_model(path: str) -> tuple[Model, int, int]:
-    """The model as (1, 3, h, w) -> (1, 3, scale * h, scale * w), its scale and its halo.
+class Model:
+    """One variant of a bundle, open in ONNX Runtime.
 
-    The halo is how many pixels around a pixel the model looks at.
+    Attributes:
+        scale: how many times wider and higher the result is.
+        halo: how many pixels around a pixel the network looks at.
+        bytes: whether it gives RGB bytes, not planes of floats.
     """
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    facts = session.get_modelmeta().custom_metadata_map
-    contract = {"edgesr.range": "0..1", "edgesr.layout": "NCHW", "edgesr.colour": "RGB"}
-    for key, expected in contract.items():
-        if facts.get(key) != expected:
-            sys.exit(f"{path}: {key} is {facts.get(key)}, expected {expected}")
 
-    dtype = facts.get("edgesr.dtype", "float32")  # or float16, where the export asked for it
+    def __init__(self, bundle: Path, variant: str = "fp32") -> None:
+        card = read_card(bundle)
+        if variant not in card["variants"]:
+            raise ValueError(f"no variant {variant}, only {', '.join(card['variants'])}")
+        facts = card["variants"][variant]
+        takes = facts["input"]
+        self.dtype: str = takes["dtype"]
+        span = ",".join(map(str, takes["range"]))
+        taken = f"{self.dtype} {takes['layout']} {takes['colour']} {span}"
+        if taken not in KNOWN:
+            raise ValueError(f"{facts['file']} takes {taken}, expected one of: {'; '.join(KNOWN)}")
+        self.scale: int = card["scale"]
+        self.halo: int = card["halo"]
+        self.bytes = self.dtype == "uint8"
+        self._session = onnxruntime.InferenceSession(
+            bundle / facts["file"], providers=["CPUExecutionProvider"]
+        )
 
-    def model(lr: np.ndarray) -> np.ndarray:
-        sr: np.ndarray = session.run(["sr"], {"lr": lr.astype(dtype)})[0].astype(np.float32)
-        if not np.isfinite(sr).all():
-            raise ValueError(f"{path} returned NaN or infinity")
-        return sr
+    def infer(self, rgb: np.ndarray) -> np.ndarray:
+        """What the file makes of RGB bytes (H, W, 3): such bytes, or planes of floats (3, H, W)."""
+        lr = rgb[np.newaxis]
+        if not self.bytes:
+            planes = lr.transpose(0, 3, 1, 2) / np.float32(255)
+            lr = np.ascontiguousarray(planes).astype(self.dtype)
+        sr: np.ndarray = self._session.run(["sr"], {"lr": np.ascontiguousarray(lr)})[0][0]
+        return sr if self.bytes else sr.astype(np.float32)
 
-    return model, int(facts["edgesr.scale"]), int(facts["edgesr.halo"])
+
+def to_bytes(planes: np.ndarray) -> np.ndarray:
+    """Planes (3, H, W), nominally 0..1 -> RGB bytes (H, W, 3): clipped, rounded half up."""
+    return np.floor(255 * planes.clip(0, 1) + 0.5).astype(np.uint8).transpose(1, 2, 0)
 
 
 def spans(length: int, halo: int) -> Iterator[tuple[int, int, int, int]]:
@@ -55,21 +89,20 @@ def spans(length: int, halo: int) -> Iterator[tuple[int, int, int, int]]:
         yield read, read + side, keep, min(keep + TILE, length)
 
 
-def upscale(model: Model, small: np.ndarray, scale: int, halo: int) -> np.ndarray:
-    """uint8 (H, W, 3) RGB -> uint8 (scale * H, scale * W, 3)."""
+def upscale(model: Model, small: np.ndarray) -> np.ndarray:
+    """RGB bytes (H, W, 3) -> RGB bytes (scale * H, scale * W, 3)."""
     height, width, _ = small.shape
+    scale = model.scale
     large = np.empty((scale * height, scale * width, 3), np.uint8)
-    for top, bottom, y0, y1 in spans(height, halo):
-        for left, right, x0, x1 in spans(width, halo):
-            lr = small[top:bottom, left:right].transpose(2, 0, 1)[None] / np.float32(255)
-            sr = model(np.ascontiguousarray(lr))[0].transpose(1, 2, 0)
-            kept = sr[
-                scale * (y0 - top) : scale * (y1 - top), scale * (x0 - left) : scale * (x1 - left)
-            ]
-            # The model does not clip: its values can lie a little outside of 0..1.
-            large[scale * y0 : scale * y1, scale * x0 : scale * x1] = np.floor(
-                255 * np.clip(kept, 0, 1) + 0.5
-            )
+    for top, bottom, y0, y1 in spans(height, model.halo):
+        for left, right, x0, x1 in spans(width, model.halo):
+            sr = model.infer(small[top:bottom, left:right])
+            if not np.isfinite(sr).all():
+                raise ValueError("the model returned NaN or infinity")
+            tile = sr if model.bytes else to_bytes(sr)
+            rows = slice(scale * (y0 - top), scale * (y1 - top))
+            columns = slice(scale * (x0 - left), scale * (x1 - left))
+            large[scale * y0 : scale * y1, scale * x0 : scale * x1] = tile[rows, columns]
     return large
 
 
@@ -88,13 +121,12 @@ def go_on_below(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(below.crop((0, 0, *image.size)), top)
 
 
-def main(model_path: str, source: str, target: str) -> None:
-    model, scale, halo = open_model(model_path)
+def main(bundle: Path, source: str, target: str, variant: str) -> None:
+    model = Model(bundle, variant)
     with Image.open(source) as image:
         profile = image.info.get("icc_profile")
         rgba = ImageOps.exif_transpose(image).convert("RGBA")
-    small = np.asarray(go_on_below(rgba).convert("RGB"))
-    large = Image.fromarray(upscale(model, small, scale, halo))
+    large = Image.fromarray(upscale(model, np.asarray(go_on_below(rgba).convert("RGB"))))
     if rgba.getchannel("A").getextrema()[0] < 255:
         large.putalpha(rgba.getchannel("A").resize(large.size, Image.Resampling.BICUBIC))
         if not target.lower().endswith((".png", ".webp")):  # no alpha there: laid on white
@@ -104,9 +136,13 @@ def main(model_path: str, source: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit("usage: python upscale.py MODEL.onnx PICTURE RESULT")
+    parser = argparse.ArgumentParser(description="Enlarge a picture with a bundle of edgesr.")
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="its folder")
+    parser.add_argument("source", metavar="PICTURE")
+    parser.add_argument("target", metavar="RESULT", help="its suffix names the format")
+    parser.add_argument("--variant", metavar="NAME", default="fp32", help="fp32, int8, ...")
+    given = parser.parse_args()
     try:
-        main(*sys.argv[1:])
+        main(given.bundle, given.source, given.target, given.variant)
     except Exception as error:
         sys.exit(f"error: {error}")

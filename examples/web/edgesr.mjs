@@ -19,7 +19,7 @@ export async function readCard(read) {
 export async function openModel(ort, read, variant = "fp32", options = {}) {
   const card = await readCard(read);
   const facts = card.variants[variant];
-  if (!facts) throw new Error(`no variant ${variant}, only ${Object.keys(card.variants)}`);
+  if (!facts) throw new Error(`no variant ${variant}, only ${Object.keys(card.variants).join(", ")}`);
   const { dtype, layout, colour, range } = facts.input;
   const taken = `${dtype} ${layout} ${colour} ${range}`;
   if (!KNOWN.includes(taken)) {

@@ -9,43 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from edgesr import Upscaler
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/python"
-FACTS = {
-    "edgesr.scale": "4",
-    "edgesr.halo": "2",
-    "edgesr.min_size": "1",
-    "edgesr.range": "0..1",
-    "edgesr.layout": "NCHW",
-    "edgesr.colour": "RGB",
-}
-
-
-def save_model(path: Path, facts: dict[str, str]) -> None:
-    """A 5x5 convolution whose values leave 0..1, then a fourfold DepthToSpace."""
-    rng = np.random.default_rng(0)
-    weight = rng.normal(0, 0.15, (48, 3, 5, 5)).astype(np.float32)
-    bias = rng.normal(0.5, 0.1, 48).astype(np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["lr", "w", "b"], ["x"], pads=[2, 2, 2, 2]),
-            helper.make_node("DepthToSpace", ["x"], ["sr"], blocksize=4, mode="CRD"),
-        ],
-        "g",
-        [helper.make_tensor_value_info("lr", TensorProto.FLOAT, ["batch", 3, "h", "w"])],
-        [helper.make_tensor_value_info("sr", TensorProto.FLOAT, ["batch", 3, "4*h", "4*w"])],
-        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
-    helper.set_model_props(model, facts)
-    onnx.save(model, path)
 
 
 def run(
@@ -54,6 +23,7 @@ def run(
     """Run a script as a user does; its exit status is 99 where it loaded edgesr or torch."""
     code = (
         "import atexit, os, runpy, sys; sys.argv = sys.argv[1:];"
+        "sys.path.insert(0, os.path.dirname(sys.argv[0]));"
         "atexit.register(lambda: {'edgesr', 'torch'} & set(sys.modules) and os._exit(99));"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
@@ -63,31 +33,49 @@ def run(
 
 # Larger than one tile of 256 pixels along one axis, along none, and a single pixel.
 @pytest.mark.parametrize("size", [(20, 530), (9, 7), (1, 1)], ids=str)
+@pytest.mark.parametrize("variant", ["fp32", "uint8-io"])
 def test_the_example_gives_the_pixels_of_the_upscaler_without_edgesr(
-    tmp_path: Path, size: tuple[int, int]
+    bundle: Path, tmp_path: Path, size: tuple[int, int], variant: str
 ) -> None:
-    save_model(tmp_path / "model.onnx", FACTS)
     small = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     Image.fromarray(small).save(tmp_path / "small.png", icc_profile=b"a profile")
-    result = run(tmp_path, "model.onnx", "small.png", "big.png")
+    result = run(tmp_path, str(bundle), "small.png", "big.png", "--variant", variant)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     with Image.open(tmp_path / "big.png") as big:
         assert big.info["icc_profile"] == b"a profile"
-        expected = Upscaler(tmp_path / "model.onnx", threads=1, tile=256)(small)
+        expected = Upscaler(bundle, variant=variant, threads=1, tile=256)(small)
         assert np.array_equal(np.asarray(big), expected)
 
 
-def test_the_example_refuses_a_model_of_another_contract(tmp_path: Path) -> None:
-    save_model(tmp_path / "model.onnx", FACTS | {"edgesr.range": "0..255"})
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"float32"', '"bfloat16"', "model.onnx takes bfloat16 NCHW RGB 0,1, expected one of"),
+        ('"format": ', '"format": 9', "card.json is of format 9"),
+    ],
+    ids=["type", "format"],
+)
+def test_a_bundle_of_another_contract_is_refused(
+    bundle: Path, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    changed = Path(shutil.copytree(bundle, tmp_path / "changed"))
+    card = (changed / "card.json").read_text()
+    (changed / "card.json").write_text(card.replace(old, new))
     Image.new("RGB", (4, 4)).save(tmp_path / "small.png")
-    result = run(tmp_path, "model.onnx", "small.png", "big.png")
+    result = run(tmp_path, "changed", "small.png", "big.png")
     assert result.returncode == 1
-    assert "edgesr.range is 0..255, expected 0..1" in result.stderr
+    assert words in result.stderr
     assert not (tmp_path / "big.png").exists()
 
 
+def test_a_variant_that_is_not_there_is_refused_by_name(bundle: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, str(bundle), "small.png", "big.png", "--variant", "int4")
+    assert result.returncode == 1
+    assert result.stderr == "error: no variant int4, only fp32, uint8-io\n"
+
+
 def test_every_variant_passes_its_golden_vectors_without_edgesr(bundle: Path) -> None:
-    result = run(bundle, ".", script="check_golden.py")
+    result = run(bundle, ".", script="golden.py")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["fp32"] * 3 + ["uint8-io"] * 3
@@ -97,13 +85,12 @@ def test_every_variant_passes_its_golden_vectors_without_edgesr(bundle: Path) ->
 def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(
     half_bundle: Path, tmp_path: Path
 ) -> None:
-    result = run(half_bundle, ".", script="check_golden.py")
+    result = run(half_bundle, ".", script="golden.py")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count("fp16") == 3
     small = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
     Image.fromarray(small).save(tmp_path / "small.png")
-    model = str(half_bundle / "model.fp16.onnx")
-    result = run(tmp_path, model, "small.png", "big.png")
+    result = run(tmp_path, str(half_bundle), "small.png", "big.png", "--variant", "fp16")
     assert (result.returncode, result.stderr) == (0, "")
     with Image.open(tmp_path / "big.png") as big:
         expected = Upscaler(half_bundle, variant="fp16", threads=1)(small)
@@ -118,15 +105,17 @@ def test_an_output_that_is_not_the_golden_one_fails(
     expected = np.fromfile(changed / "golden/noise.f32", "<f4")
     expected[5] += added
     expected.tofile(changed / "golden/noise.f32")
-    result = run(changed, ".", script="check_golden.py")
+    result = run(changed, ".", script="golden.py")
     assert result.returncode == 1
     failed = [line for line in result.stdout.splitlines() if line.endswith(" FAILS")]
     assert [line.partition(":")[0] for line in failed][:1] == ["fp32 noise"]
 
 
-@pytest.mark.parametrize("script", ["upscale.py", "check_golden.py"])
+@pytest.mark.parametrize("script", ["upscale.py", "golden.py"])
 def test_the_scripts_say_how_they_are_used(tmp_path: Path, script: str) -> None:
-    assert f"usage: python {script}" in run(tmp_path, script=script).stderr
+    result = run(tmp_path, script=script)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"usage: {script} ")
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
@@ -138,7 +127,7 @@ def test_white_on_transparent_black_is_white_on_white(
     on_white: Callable[[Path], np.ndarray],
     alike: Callable[[np.ndarray, np.ndarray], bool],
 ) -> None:
-    result = run(tmp_path, str(shipped / "model.onnx"), "disc.png", f"big.{suffix}")
+    result = run(tmp_path, str(shipped), "disc.png", f"big.{suffix}")
     assert (result.returncode, result.stderr) == (0, "")
     assert on_white(tmp_path / f"big.{suffix}").min() >= 250
     with Image.open(tmp_path / f"big.{suffix}") as big, Image.open(disc) as small:
@@ -151,10 +140,10 @@ def test_white_on_transparent_black_is_white_on_white(
 
 
 def test_what_is_missing_or_broken_ends_in_words(shipped: Path, tmp_path: Path) -> None:
-    model = str(shipped / "model.onnx")
+    model = str(shipped)
     (tmp_path / "no.png").write_text("no picture")
     for arguments, words in (
-        (("none.onnx", "small.png", "big.png"), "none.onnx"),
+        (("nowhere", "small.png", "big.png"), "nowhere is not a bundle: it has no card.json"),
         ((model, "none.png", "big.png"), "No such file or directory: 'none.png'"),
         ((model, "no.png", "big.png"), "cannot identify image file 'no.png'"),
     ):
@@ -163,13 +152,17 @@ def test_what_is_missing_or_broken_ends_in_words(shipped: Path, tmp_path: Path) 
         assert result.stderr.startswith("error: ")
         assert words in result.stderr
         assert "Traceback" not in result.stderr
-    result = run(tmp_path, "nowhere", script="check_golden.py")
+    result = run(tmp_path, "nowhere", script="golden.py")
     assert result.stderr.startswith("error: ")
-    assert "nowhere/card.json" in result.stderr
+    assert result.stderr == "error: nowhere is not a bundle: it has no card.json\n"
 
 
-def test_a_model_that_gives_no_numbers_writes_no_picture(shared: Path, tmp_path: Path) -> None:
+def test_a_model_that_gives_no_numbers_writes_no_picture(
+    shared: Path, bundle: Path, tmp_path: Path
+) -> None:
+    changed = Path(shutil.copytree(bundle, tmp_path / "changed"))
+    shutil.copyfile(shared / "cases/nan.onnx", changed / "model.onnx")
     Image.new("RGB", (4, 4)).save(tmp_path / "small.png")
-    result = run(tmp_path, str(shared / "cases/nan.onnx"), "small.png", "big.png")
+    result = run(tmp_path, "changed", "small.png", "big.png")
     assert (result.returncode, "returned NaN or infinity" in result.stderr) == (1, True)
     assert not (tmp_path / "big.png").exists()
