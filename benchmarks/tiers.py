@@ -94,7 +94,7 @@ def found(exports: Path, scratch: Path) -> Iterator[Entry]:
         if not folder.is_dir():
             continue
         card = read_card(folder)
-        whole = total(cost(zoo.SPEC.validate_python(card["spec"]), "64x64"))
+        whole = total(cost(card.spec, "64x64"))
         size = (whole.parameters, whole.macs / 64**2)
         if name == "n4-psnr":
             module = zoo.load(folder / "weights.safetensors").module
@@ -104,9 +104,9 @@ def found(exports: Path, scratch: Path) -> Iterator[Entry]:
             export_onnx(module, plain, Export(rewrites=PLAIN), metadata=contract)
             yield Entry(REFERENCE, plain, *size)
         for variant in ("fp32", "int8"):
-            if variant in card["variants"]:
+            if facts := card.variants.get(variant):
                 title = name if variant == "fp32" else f"{name}, int8"
-                yield Entry(title, folder / card["variants"][variant]["file"], *size)
+                yield Entry(title, folder / facts.file, *size)
 
 
 def latencies(entries: list[Entry], size: str, options: argparse.Namespace) -> dict[str, float]:

@@ -34,9 +34,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     options = parser.parse_args()
     files = {
-        (folder, name): folder / facts["file"]
+        (folder, name): folder / facts.file
         for folder in options.bundles
-        for name, facts in read_card(folder)["variants"].items()
+        for name, facts in read_card(folder).variants.items()
     }
     times = latencies(list(files.values()), options)
     print(

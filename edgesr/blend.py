@@ -21,12 +21,11 @@ from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe, check_name
+from edgesr.records.run import Run
 from edgesr.workspace import (
     WEIGHTS,
     Workspace,
-    read_json,
     sha256,
-    write_json,
     write_text,
 )
 
@@ -64,7 +63,8 @@ def blend(
         with replacing(folder, RUN, inputs=(first.path, second.path)) as new:
             zoo.save(module, new / WEIGHTS[0], licence=licence)
             write_text(new / "recipe.toml", recipe_io.dumps(recipe))
-            write_json(new / "run.json", facts | {"sha256": sha256(new / WEIGHTS[0])})
+            digest = sha256(new / WEIGHTS[0])
+            Run.model_validate(facts | {"sha256": digest}).write(new / "run.json")
         workspace.mark_latest(name)
     console.say(f"{folder}: {1 - alpha:g} x {first.path} + {alpha:g} x {second.path}")
     if _normalises(module):
@@ -90,7 +90,8 @@ def _named(name: str) -> str:
 
 def _check_free(folder: Path) -> None:
     """Refuse a folder in which there is something else than an earlier blend."""
-    if folder.exists() and _read(folder / "run.json").get("command") != COMMAND:
+    found = _read(folder / "run.json")
+    if folder.exists() and (found is None or found.command != COMMAND):
         raise EdgesrError(
             f"{folder} holds a run that is not a blend", "Give the blend another name: --name NAME"
         )
@@ -141,17 +142,15 @@ def _recipe(model: SRModel, name: str) -> Recipe:
 
 def _facts(recipe: Recipe, one: SRModel, other: SRModel, alpha: float) -> dict[str, Any]:
     """run.json but for the sum of the weights; `teacher` is A's."""
+    beside = _read(one.path.parent / "run.json")
     return {
         "name": recipe.name,
         "command": COMMAND,
         "architecture": one.architecture,
-        "teacher": _read(one.path.parent / "run.json").get("teacher") if recipe.teacher else None,
+        "teacher": beside and recipe.teacher and beside.teacher,
         "blend": {
             "alpha": alpha,
-            "of": [
-                {"name": zoo.label(m.path), "path": str(m.path), "sha256": m.sha256}
-                for m in (one, other)
-            ],
+            "of": [{"name": zoo.label(m.path), "sha256": m.sha256} for m in (one, other)],
             "batch_norm": "running statistics interpolated" if _normalises(one.module) else None,
         },
         "steps": 0,
@@ -166,8 +165,8 @@ def _normalises(module: nn.Module) -> bool:
     return any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A run.json; empty where there is none."""
+def _read(path: Path) -> Run | None:
+    """A run.json; None where there is none."""
     if not path.is_file():
-        return {}
-    return read_json(path, "Train or blend it again, or remove its folder.")
+        return None
+    return Run.read(path, "Train or blend it again, or remove its folder.")

@@ -6,6 +6,7 @@ edgesr distill recipes/n4.toml && edgesr export --onnx && edgesr verify
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -76,6 +77,16 @@ TeacherPath = Annotated[
 Threads = Annotated[int | None, typer.Option(min=1, max=MAX_THREADS, help="CPU threads.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Delete an earlier run of this name.")]
+Evidence = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        parser=path,
+        help="Evidence and report go into DIR/NAME, not into the bundle's folder.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of bars.")]
 
 
@@ -276,24 +287,25 @@ def verify(
             "documentation. May be repeated.",
         ),
     ] = None,
+    output: Evidence = None,
     quiet: Quiet = False,
 ) -> None:
     """Compare bundles with PyTorch, time them, count their cost, check their gates."""
-    from edgesr.verify import present, stage
+    from edgesr.verify import many, stage
 
     console.configure(quiet=quiet)
     workspace = opened()
-    failed = []
-    for folder in [workspace.find_bundle(bundle)] if bundle else stage.bundles(workspace.exports):
-        evidence = stage.verify(
-            folder, providers=provider, runtimes=runtime, data=data, targets=target
-        )
-        present.print_evidence(evidence)
-        if not evidence["passed"]:
-            failed.append(folder.name)
-    if failed:
-        console.say(f"falls short: {', '.join(failed)}")
-        raise typer.Exit(1)
+    folders = [workspace.find_bundle(bundle)] if bundle else stage.bundles(workspace.exports)
+    one = partial(
+        stage.verify,
+        providers=provider,
+        runtimes=runtime,
+        data=data,
+        targets=target,
+        output=output,
+    )
+    if code := many.verify_all(folders, one):
+        raise typer.Exit(code)
 
 
 @command(app, 'edgesr fit --budget "p95 8 ms @ 320x180" --output recipes/mine.toml')
@@ -450,13 +462,25 @@ def report(
             help="A bundle, by name or folder; the latest run's if none.",
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", parser=path, help="Where the photographs are that were measured on."
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=path, help="The teacher, where it has no bundle."),
+    ] = None,
+    output: Evidence = None,
 ) -> None:
     """Write exports/<name>/report.html, one page that needs no network."""
     from edgesr.report import stage
 
     workspace = opened()
     folder = workspace.find_bundle(bundle or workspace.bundle(workspace.find_run().name))
-    console.say(f"{stage.report(folder, folder.resolve().parent)}")
+    page = stage.report(folder, folder.resolve().parent, data=data, teacher=teacher, output=output)
+    console.say(f"{page}")
 
 
 @command(app, "edgesr weights --fetch vgg16 alexnet")
@@ -518,6 +542,16 @@ def recipe_show(
 def recipe_schema() -> None:
     """Print the JSON schema of recipes."""
     console.out.print_json(data=Recipe.model_json_schema())
+
+
+@command(app, "edgesr schema card")
+def schema(
+    record: Annotated[str, typer.Argument(metavar="RECORD", help="card, golden or verify.")],
+) -> None:
+    """Print the JSON schema of a bundle's card.json, golden.json or verify.json."""
+    from edgesr.records import schemas
+
+    console.out.print_json(data=schemas.schema(record))
 
 
 @command(bundle_app, "edgesr bundle check edge-s", "check")

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from edgesr import console
 from edgesr.errors import EdgesrError, MachineError
-from edgesr.workspace import TEMPORARY, sync, sync_folder
+from edgesr.workspace import TEMPORARY, is_litter, sync, sync_folder
 
 NEW, OLD, GONE = (f"{TEMPORARY}{kind}-" for kind in ("new", "old", "gone"))
 """Before a folder's name: it is in the making; it was moved aside; it is being deleted."""
@@ -36,13 +36,6 @@ BUNDLE = (
     *("verify.json", "junit.xml", "report.html"),
 )
 """What edgesr writes into `exports/<name>/`."""
-LITTER = (".DS_Store", "._*", "Thumbs.db", "desktop.ini", f"{TEMPORARY}*")
-"""What file managers, and edgesr's own writes that were cut short, leave in any folder."""
-
-
-def is_litter(name: str) -> bool:
-    """Whether a file of that name is nobody's content."""
-    return any(fnmatch(name, pattern) for pattern in LITTER)
 
 
 @contextmanager

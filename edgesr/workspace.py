@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from edgesr.errors import EdgesrError, ModelError
 
 TEMPORARY = ".edgesr-"
 """The names begin so of all that edgesr writes beside its place, and of its locks."""
+LITTER = (".DS_Store", "._*", "Thumbs.db", "desktop.ini", f"{TEMPORARY}*")
+"""What file managers, and edgesr's own writes that were cut short, leave in any folder."""
 WEIGHTS = ("model.safetensors", "weights.safetensors")
 """The network's file in a run, and in a bundle."""
 
@@ -105,6 +108,11 @@ class Workspace:
 def weights_in(folder: Path) -> Path | None:
     """The network's file in the folder of a run or a bundle; None where there is none."""
     return next((path for file in WEIGHTS if (path := folder / file).is_file()), None)
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file of that name is nobody's content."""
+    return any(fnmatch(name, pattern) for pattern in LITTER)
 
 
 def cache_dir() -> Path:

@@ -20,8 +20,9 @@ from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import Student
 from edgesr.recipe import Edge, Recipe, Rewrites, Srgan
+from edgesr.records.run import Hardware, Run, TaughtBy
 from edgesr.verify.stage import verify
-from edgesr.workspace import Workspace, sha256, write_json, write_text
+from edgesr.workspace import Workspace, sha256, write_text
 
 EDGE = Edge(channels=4, depth=2, branches=["expand", "point", "identity"])
 SRGAN = Srgan(blocks=1, channels=4)
@@ -45,8 +46,19 @@ def make_run(workspace: Workspace, name: str, seed: int = 0, **changes: Any) -> 
     recipe = Recipe.model_validate(raw)
     write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
     zoo.save(network(recipe.model, seed), folder / "model.safetensors", licence=recipe.licence)
-    teacher = {"name": "big", "architecture": "edge 4x2"} if recipe.teacher else None
-    write_json(folder / "run.json", {"name": name, "command": "distill", "teacher": teacher})
+    taught_by = TaughtBy(name="big", architecture="edge 4x2", sha256=64 * "0")
+    Run(
+        name=name,
+        command="distill",
+        architecture="edge 4x1",
+        teacher=taught_by if recipe.teacher else None,
+        sha256=sha256(folder / "model.safetensors"),
+        steps=1,
+        seconds=1.0,
+        hardware=Hardware(device="cpu", cpu="a processor", cores=1, system="Linux"),
+        validation=None,
+        versions={},
+    ).write(folder / "run.json")
     return folder
 
 
@@ -133,7 +145,7 @@ def test_a_blend_exports_and_verifies_like_any_other(workspace: Workspace) -> No
     assert exported[0] == workspace.bundle("half")
     card = json.loads((exported[0] / "card.json").read_text())
     assert (card["role"], card["teacher"]["name"]) == ("student", "big")
-    assert verify(exported[0], providers=["cpu"])["bundle"] == "half"
+    assert verify(exported[0], providers=["cpu"]).bundle == "half"
 
 
 def test_without_a_teacher_a_blend_is_exported_as_a_teacher(workspace: Workspace) -> None:

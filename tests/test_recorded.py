@@ -16,8 +16,9 @@ from edgesr.models import zoo
 from edgesr.quality.evaluate import upscaler_for
 from edgesr.recipe import Edge
 from edgesr.recorded import check_recorded
+from edgesr.records.run import Hardware, Run
 from edgesr.training.initialise import find_start
-from edgesr.workspace import Workspace, sha256, write_json, write_text
+from edgesr.workspace import Workspace, sha256, write_text
 
 SPEC = Edge(channels=4, depth=1)
 Use = Callable[[Path, Workspace], object]
@@ -28,7 +29,18 @@ def run(workspace: Workspace) -> Path:
     """A finished run named "a"."""
     folder = workspace.run("a")
     zoo.save(zoo.build(SPEC), folder / "model.safetensors", licence="MIT")
-    write_json(folder / "run.json", {"name": "a", "sha256": sha256(folder / "model.safetensors")})
+    Run(
+        name="a",
+        command="train",
+        architecture="edge 4x1",
+        teacher=None,
+        sha256=sha256(folder / "model.safetensors"),
+        steps=1,
+        seconds=1.0,
+        hardware=Hardware(device="cpu", cpu="a processor", cores=1, system="Linux"),
+        validation=None,
+        versions={},
+    ).write(folder / "run.json")
     write_text(
         folder / "recipe.toml", 'name = "a"\n[model]\narch = "edge"\nchannels = 4\ndepth = 1\n'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -127,6 +128,12 @@ def decode(path: Path, *, smallest: int = 1) -> Pixels:
     if min(height, width) < smallest:
         raise PhotoError(path, too_small(width, height, smallest))
     return pixels
+
+
+def digest(pixels: Pixels) -> str:
+    """The SHA-256 of a picture's size and RGB bytes, by which it is known whatever its file."""
+    height, width, _ = pixels.shape
+    return hashlib.sha256(f"{width}x{height} ".encode() + pixels.tobytes()).hexdigest()
 
 
 def area(path: Path) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from edgesr import console, recipe_io
-from edgesr.deploy import card
+from edgesr.deploy.card import read_card
 from edgesr.deploy.check import check
 from edgesr.deploy.export import MIN_SIZE, export_onnx
 from edgesr.deploy.golden import write_golden
@@ -17,22 +17,25 @@ from edgesr.deploy.readme import readme
 from edgesr.deploy.sums import write_sums
 from edgesr.deploy.variants import FILES as VARIANTS
 from edgesr.deploy.variants import Variant, write_variant
-from edgesr.errors import BundleError, ExportError, ModelError
+from edgesr.errors import BundleError, ExportError, ModelError, cut
 from edgesr.folders import BUNDLE, locked, replacing
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Gates, Recipe
+from edgesr.records.card import FORMAT, PLAIN, Card, Origin, Role
+from edgesr.records.run import Run, TaughtBy
+from edgesr.revision import git_revision
 from edgesr.workspace import (
     WEIGHTS,
     Workspace,
-    read_json,
     sha256,
     weights_in,
-    write_json,
     write_text,
 )
 
-AFTER_TRAINING = ("export", "verify", "gates")
+AFTER_TRAINING = ("export", "verify", "gates", "data.photos")
+"""The photographs set ranges and judge; where they lie is another matter on each machine."""
+NO_RUN = "Is the run finished? Train it again with this version."
 
 
 def export(
@@ -62,7 +65,7 @@ def export(
         ExportError: an ONNX file falls short of its contract, or the earlier bundle would lose
             something.
     """
-    record = read_json(run / "run.json", "Is the run finished?")
+    record = Run.read(run / "run.json", NO_RUN)
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     model = zoo.load(weights_in(run) or run / WEIGHTS[0])
     teacher = _find_teacher(recipe, record, workspace)
@@ -76,7 +79,7 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
     Raises:
         EdgesrError: see `export`; or `folder` is not named as its recipe is.
     """
-    record = read_json(folder / "run.json", "Only a bundle with its run.json can be made again.")
+    record = Run.read(folder / "run.json", "Only a bundle with its run.json can be made again.")
     recipe = recipe_io.load(folder / "recipe.toml", overrides=_checked(overrides))
     if folder.resolve() != workspace.bundle(recipe.name).resolve():
         raise ExportError(
@@ -98,7 +101,7 @@ def _export_own(
     run: Path,
     model: SRModel,
     recipe: Recipe,
-    record: dict[str, Any],
+    record: Run,
     teacher: SRModel | None,
     workspace: Workspace,
     variants: tuple[str, ...],
@@ -116,7 +119,7 @@ def _export_own(
             workspace,
             role="student" if recipe.teacher else "teacher",
             # What it learned from is what was recorded: the file may be another one by now.
-            teacher=record.get("teacher") or (zoo.facts(teacher) if teacher else None),
+            teacher=record.teacher or (zoo.facts(teacher) if teacher else None),
             extras=[run / "run.json", run / "log.jsonl"],
             variants=variants,
         )
@@ -159,7 +162,7 @@ def _same_weights(folder: Path, model: SRModel) -> bool:
     return path.is_file() and sha256(path) == model.sha256
 
 
-def _find_teacher(recipe: Recipe, record: dict[str, Any], workspace: Workspace) -> SRModel | None:
+def _find_teacher(recipe: Recipe, record: Run, workspace: Workspace) -> SRModel | None:
     """The recipe's teacher where it has one, and its file is there and is the one that taught."""
     if recipe.teacher is None:
         return None
@@ -171,8 +174,7 @@ def _find_teacher(recipe: Recipe, record: dict[str, Any], workspace: Workspace) 
             "run.json"
         )
         return None
-    taught_by = (record.get("teacher") or {}).get("sha256")
-    if taught_by not in (None, sha256(path)):
+    if record.teacher and record.teacher.sha256 != sha256(path):
         console.say(f"teacher {path} is not the file that taught any more: not exported")
         return None
     return zoo.load(path)
@@ -180,7 +182,8 @@ def _find_teacher(recipe: Recipe, record: dict[str, Any], workspace: Workspace) 
 
 def _checked(overrides: Sequence[str]) -> list[str]:
     for override in overrides:
-        if override.partition(".")[0] not in AFTER_TRAINING:
+        key = override.partition("=")[0].strip()
+        if not {key, key.partition(".")[0]} & set(AFTER_TRAINING):
             raise ExportError(
                 f"--set {override}: the run was trained with its recipe, export can change "
                 f"{', '.join(AFTER_TRAINING)} only",
@@ -222,7 +225,7 @@ def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> l
 def _whole(folder: Path) -> bool:
     """Whether `folder` is a bundle that verify would take."""
     try:
-        card.read_card(folder)
+        read_card(folder)
     except BundleError:
         return False
     return True
@@ -233,8 +236,8 @@ def write_bundle(
     recipe: Recipe,
     workspace: Workspace,
     *,
-    role: str,
-    teacher: dict[str, Any] | None,
+    role: Role,
+    teacher: TaughtBy | None,
     extras: list[Path],
     variants: tuple[str, ...] = (),
 ) -> Path:
@@ -253,28 +256,53 @@ def write_bundle(
     target = workspace.bundle(recipe.name)
     with replacing(target, BUNDLE) as folder:
         shutil.copyfile(model.path, folder / "weights.safetensors")
-        write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
+        write_text(folder / "recipe.toml", recipe_io.dumps(portable(recipe)))
         for extra in extras:
             if extra.is_file():
                 shutil.copyfile(extra, folder / extra.name)
-        facts = _write_models(model, recipe, folder, variants) | _origin(role, teacher)
-        write_json(folder / "card.json", facts)
+        facts = _write_models(model, recipe, folder, variants, role, teacher)
+        facts.write(folder / "card.json")
         write_text(folder / "README.md", readme(facts, invents=recipe.gan is not None))
-        write_golden(folder, facts["variants"])
+        write_golden(folder, facts.variants)
         write_sums(folder)
         _check(folder, recipe.name)
     return target
 
 
+def portable(recipe: Recipe) -> Recipe:
+    """`recipe` as others get it: folders of this machine by their last name alone."""
+    data = recipe.data.model_copy(update={"photos": _by_name(recipe.data.photos)})
+    weights = recipe.weights
+    if _is_local(weights.folder):
+        weights = weights.model_copy(update={"folder": ""})
+    teacher = recipe.teacher
+    if teacher is not None:
+        teacher = teacher.model_copy(update={"path": _by_name(teacher.path)})
+    return recipe.model_copy(update={"data": data, "weights": weights, "teacher": teacher})
+
+
+def _is_local(path: str) -> bool:
+    return path.startswith("~") or Path(path).is_absolute()
+
+
+def _by_name(path: str) -> str:
+    return (Path(path).name or "photos") if _is_local(path) else path
+
+
 def _write_models(
-    model: SRModel, recipe: Recipe, folder: Path, names: tuple[str, ...]
-) -> dict[str, Any]:
+    model: SRModel,
+    recipe: Recipe,
+    folder: Path,
+    names: tuple[str, ...],
+    role: Role,
+    teacher: TaughtBy | None,
+) -> Card:
     """Write model.onnx, then the variants; what the card says of them."""
     module = model.module
     if not isinstance(module, Student) or model.spec is None:
         raise ExportError(f"{model.path} is {model.architecture}: edgesr exports its own models")
-    facts = {
-        "format": card.FORMAT,
+    facts: dict[str, object] = {
+        "format": FORMAT,
         "name": recipe.name,
         "architecture": model.architecture,
         "scale": module.scale,
@@ -293,26 +321,22 @@ def _write_models(
     own = metadata | fp32.metadata()
     exported = export_onnx(module, folder / fp32.file, recipe.export, metadata=own)
     variants = [fp32, *(write_variant(name, module, folder, recipe, metadata) for name in names)]
-    files = [*card.FILES, *(variant.file for variant in variants)]
-    return {
-        **facts,
+    files = [*PLAIN, *(variant.file for variant in variants)]
+    facts |= {
         "opset": exported.opset,
         "ir_version": exported.ir_version,
         "simplified": exported.simplified,
-        "spec": model.spec.model_dump(),
+        "spec": model.spec,
         "variants": {variant.name: variant.card(folder) for variant in variants},
         "sha256": {name: sha256(folder / name) for name in files},
+        "role": role,
+        "teacher": teacher
+        and Origin(name=teacher.name, architecture=teacher.architecture, spec=teacher.spec),
     }
-
-
-def _origin(role: str, teacher: dict[str, Any] | None) -> dict[str, Any]:
-    """What the card says of where the network came from."""
-    named = teacher and {
-        "name": teacher["name"],
-        "architecture": teacher["architecture"],
-        "spec": teacher.get("spec"),
-    }
-    return {"role": role, "teacher": named}
+    try:
+        return Card.model_validate(facts)
+    except ValidationError as error:
+        raise ExportError(f"{model.path} has no card: {cut(str(error))}") from None
 
 
 def _check(folder: Path, name: str) -> None:
@@ -321,14 +345,3 @@ def _check(folder: Path, name: str) -> None:
     if failed:
         lines = "; ".join(" ".join(row.cells()) for row in failed)
         raise ExportError(f"{name} falls short of its golden vectors: {lines}")
-
-
-def git_revision() -> str:
-    """The commit that this copy of edgesr is at, "-dirty" where it was changed, else "unknown"."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return done.stdout.strip()

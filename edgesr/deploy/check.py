@@ -2,12 +2,11 @@
 
     python -m edgesr.deploy.check exports/n4
 
-Needs NumPy and ONNX Runtime, nothing else that is not of the standard library.
+Needs NumPy, ONNX Runtime and pydantic, nothing else that is not of the standard library.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Iterator
@@ -20,10 +19,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from edgesr.deploy import feed
-from edgesr.deploy.card import read_card
+from edgesr.deploy.card import AGAIN, read_card
 from edgesr.deploy.likeness import likeness_db
 from edgesr.deploy.tiling import Pixels, to_bytes, to_values
 from edgesr.errors import BundleError, EdgesrError
+from edgesr.records import golden
+from edgesr.records.base import check_regular
+from edgesr.records.card import Variant, VariantName
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -96,28 +98,29 @@ def check(folder: Path) -> list[Row]:
     Raises:
         BundleError: the bundle is incomplete, or a file is not the one that was exported.
     """
-    variants = read_card(folder)["variants"]
+    variants = read_card(folder).variants
     tolerance, goldens = read_golden(folder / "golden")
     rows = []
     for name, facts in variants.items():
         key = "max_levels" if _takes_bytes(facts) else "max_abs"
-        if key not in tolerance.get(name, {}):
+        limit = getattr(tolerance.get(name), key, None)
+        if limit is None:
             raise BundleError(f"{folder}/golden/golden.json has no tolerance {key} for {name}")
-        rows += _rows(folder, name, facts, goldens, tolerance[name][key])
+        rows += _rows(folder, name, facts, goldens, limit)
     return rows
 
 
-def _takes_bytes(facts: dict[str, Any]) -> bool:
-    return bool(facts["input"]["dtype"] == "uint8")
+def _takes_bytes(facts: Variant) -> bool:
+    return facts.input.dtype == "uint8"
 
 
 def _rows(
-    folder: Path, variant: str, facts: dict[str, Any], goldens: list[Golden], limit: float
+    folder: Path, variant: str, facts: Variant, goldens: list[Golden], limit: float
 ) -> list[Row]:
     levels = _takes_bytes(facts)
     unit = " levels" if levels else ""
     try:
-        measured = deviations(folder / facts["file"], variant, goldens, levels=levels)
+        measured = deviations(folder / facts.file, variant, goldens, levels=levels)
     except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
         reason = str(error).partition("\n")[0]
         return [Row(variant, golden.name, None, limit, unit, reason) for golden in goldens]
@@ -125,54 +128,47 @@ def _rows(
         Row(variant, golden.name, value, limit, unit)
         for golden, value in zip(goldens, measured, strict=True)
     ]
-    return [*rows, *_loss(folder / facts["file"], goldens)] if variant == "int8" else rows
+    return [*rows, *_loss(folder / facts.file, goldens)] if variant == "int8" else rows
 
 
 def _loss(int8: Path, goldens: list[Golden]) -> Iterator[Row]:
     """How like the float answer eight bits are here."""
     session = open_on_cpu(int8)
-    for golden in goldens:
-        if golden.float_answer is not None:
-            sr = feed.run(session, to_values(golden.pixels[None]))
-            found = likeness_db(golden.float_answer, sr)
-            yield Row("int8", golden.name, found, golden.least_db, DB)
+    for case in goldens:
+        if case.float_answer is not None:
+            sr = feed.run(session, to_values(case.pixels[None]))
+            yield Row("int8", case.name, likeness_db(case.float_answer, sr), case.least_db, DB)
 
 
-def read_golden(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Golden]]:
+def read_golden(folder: Path) -> tuple[dict[VariantName, golden.Tolerance], list[Golden]]:
     """The tolerance of each variant, and the golden vectors in a bundle's `golden/`.
 
     Raises:
         BundleError: a file is missing, or is not what golden.json says of it.
     """
-    path = folder / "golden.json"
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        return facts["tolerance"], [_read(folder, case) for case in facts["cases"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(
-            f"{path} cannot be followed: {error!r}", "Export the bundle again: edgesr export --onnx"
-        ) from None
+    facts = golden.Golden.read(folder / "golden.json", AGAIN)
+    return facts.tolerance, [_read(folder, case) for case in facts.cases]
 
 
-def _read(folder: Path, case: dict[str, Any]) -> Golden:
-    width, height = case["width"], case["height"]
-    pixels = _array(folder / case["input"], "u1", (height, width, 3))
-    shape = (1, 3, SCALE * height, SCALE * width)
-    expected = {
+def _read(folder: Path, case: golden.Case) -> Golden:
+    pixels = _array(folder / case.input, "u1", (case.height, case.width, 3))
+    shape = (1, 3, SCALE * case.height, SCALE * case.width)
+    expected: dict[str, Values] = {
         variant: _array(folder / name, "<f4", shape).astype(np.float32)
-        for variant, name in case["output"].items()
+        for variant, name in case.output.items()
     }
-    if (reference := case.get("reference")) is None:
-        return Golden(case["name"], pixels, expected)
-    answer = _array(folder / reference["file"], "<f4", shape).astype(np.float32)
-    return Golden(case["name"], pixels, expected, answer, float(reference["min_psnr_db"]))
+    if (reference := case.reference) is None:
+        return Golden(case.name, pixels, expected)
+    answer = _array(folder / reference.file, "<f4", shape).astype(np.float32)
+    return Golden(case.name, pixels, expected, answer, reference.min_psnr_db)
 
 
 def _array(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    values = np.fromfile(path, dtype)
-    if values.size != math.prod(shape):
-        raise ValueError(f"{path.name} holds {values.size} values, expected {shape}")
-    return values.reshape(shape)
+    check_regular(path, AGAIN)
+    expected = math.prod(shape) * np.dtype(dtype).itemsize
+    if (found := path.stat().st_size) != expected:
+        raise BundleError(f"{path} has {found:,} bytes, expected {expected:,} for {shape}", AGAIN)
+    return np.fromfile(path, dtype).reshape(shape)
 
 
 def deviations(model: Path, variant: str, goldens: list[Golden], *, levels: bool) -> list[float]:
@@ -188,12 +184,12 @@ def deviations(model: Path, variant: str, goldens: list[Golden], *, levels: bool
     """
     found = []
     session = open_on_cpu(model)
-    for golden in goldens:
-        lr = golden.pixels[None] if levels else to_values(golden.pixels[None])
+    for case in goldens:
+        lr = case.pixels[None] if levels else to_values(case.pixels[None])
         sr = feed.run(session, lr)
-        expected = golden.as_bytes(variant) if levels else golden.expected[variant]
+        expected = case.as_bytes(variant) if levels else case.expected[variant]
         if sr.shape != expected.shape:
-            raise ValueError(f"{golden.name}: shape {sr.shape}, expected {expected.shape}")
+            raise ValueError(f"{case.name}: shape {sr.shape}, expected {expected.shape}")
         found.append(float(np.abs(sr.astype(np.float64) - expected).max()))
     return found
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from decimal import ROUND_CEILING, Context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +21,10 @@ from edgesr.deploy.check import Golden, Values, deviations, open_on_cpu
 from edgesr.deploy.likeness import likeness_db
 from edgesr.deploy.tiling import Pixels, to_values
 from edgesr.errors import ExportError
-from edgesr.workspace import write_bytes, write_json
+from edgesr.records import golden as record
+from edgesr.records.card import Variant, VariantName
+from edgesr.workspace import write_bytes
 
-FORMAT = 1
 # The least that is tolerated. Half precision is held against fp32: twice what is measured. Eight
 # bits are held against what the file itself gave, and kernels of other processors round otherwise.
 TOLERANCE: dict[str, dict[str, float]] = {
@@ -53,7 +53,7 @@ def inputs() -> dict[str, Pixels]:
     }
 
 
-def write_golden(folder: Path, variants: dict[str, dict[str, Any]]) -> None:
+def write_golden(folder: Path, variants: dict[VariantName, Variant]) -> None:
     """Write `golden/` into a bundle whose model files are there.
 
     Args:
@@ -72,24 +72,26 @@ def write_golden(folder: Path, variants: dict[str, dict[str, Any]]) -> None:
         for variant, values in golden.expected.items():
             path = folder / "golden" / _file(golden, variant)
             write_bytes(path, values.astype("<f4").tobytes())
-    tolerance = {
-        name: _tolerance(name, folder / facts["file"], goldens) for name, facts in variants.items()
-    }
-    cases = [_case(golden) for golden in goldens]
-    facts = {"format": FORMAT, "cases": cases, "tolerance": tolerance}
-    write_json(folder / "golden" / "golden.json", facts)
+    record.Golden.model_validate(
+        {
+            "format": record.FORMAT,
+            "cases": [_case(golden) for golden in goldens],
+            "tolerance": {
+                name: _tolerance(name, folder / facts.file, goldens)
+                for name, facts in variants.items()
+            },
+        }
+    ).write(folder / "golden" / "golden.json")
 
 
 def _expected(
-    folder: Path, variants: dict[str, dict[str, Any]], pixels: Pixels
+    folder: Path, variants: dict[VariantName, Variant], pixels: Pixels
 ) -> dict[str, Values]:
     """What each variant should give: fp32's output, but int8 its own."""
     own: dict[str, Values] = {
-        name: open_on_cpu(folder / variants[name]["file"]).run(
-            ["sr"], {"lr": to_values(pixels[None])}
-        )[0]
-        for name in ("fp32", "int8")
-        if name in variants
+        name: open_on_cpu(folder / facts.file).run(["sr"], {"lr": to_values(pixels[None])})[0]
+        for name, facts in variants.items()
+        if name in ("fp32", "int8")
     }
     return {name: own.get(name, own["fp32"]) for name in variants}
 
@@ -98,7 +100,7 @@ def _file(golden: Golden, variant: str) -> str:
     return f"{golden.name}.int8.f32" if variant == "int8" else f"{golden.name}.f32"
 
 
-def _case(golden: Golden) -> dict[str, Any]:
+def _case(golden: Golden) -> dict[str, object]:
     height, width, _ = golden.pixels.shape
     outputs = {variant: _file(golden, variant) for variant in golden.expected}
     files = {"input": f"{golden.name}.rgb", "output": outputs}
@@ -106,7 +108,7 @@ def _case(golden: Golden) -> dict[str, Any]:
     return facts | ({"reference": _reference(golden)} if "int8" in outputs else {})
 
 
-def _reference(golden: Golden) -> dict[str, Any]:
+def _reference(golden: Golden) -> dict[str, object]:
     """What int8 stands in for, and how like it is."""
     found = likeness_db(golden.expected["fp32"], golden.expected["int8"])
     least = min(found, ENOUGH_DB) - SLACK_DB

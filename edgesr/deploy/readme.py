@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from edgesr.console import printable
+from edgesr.records.card import Card, Variant
+
+MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$^=-])")
+"""What Markdown, or HTML inside it, gives a meaning."""
 
 ADVICE = {
     "fp32": "unless there is a reason for another: the network as it was trained, in float32",
@@ -15,7 +21,7 @@ ADVICE = {
 }
 
 
-def readme(card: dict[str, Any], *, invents: bool) -> str:
+def readme(card: Card, *, invents: bool) -> str:
     """The page of the bundle that `card` describes, variants that it lacks left out.
 
     Args:
@@ -29,11 +35,17 @@ def readme(card: dict[str, Any], *, invents: bool) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["plain"] = plain
     template = environment.get_template("bundle.md.j2")
     return template.render(
-        card=card, variants=card["variants"], advice=ADVICE, size=_size, invents=invents
+        card=card, variants=card.variants, advice=ADVICE, size=_size, invents=invents
     )
 
 
-def _size(variant: dict[str, Any]) -> str:
-    return f"{variant['bytes'] / 1e6:.2f} MB"
+def _size(variant: Variant) -> str:
+    return f"{variant.bytes / 1e6:.2f} MB"
+
+
+def plain(text: str) -> str:
+    """`text` that others wrote, as one line of Markdown that shows it as it stands."""
+    return MARKUP.sub(r"\\\1", printable(" ".join(text.split())))

@@ -16,6 +16,7 @@ from edgesr.deploy.levels import gives_levels
 from edgesr.errors import ExportError
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
+from edgesr.records import card
 from edgesr.workspace import atomic
 
 FILES = {
@@ -60,15 +61,15 @@ class Variant:
             "edgesr.dtype": self.dtype,
         }
 
-    def card(self, folder: Path) -> dict[str, Any]:
+    def card(self, folder: Path) -> card.Variant:
         """Its entry in card.json; the file is in `folder`."""
-        return {
+        facts = {
             "file": self.file,
             "bytes": (folder / self.file).stat().st_size,
             "input": self._picture("lr", "height", "width"),
             "output": {**self._picture("sr", "4*height", "4*width"), "clipped": self.clipped},
-            **self.facts,
         }
+        return card.Variant.model_validate(facts | self.facts)
 
     def _picture(self, name: str, height: str, width: str) -> dict[str, Any]:
         facts = {"name": name, "colour": "RGB", "dtype": self.dtype}

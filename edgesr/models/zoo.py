@@ -23,6 +23,7 @@ from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
 from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Srgan
 from edgesr.recorded import check_recorded
+from edgesr.records.run import TaughtBy
 from edgesr.workspace import atomic
 
 Student = Generator | EdgeStudent
@@ -77,15 +78,14 @@ def label(path: Path) -> str:
     return "model" if name in ("", *RESERVED) else name
 
 
-def facts(model: SRModel) -> dict[str, Any]:
+def facts(model: SRModel) -> TaughtBy:
     """What a run's record says of a model that it learned from."""
-    return {
-        "name": label(model.path),
-        "path": str(model.path),
-        "sha256": model.sha256,
-        "architecture": model.architecture,
-        "spec": model.spec and model.spec.model_dump(),
-    }
+    return TaughtBy(
+        name=label(model.path),
+        sha256=model.sha256,
+        architecture=model.architecture,
+        spec=model.spec,
+    )
 
 
 def save(module: Student, path: Path, *, licence: str) -> None:

@@ -25,7 +25,7 @@ Whole = Annotated[int, Field(ge=0, le=2**53)]
 """A count, exact in every reader of JSON."""
 Number = Annotated[float, Field(ge=-1e15, le=1e15)]
 Amount = Annotated[float, Field(ge=0, le=1e15)]
-Line = Annotated[str, Field(max_length=4096)]
+Line = Annotated[str, Field(max_length=20_000)]
 Named = Annotated[str, Field(min_length=1, max_length=256)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 File = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]

@@ -68,7 +68,7 @@ class Variant(Record):
 class Origin(Record):
     """The network that taught."""
 
-    name: Named
+    name: recipe.Name
     architecture: Line
     spec: recipe.Model | None
     """None where it is a foreign network."""

@@ -216,7 +216,7 @@ class PictureScores(Scores):
     width: Side
     height: Side
     sha256: Digest
-    """Of its pixels, see `edgesr.imagefile.digest`; by it the picture is found again."""
+    """Of its pixels, see `data.photos.digest`; by it the picture is found again."""
 
 
 class Quality(Job, Scores):
@@ -233,6 +233,12 @@ class Quality(Job, Scores):
     """The same on RGB."""
 
 
+State = Literal["holds", "fails", "not judged"]
+HOLDS: State = "holds"
+FAILS: State = "fails"
+NOT_JUDGED: State = "not judged"
+
+
 class Gate(Record):
     """A gate at one place; see `verify.gates`.
 
@@ -246,12 +252,12 @@ class Gate(Record):
     where: Line
     limit: Number | None
     measured: Number | None
-    state: Literal["holds", "fails", "not judged"]
+    state: State
     reason: Line
 
     @model_validator(mode="after")
     def reasoned(self) -> Self:
-        if self.state == "not judged" and not self.reason:
+        if self.state == NOT_JUDGED and not self.reason:
             raise ValueError("a gate is not judged, and no reason is given")
         return self
 
@@ -333,6 +339,9 @@ class Measurements(Record):
         plain = {row.runtime for row in self.speed if row.variant == "fp32" and row.exact}
         if lacking := {row.runtime for row in self.speed} - plain:
             raise ValueError(f"no speed of fp32 on {', '.join(sorted(lacking))}")
+        scored = {row.runtime for row in self.quality if row.variant == "fp32" and row.exact}
+        if not {"cpu", "cuda"} & plain & scored:
+            raise ValueError("neither speed nor quality of fp32 on ONNX Runtime")
         if lost := {row.variant for row in self.speed} - set(self.variants):
             raise ValueError(f"speed of {', '.join(sorted(lost))}, which is no variant")
         return self
@@ -347,7 +356,7 @@ class Evidence(Measurements):
 
     @model_validator(mode="after")
     def judged(self) -> Self:
-        if self.passed != all(gate.state != "fails" for gate in self.gates):
+        if self.passed != all(gate.state != FAILS for gate in self.gates):
             raise ValueError("passed is not what the gates say")
         return self
 

@@ -14,7 +14,7 @@ from edgesr.records.evidence import Machine
 class TaughtBy(Record):
     """The network that taught, by name and sum; where its file lay is nobody else's business."""
 
-    name: Named
+    name: recipe.Name
     sha256: Digest
     architecture: Line
     spec: recipe.Model | None = None
@@ -36,7 +36,7 @@ class Score(Record):
 class Blended(Record):
     """One of the two networks of a blend."""
 
-    name: Named
+    name: recipe.Name
     sha256: Digest
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgesr.errors import EdgesrError
+from edgesr.records.base import read_bytes
+from edgesr.records.card import Card
+from edgesr.records.evidence import Evidence
+from edgesr.records.run import LogLine, Run
 from edgesr.training import log
-from edgesr.workspace import read_json
+from edgesr.verify import evidence
 
-Json = dict[str, Any]
+AGAIN = "Make it again: edgesr export --onnx, edgesr verify"
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Bundle:
 
     Attributes:
         card: card.json, which every bundle has.
-        verify: verify.json, once `edgesr verify` has run.
+        verify: verify.json, where it is of this bundle as it is now.
+        stale: why a verify.json that is there does not count.
         run: run.json of the training run.
         log: the lines of log.jsonl.
         recipe: the text of recipe.toml.
@@ -27,33 +31,38 @@ class Bundle:
     """
 
     folder: Path
-    card: Json
-    verify: Json | None
-    run: Json | None
-    log: list[Json]
+    card: Card
+    verify: Evidence | None
+    stale: str
+    run: Run | None
+    log: list[LogLine]
     recipe: str
     has_model: bool
 
 
-def read(folder: Path) -> Bundle:
+def read(folder: Path, place: Path | None = None) -> Bundle:
     """Read the bundle in `folder`.
 
+    Args:
+        place: where its evidence lies; in `folder` unless given.
+
     Raises:
-        EdgesrError: there is no card.json, or a file in it is not JSON.
+        EdgesrError: there is no card.json, or a file in it is not what it should be.
     """
-    card = _json(folder / "card.json")
-    if card is None:
+    if not (folder / "card.json").exists():
         raise EdgesrError(
             f"{folder} is not a bundle: no card.json", "Make it: edgesr export --onnx"
         )
-    recipe = folder / "recipe.toml"
+    recipe, run = folder / "recipe.toml", folder / "run.json"
+    found = evidence.find(folder, place or folder)
     return Bundle(
         folder=folder,
-        card=card,
-        verify=_json(folder / "verify.json"),
-        run=_json(folder / "run.json"),
+        card=Card.read(folder / "card.json", AGAIN),
+        verify=found.evidence,
+        stale=found.stale,
+        run=Run.read(run, AGAIN) if run.exists() else None,
         log=log.read(folder / "log.jsonl"),
-        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+        recipe=read_bytes(recipe, AGAIN).decode(errors="replace") if recipe.exists() else "",
         has_model=(folder / "model.onnx").is_file(),
     )
 
@@ -62,15 +71,9 @@ def teacher_of(bundle: Bundle, exports: Path) -> Bundle | None:
     """The bundle of the teacher that `bundle` names, where there is one in `exports`.
 
     Raises:
-        EdgesrError: a file in it is not JSON.
+        EdgesrError: a file in it is not what it should be.
     """
-    teacher = bundle.card["teacher"]
-    if teacher is None or not (exports / teacher["name"] / "card.json").is_file():
+    teacher = bundle.card.teacher
+    if teacher is None or not (exports / teacher.name / "card.json").is_file():
         return None
-    return read(exports / teacher["name"])
-
-
-def _json(path: Path) -> Json | None:
-    if not path.is_file():
-        return None
-    return read_json(path, "Make it again: edgesr export --onnx, edgesr verify")
+    return read(exports / teacher.name)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-Lines = list[dict[str, Any]]
+from edgesr.records.run import LogLine
+
+Lines = list[LogLine]
 Points = list[tuple[float, float]]
 
-NOT_TERMS = ("stage", "step", "lr", "images_per_s", "validation")
+NOT_TERMS = ("lr", "images_per_s")
 MOST_POINTS = 300
 
 
@@ -62,13 +63,17 @@ class Chart:
 
 def stages(log: Lines) -> list[str]:
     """The stages in `log`, in the order they ran."""
-    return list(dict.fromkeys(line["stage"] for line in log))
+    return list(dict.fromkeys(line.stage for line in log))
 
 
 def terms(log: Lines) -> list[str]:
     """The names of everything in `log` that is a loss, `loss` (their weighted sum) first."""
     found = dict.fromkeys(
-        key for line in log if "validation" not in line for key in line if key not in NOT_TERMS
+        key
+        for line in log
+        if line.validation is None
+        for key in line.values
+        if key not in NOT_TERMS
     )
     return sorted(found, key=lambda key: key != "loss")
 
@@ -78,7 +83,7 @@ def losses(log: Lines, stage: str) -> Chart | None:
     series: dict[str, Points] = {}
     left_out = 0
     for name in terms(log):
-        logged = _points(log, stage, lambda line, name=name: line.get(name))  # type: ignore[misc]
+        logged = _points(log, stage, lambda line, name=name: line.values.get(name))  # type: ignore[misc]
         shown = [(step, value) for step, value in logged if 0 < value < math.inf]
         left_out += len(logged) - len(shown)
         if shown:
@@ -99,7 +104,7 @@ def validation(log: Lines, stage: str, network: str) -> Chart | None:
     names = {network: "psnr_db", "bicubic": "bicubic_psnr_db"}
     series: dict[str, Points] = {}
     for name, key in names.items():
-        points = _points(log, stage, lambda line, key=key: line.get("validation", {}).get(key))  # type: ignore[misc]
+        points = _points(log, stage, lambda line, key=key: getattr(line.validation, key, None))  # type: ignore[misc]
         if finite := [point for point in points if math.isfinite(point[1])]:
             series[name] = finite
     if not series:
@@ -127,10 +132,10 @@ class _Axis:
         return round(100 * (self.high - value) / (self.high - self.low), 2)
 
 
-def _points(log: Lines, stage: str, value: Callable[[dict[str, Any]], Any]) -> Points:
+def _points(log: Lines, stage: str, value: Callable[[LogLine], float | None]) -> Points:
     """(step, value) of every line of `stage` that has the value as a number."""
-    found = ((line["step"], value(line)) for line in log if line["stage"] == stage)
-    return [(step, float(v)) for step, v in found if isinstance(v, int | float)]
+    found = ((line.step, value(line)) for line in log if line.stage == stage)
+    return [(step, v) for step, v in found if v is not None]
 
 
 def _mean_of(points: Points, n: int) -> Points:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,11 @@ from edgesr import console
 from edgesr.data import judges, photos
 from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, to_image, to_tensor
 from edgesr.data.judges import PHOTOGRAPHS
+from edgesr.errors import ModelError
 from edgesr.quality.evaluate import MIN_SIDE, Upscale
 from edgesr.quality.metrics import psnr
-from edgesr.report.bundles import Bundle, Json
+from edgesr.records.evidence import Evidence
+from edgesr.report.bundles import Bundle
 from edgesr.report.pictures import TRUTH, Picture, data_uri, opened, worst
 from edgesr.workspace import sha256
 
@@ -72,12 +74,13 @@ class Gallery:
     shots: list[Shot]
 
 
-def gallery(bundle: Bundle, teacher: Path | None) -> Gallery | None:
+def gallery(bundle: Bundle, teacher: Path | None, data: Path | None = None) -> Gallery | None:
     """Rebuild every picture, and show those with the smallest gain over bicubic.
 
     Args:
         teacher: its teacher's bundle or model file; None shows the bundle's network
             where it is furthest from the ground truth.
+        data: see `source_of`.
 
     Returns:
         None where the bundle has no model.onnx.
@@ -87,7 +90,7 @@ def gallery(bundle: Bundle, teacher: Path | None) -> Gallery | None:
     """
     if not bundle.has_model:
         return None
-    role, source = bundle.card["role"], source_of(bundle.verify)
+    role, source = bundle.card.role, source_of(bundle.verify, data)
     upscale = opened(bundle.folder)
     ranked = _ranked(source.files, upscale)
     methods: dict[str, Upscale] = {"bicubic": _bicubic}
@@ -111,32 +114,44 @@ def _ranked(files: list[Path], upscale: Upscale) -> list[Path]:
     return [path for _, path in sorted(gains)]
 
 
-def source_of(verify: Json | None) -> Source:
-    """The pictures that verify measured quality on; those that ship where they are gone."""
-    measured = verify["quality"][0]["data"] if verify and verify["quality"] else PHOTOGRAPHS
-    shipped = judges.photographs()
-    if measured == PHOTOGRAPHS:
-        return Source(PHOTOGRAPHS, shipped)
-    if not Path(measured).is_dir():
-        gone = f"The pictures that verify measured on are not in {measured} any more."
-        return Source(PHOTOGRAPHS, shipped, gone)
-    return Source(measured, photos.find(Path(measured)))
+def source_of(verify: Evidence | None, data: Path | None = None) -> Source:
+    """The pictures that verify measured quality on, those that ship where they are not there.
 
-
-def teacher_file(bundle: Bundle, teacher: Bundle | None) -> Path | None:
-    """The teacher as it can be run here: its bundle, else the file that the run was taught by.
-
-    A file with another SHA-256 than run.json names is another network, and not taken.
+    Args:
+        data: the folder that the user names. No other is opened, whatever the evidence says, and
+            of the pictures in it only those whose digests the evidence holds are shown.
     """
-    if bundle.card["teacher"] is None:
+    shipped = Source(PHOTOGRAPHS, judges.photographs())
+    if verify is None or (data is None and verify.quality[0].data == PHOTOGRAPHS):
+        return shipped
+    if data is None:
+        missing = "Name the folder of the pictures that verify measured on: edgesr report --data."
+        return replace(shipped, note=missing)
+    wanted = {p.sha256 for row in verify.quality for p in row.pictures}
+    found = photos.decode_all(photos.find(data), smallest=MIN_SIDE)
+    files = {photos.digest(p.pixels): p.path for p in found}
+    if known := [path for digest, path in files.items() if digest in wanted]:
+        return Source(data.resolve().name, sorted(known))
+    none = f"None of the pictures that verify measured on is in the folder {data.resolve().name}."
+    return replace(shipped, note=none)
+
+
+def teacher_file(bundle: Bundle, teacher: Bundle | None, named: Path | None = None) -> Path | None:
+    """The teacher as it can be run here: its bundle, else the file that the user names.
+
+    Raises:
+        ModelError: that file is another network than the one that run.json says has taught.
+    """
+    if bundle.card.teacher is None:
         return None
     if teacher is not None and teacher.has_model:
         return teacher.folder
-    facts = (bundle.run or {}).get("teacher") or {}
-    path = Path(facts.get("path", ""))
-    if not path.is_file() or sha256(path) != facts.get("sha256"):
+    if named is None:
         return None
-    return path
+    taught_by = bundle.run and bundle.run.teacher
+    if not named.is_file() or not taught_by or sha256(named) != taught_by.sha256:
+        raise ModelError(f"{named} is not the file that taught {bundle.card.name}")
+    return named
 
 
 def reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:

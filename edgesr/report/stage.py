@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from edgesr.errors import EdgesrError
 from edgesr.places import check_writable
 from edgesr.quality.evaluate import PROTOCOL
 from edgesr.report import bundles, curves, tables
@@ -17,34 +16,43 @@ from edgesr.report.pictures import Pictures, pictures
 from edgesr.report.text import FILTERS
 from edgesr.verify import sidebyside
 from edgesr.verify.cost import REMARK
+from edgesr.verify.evidence import evidence_folder
 from edgesr.verify.providers import SMALL
 from edgesr.workspace import write_text
 
 
-def report(folder: Path, exports: Path) -> Path:
+def report(
+    folder: Path,
+    exports: Path,
+    *,
+    data: Path | None = None,
+    teacher: Path | None = None,
+    output: Path | None = None,
+) -> Path:
     """Write `report.html` into a bundle's folder: tables, curves, pictures, all in one file.
+
+    Nothing is opened that only a received file names: neither pictures nor models.
 
     Args:
         folder: the bundle. Only its card.json has to be there; of all else that is missing the
             page says so.
         exports: where its teacher's bundle is looked for.
+        data: where to look for the pictures that the evidence was measured on, where those are
+            not the ones that ship; they are known by their digests.
+        teacher: the model file that taught, where that has no bundle.
+        output: evidence and report lie in `output/<the bundle's folder>`, see `verify`.
 
     Raises:
         EdgesrError: no card.json, a file that is damaged, or a model that cannot be run.
     """
-    bundle = bundles.read(folder)
-    check_writable(folder, "the report")
-    teacher = bundles.teacher_of(bundle, exports)
-    try:
-        taught_by = teacher_file(bundle, teacher)
-        shots = gallery(bundle, taught_by)
-        page = render(bundle, teacher, _pictures(bundle, taught_by), shots)
-    except (KeyError, UndefinedError) as error:
-        raise EdgesrError(
-            f"the files in {folder} lack something that the report shows: {error}",
-            "Make them again with this version: edgesr export --onnx, edgesr verify",
-        ) from None
-    path = folder / "report.html"
+    place = evidence_folder(folder, output)
+    bundle = bundles.read(folder, place)
+    check_writable(place, "the report")
+    taught = bundles.teacher_of(bundle, exports)
+    taught_by = teacher_file(bundle, taught, teacher)
+    shots = gallery(bundle, taught_by, data)
+    page = render(bundle, taught, _pictures(bundle, taught_by), shots)
+    path = place / "report.html"
     write_text(path, page)
     return path
 
@@ -68,23 +76,23 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
     """What the template shows that is not in the files as it stands."""
     verify, log = bundle.verify, bundle.log
     return {
-        "verdict": tables.verdict(verify),
+        "verdict": tables.verdict(verify, bundle.stale),
         "gates": tables.gates(verify) if verify else [],
         "figures": tables.figures(verify) if verify else [],
         "rows": tables.comparison(verify, teacher) if verify else [],
-        "parts": tables.parts(verify["cost"]) if verify else [],
+        "parts": tables.parts(verify.cost) if verify else [],
         "variants": sidebyside.variants(verify) if verify else [],
         "slower": list(sidebyside.slower(verify)) if verify else [],
         "noisy": sidebyside.noisy(verify) if verify else [],
         "not_measured": sidebyside.not_measured(verify) if verify else [],
-        "quality": tables.fp32(verify, "quality") if verify else [],
+        "quality": tables.scores(verify) if verify else [],
         "other_machine": _other_machine(bundle, teacher),
         "paper": _beside_paper(bundle),
         "remark": REMARK,
         "small": SMALL,
         "terms": curves.terms(log),
         "charts": [
-            (stage, curves.losses(log, stage), curves.validation(log, stage, bundle.card["role"]))
+            (stage, curves.losses(log, stage), curves.validation(log, stage, bundle.card.role))
             for stage in curves.stages(log)
         ],
         "protocol": PROTOCOL,
@@ -95,7 +103,7 @@ def _beside_paper(bundle: Bundle) -> list[tables.Printed]:
     if bundle.verify is None:
         return []
     card = bundle.card
-    return tables.beside_paper(card["architecture"], card["role"], bundle.verify["cost"])
+    return tables.beside_paper(card.architecture, card.role, bundle.verify.cost)
 
 
 def _other_machine(bundle: Bundle, teacher: Bundle | None) -> bool:
@@ -107,5 +115,5 @@ def _other_machine(bundle: Bundle, teacher: Bundle | None) -> bool:
 
 def _pictures(bundle: Bundle, teacher: Path | None) -> Pictures:
     models = {"teacher": teacher} if teacher else {}
-    models |= {bundle.card["role"]: bundle.folder} if bundle.has_model else {}
+    models |= {bundle.card.role: bundle.folder} if bundle.has_model else {}
     return pictures(models)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgesr.report.bundles import Bundle, Json
+from edgesr.records.evidence import Cost, Counts, Evidence, Quality, Speed
+from edgesr.records.evidence import Gate as Checked
+from edgesr.report.bundles import Bundle
 from edgesr.report.text import (
     UNKNOWN,
     count,
@@ -22,8 +24,7 @@ from edgesr.report.text import (
 from edgesr.runtimes.base import LABELS
 from edgesr.verify import gates as gates_of
 from edgesr.verify.cost import PAPER
-from edgesr.verify.measured import ORT
-from edgesr.verify.measured import fp32 as fp32_of
+from edgesr.verify.measured import ORT, fp32
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,17 @@ class Part:
     """
 
     name: str
-    teacher: Json | None
-    own: Json | None
+    teacher: Counts | None
+    own: Counts | None
     teacher_share: float
     own_share: float
 
 
-def verdict(verify: Json | None) -> Verdict:
-    """What the gates say, in one sentence."""
+def verdict(verify: Evidence | None, stale: str = "") -> Verdict:
+    """What the gates say, in one sentence; `stale` is why evidence that is there does not count."""
     if verify is None:
-        return Verdict(None, "Not verified yet.")
-    return Verdict(gates_of.passed(verify["gates"]), gates_of.in_words(verify["gates"]))
+        return Verdict(None, f"Not verified as it is: {stale}." if stale else "Not verified yet.")
+    return Verdict(gates_of.passed(verify.gates), gates_of.in_words(verify.gates))
 
 
 @dataclass(frozen=True)
@@ -88,98 +89,112 @@ class Gate:
     reason: str
 
 
-def gates(verify: Json) -> list[Gate]:
+def gates(verify: Evidence) -> list[Gate]:
     """Every gate and place that was checked."""
-    return [
-        Gate(row["gate"], *_limit(row), row["state"], row["where"], row["reason"])
-        for row in verify["gates"]
-    ]
+    return [Gate(row.gate, *_limit(row), row.state, row.where, row.reason) for row in verify.gates]
 
 
-def _limit(row: Json) -> tuple[str, str]:
+def _limit(row: Checked) -> tuple[str, str]:
     """The limit with its direction, and the measurement."""
-    gate, limit, measured = row["gate"], row["limit"], row["measured"]
+    gate, limit, measured = row.gate, row.limit, row.measured
     if gate == "provider_proof":  # proved or not: some shape arithmetic may run elsewhere
-        return "proved", f"{percent(measured)} of nodes"
+        return "proved", f"{percent(measured or 0)} of nodes"
     if limit is None:
         return UNKNOWN, gate_value(measured, gate)
     sign = "≥" if gate.startswith("min_") else "≤"
     return f"{sign} {gate_value(limit, gate)}", gate_value(measured, gate)
 
 
-def figures(verify: Json) -> list[Figure]:
+def figures(verify: Evidence) -> list[Figure]:
     """The headline: size, parameters, latency, PSNR."""
-    cost, speed, quality = verify["cost"], fp32(verify, "speed")[0], fp32(verify, "quality")[0]
-    reduction = cost["reduction_percent"]
+    cost, speed, quality = verify.cost, timings(verify)[0], scores(verify)[0]
+    reduction = cost.reduction_percent
     fewer = "" if reduction is None else f"{reduction:.1f} % fewer than the teacher"
-    gain = signed(quality["psnr_db"] - quality["bicubic_psnr_db"])
+    gain = signed(quality.psnr_db - quality.bicubic_psnr_db)
     return [
-        Figure(megabytes(verify["file"]["bytes"]), "model.onnx"),
-        Figure(count(cost["total"]["parameters"]), "parameters", fewer),
-        Figure(milliseconds(speed["p50_ms"]), "latency p50", conditions(speed)),
-        Figure(
-            decibels(quality["psnr_db"]), "PSNR on Y", f"{gain} over bicubic, {quality['data']}"
-        ),
+        Figure(megabytes(verify.file.bytes), "model.onnx"),
+        Figure(count(cost.total.parameters), "parameters", fewer),
+        Figure(milliseconds(speed.p50_ms), "latency p50", conditions(speed)),
+        Figure(decibels(quality.psnr_db), "PSNR on Y", f"{gain} over bicubic, {quality.data}"),
     ]
 
 
-def fp32(verify: Json, part: str) -> list[Json]:
-    """What ONNX Runtime measured of model.onnx: the rows of "speed" or "quality"."""
-    return fp32_of(verify[part], runtimes=ORT)
+def timings(verify: Evidence) -> list[Speed]:
+    """What ONNX Runtime took with model.onnx."""
+    return fp32(verify.speed, runtimes=ORT)
 
 
-def timing(verify: Json, like: Json) -> Json | None:
+def scores(verify: Evidence) -> list[Quality]:
+    """How good ONNX Runtime's pictures by model.onnx are."""
+    return fp32(verify.quality, runtimes=ORT)
+
+
+def timing(verify: Evidence, like: Speed) -> Speed | None:
     """The timing under the same conditions as `like`."""
-    keys = ("runtime", "threads", "size", "batch")
-    for speed in fp32(verify, "speed"):
-        if all(speed[key] == like[key] for key in keys):
-            found: Json = speed
-            return found
-    return None
+
+    def measured(speed: Speed) -> tuple[object, ...]:
+        return speed.runtime, speed.threads, speed.size, speed.batch
+
+    return next((s for s in timings(verify) if measured(s) == measured(like)), None)
 
 
-def conditions(speed: Json) -> str:
+def conditions(speed: Speed) -> str:
     """`CPU, 2 threads, 128×128 LR`."""
-    return f"{LABELS[speed['runtime']]}, {speed['threads']} threads, {size(speed['size'])} LR"
+    return f"{LABELS[speed.runtime]}, {speed.threads} threads, {size(speed.size)} LR"
 
 
-def comparison(own: Json, teacher: Bundle | None) -> list[Row]:
+def comparison(own: Evidence, teacher: Bundle | None) -> list[Row]:
     """Size, cost, latency and PSNR of a bundle beside its teacher's.
 
     Args:
-        own: the bundle's verify.json; it holds the teacher's cost, too.
+        own: of the bundle; it holds the teacher's cost, too.
         teacher: the teacher's bundle, where its file, latency and PSNR come from.
     """
-    other = (teacher.verify if teacher else None) or {}
-    cost, theirs = own["cost"]["total"], (own["cost"]["teacher"] or {}).get("total", {})
-    at = f"at {size(own['cost']['size'])} LR"
-    rows = [
-        _ratio("Parameters", count, theirs.get("parameters"), cost["parameters"]),
-        _ratio("Weights", megabytes, theirs.get("bytes"), cost["bytes"]),
-        _ratio("model.onnx", megabytes, other.get("file", {}).get("bytes"), own["file"]["bytes"]),
-        _ratio(f"MACs {at}", giga, theirs.get("macs"), cost["macs"]),
-        _ratio(f"FLOPs {at}", giga, theirs.get("flops"), cost["flops"]),
+    other = teacher.verify if teacher else None
+    return [*_costs(own, other), *_latencies(own, other), *_qualities(own, other)]
+
+
+def _costs(own: Evidence, other: Evidence | None) -> list[Row]:
+    cost, theirs = own.cost.total, own.cost.teacher.total if own.cost.teacher else None
+    at = f"at {size(own.cost.size)} LR"
+    return [
+        _ratio("Parameters", count, theirs.parameters if theirs else None, cost.parameters),
+        _ratio("Weights", megabytes, theirs.bytes if theirs else None, cost.bytes),
+        _ratio("model.onnx", megabytes, other.file.bytes if other else None, own.file.bytes),
+        _ratio(f"MACs {at}", giga, theirs.macs if theirs else None, cost.macs),
+        _ratio(f"FLOPs {at}", giga, theirs.flops if theirs else None, cost.flops),
     ]
-    for speed in fp32(own, "speed"):
-        slow = (timing(other, like=speed) if same_machine(own, other) else None) or {}
-        for key in ("p50", "p95"):
-            label = f"Latency {key}, {conditions(speed)}"
-            rows.append(_ratio(label, milliseconds, slow.get(f"{key}_ms"), speed[f"{key}_ms"]))
-    known = {quality["data"]: quality for quality in fp32(other, "quality")} if other else {}
-    for quality in fp32(own, "quality"):
-        best = known.get(quality["data"], {}).get("psnr_db")
-        rows.append(_difference(f"PSNR on Y, {quality['data']}", best, quality["psnr_db"]))
+
+
+def _latencies(own: Evidence, other: Evidence | None) -> list[Row]:
+    known = other if other and same_machine(own, other) else None
+    rows = []
+    for speed in timings(own):
+        slow = timing(known, like=speed) if known else None
+        for name, theirs, ours in (
+            ("p50", slow.p50_ms if slow else None, speed.p50_ms),
+            ("p95", slow.p95_ms if slow else None, speed.p95_ms),
+        ):
+            rows.append(_ratio(f"Latency {name}, {conditions(speed)}", milliseconds, theirs, ours))
     return rows
 
 
-def same_machine(own: Json, other: Json) -> bool:
+def _qualities(own: Evidence, other: Evidence | None) -> list[Row]:
+    known = {row.data: row.psnr_db for row in scores(other)} if other else {}
+    return [
+        _difference(f"PSNR on Y, {row.data}", known.get(row.data), row.psnr_db)
+        for row in scores(own)
+    ]
+
+
+def same_machine(own: Evidence, other: Evidence) -> bool:
     """Whether two verify.json were measured on machines that call themselves the same."""
-    return bool(own["machine"] == other.get("machine"))
+    return own.machine == other.machine
 
 
 def _ratio(label: str, show: Callable[[float], str], teacher: float | None, own: float) -> Row:
-    if teacher is None:
-        return Row(label, UNKNOWN, show(own), UNKNOWN)
+    if teacher is None or not own:
+        return Row(label, UNKNOWN if teacher is None else show(teacher), show(own), UNKNOWN)
     return Row(label, show(teacher), show(own), f"{three(teacher / own)} ×")
 
 
@@ -189,15 +204,15 @@ def _difference(label: str, teacher: float | None, own: float) -> Row:
     return Row(label, decibels(teacher), decibels(own), signed(own - teacher))
 
 
-def parts(cost: Json) -> list[Part]:
+def parts(cost: Cost) -> list[Part]:
     """Every part of either network, in the order that data takes."""
-    own, theirs = cost["parts"], (cost["teacher"] or {}).get("parts", {})
+    own, theirs = cost.parts, cost.teacher.parts if cost.teacher else {}
     # The teacher's order first: it has the up-sampler that a low-resolution student lacks.
     names = dict.fromkeys([*theirs, *own])
-    most = max(part["macs"] for part in [*own.values(), *theirs.values()]) or 1
+    most = max(part.macs for part in [*own.values(), *theirs.values()]) or 1
 
-    def share(part: Json | None) -> float:
-        return 100 * part["macs"] / most if part else 0.0
+    def share(part: Counts | None) -> float:
+        return 100 * part.macs / most if part else 0.0
 
     return [
         Part(n, theirs.get(n), own.get(n), share(theirs.get(n)), share(own.get(n))) for n in names
@@ -213,35 +228,35 @@ class Printed:
     ours: list[str]
 
 
-def beside_paper(architecture: str, role: str, cost: Json) -> list[Printed]:
+def beside_paper(architecture: str, role: str, cost: Cost) -> list[Printed]:
     """The paper's size and cost as printed beside ours, which are counted.
 
     Args:
         architecture, role: of the bundle whose verify.json holds `cost`.
     """
-    own, theirs = cost["total"], (cost["teacher"] or {}).get("total")
-    networks = [(cost["teacher"] or {}).get("architecture", UNKNOWN), architecture]
-    sides = [theirs, own]
+    own, theirs = cost.total, cost.teacher.total if cost.teacher else None
+    networks = [cost.teacher.architecture if cost.teacher else UNKNOWN, architecture]
+    sides: list[Counts | None] = [theirs, own]
     if role == "teacher":
         networks, sides = [architecture, UNKNOWN], [own, None]
-    at = f"at {size(cost['size'])} LR"
+    at = f"at {size(cost.size)} LR"
     printed = [PAPER["teacher"], PAPER["student"]]
     return [
-        Printed("network", [f"SRGAN N={row['blocks']}" for row in printed] + [""], [*networks, ""]),
+        Printed("network", [f"SRGAN N={row.blocks}" for row in printed] + [""], [*networks, ""]),
         Printed(
             "fp32 weights, MiB",
-            _beside([row["mb"] for row in printed], "{:.2f}"),
-            _beside([side and side["bytes"] / 2**20 for side in sides], "{:.2f}"),
+            _beside([row.mb for row in printed], "{:.2f}"),
+            _beside([side.bytes / 2**20 if side else None for side in sides], "{:.2f}"),
         ),
         Printed(
             f"FLOPs; ours {at}",
-            _beside([row["gflops"] for row in printed], "{:.2f} G"),
-            _beside([side and side["flops"] / 1e9 for side in sides], "{:.2f} G"),
+            _beside([row.gflops for row in printed], "{:.2f} G"),
+            _beside([side.flops / 1e9 if side else None for side in sides], "{:.2f} G"),
         ),
         Printed(
             f"MACs {at}",
             [UNKNOWN] * 3,
-            _beside([side and side["macs"] / 1e9 for side in sides], "{:.2f} G"),
+            _beside([side.macs / 1e9 if side else None for side in sides], "{:.2f} G"),
         ),
     ]
 

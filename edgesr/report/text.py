@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
+from edgesr.records.evidence import Measured
 from edgesr.verify.sidebyside import names
 
 UNKNOWN = "–"
@@ -70,7 +70,7 @@ def provider(name: str) -> str:
     return name.removesuffix("ExecutionProvider")
 
 
-def place(row: Mapping[str, Any]) -> str:
+def place(row: Measured) -> str:
     """Runtime, variant and, where it is not float32, precision: `CPU, int8`."""
     return ", ".join(names(row))
 

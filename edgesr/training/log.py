@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from edgesr.errors import TrainingError
+from edgesr.records.base import read_bytes
+from edgesr.records.run import LogLine
 from edgesr.workspace import write_text
 
 STAGES = ["pixel", "gan"]
@@ -36,11 +43,11 @@ class Log:
     def rewind(self, stage: str, step: int) -> None:
         """Keep only what was logged up to `step` of `stage`."""
         kept = [
-            line
-            for line in read(self.path)
-            if (STAGES.index(line["stage"]), line["step"]) <= (STAGES.index(stage), step)
+            text
+            for text, line in _lines(self.path)
+            if (STAGES.index(line.stage), line.step) <= (STAGES.index(stage), step)
         ]
-        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+        write_text(self.path, "".join(f"{text}\n" for text in kept))
 
     def write(self, stage: str, step: int, **values: Any) -> None:
         """Append one line."""
@@ -52,12 +59,20 @@ class Log:
                 self.board.add_scalar(f"{stage}/{name}", value, step)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log; none where there is no file. A line cut short by a crash is left out."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
-    return lines
+def read(path: Path) -> list[LogLine]:
+    """The lines of a log; none where there is no file. A line cut short by a crash is left out.
+
+    Raises:
+        BundleError: something else than a regular file is there.
+    """
+    return [line for _, line in _lines(path)]
+
+
+def _lines(path: Path) -> Iterator[tuple[str, LogLine]]:
+    """Each line that can be read, as it stands and as a record."""
+    if not os.path.lexists(path):
+        return
+    text = read_bytes(path, "Train again, or restore the file.").decode("utf-8", errors="replace")
+    for line in text.splitlines():
+        with suppress(ValidationError):
+            yield line, LogLine.model_validate_json(line)

@@ -20,7 +20,7 @@ from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.data.taught import taught
 from edgesr.errors import TrainingError
-from edgesr.folders import RUN, check_replaceable, discard, is_litter, locked
+from edgesr.folders import RUN, check_replaceable, discard, locked
 from edgesr.losses.total import GeneratorLoss
 from edgesr.machine import machine
 from edgesr.models import zoo
@@ -29,6 +29,7 @@ from edgesr.models.unet import UNetDiscriminator
 from edgesr.models.zoo import SRModel, Student
 from edgesr.places import check_writable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
+from edgesr.records import run as record
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.batch_norm import share_batch_norm
 from edgesr.training.ema import Ema
@@ -50,7 +51,7 @@ from edgesr.training.sense import check_sense, tell
 from edgesr.training.state import State, digest, read_checkpoint
 from edgesr.training.steps import Player, Step
 from edgesr.training.validation import Score, Validation
-from edgesr.workspace import Workspace, sha256, write_json, write_text
+from edgesr.workspace import Workspace, is_litter, sha256, write_text
 
 Command = Literal["train", "distill"]
 
@@ -287,19 +288,19 @@ def _finish(
     # A kill between the two files leaves a run to be resumed, not weights with another's sum.
     (folder / "run.json").unlink(missing_ok=True)
     zoo.save(student, model, licence=recipe.licence)
-    facts: dict[str, Any] = {
-        "name": recipe.name,
-        "command": command,
-        "architecture": zoo.describe(recipe.model),
-        "teacher": None,
-        "sha256": sha256(model),
-        "steps": sum(optimisation.steps for _, optimisation, _ in stages(recipe)),
-        "seconds": round(seconds, 1),
-        "hardware": {"device": str(setup.fabric.device), **machine()},
-        "validation": score and score.as_dict(),
-        "versions": {"edgesr": edgesr.__version__, "torch": torch.__version__},
-    }
-    if teacher is not None:
-        facts["teacher"] = zoo.facts(teacher)
-    write_json(folder / "run.json", facts)
+    facts = record.Run.model_validate(
+        {
+            "name": recipe.name,
+            "command": command,
+            "architecture": zoo.describe(recipe.model),
+            "teacher": teacher and zoo.facts(teacher),
+            "sha256": sha256(model),
+            "steps": sum(optimisation.steps for _, optimisation, _ in stages(recipe)),
+            "seconds": round(seconds, 1),
+            "hardware": {"device": str(setup.fabric.device), **machine()},
+            "validation": score and score.as_dict(),
+            "versions": {"edgesr": edgesr.__version__, "torch": torch.__version__},
+        }
+    )
+    facts.write(folder / "run.json")
     console.say(f"{folder}: {zoo.describe(recipe.model)}, {seconds:.0f} s of training")

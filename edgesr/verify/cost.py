@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,19 @@ from edgesr.deploy.rewrite import collapse, separate
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.recipe import Edge, Srgan
+from edgesr.records import evidence
+from edgesr.records.card import Card
 
-PAPER = {
-    "teacher": {"blocks": 16, "gflops": 56.58, "mb": 5.92},
-    "student": {"blocks": 4, "gflops": 5.29, "mb": 2.48},
-}
+
+class Published(NamedTuple):
+    """A row of the paper's table 1."""
+
+    blocks: int
+    gflops: float
+    mb: float
+
+
+PAPER = {"teacher": Published(16, 56.58, 5.92), "student": Published(4, 5.29, 2.48)}
 """Table 1 of the paper: GFLOPs "for a 256 x 256 image" and model size."""
 
 REMARK = (
@@ -49,8 +57,11 @@ class Cost:
         """Two per multiply-add."""
         return 2 * self.macs
 
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self) | {"bytes": self.bytes, "flops": self.flops}
+    def counts(self) -> evidence.Counts:
+        """For verify.json."""
+        return evidence.Counts(
+            parameters=self.parameters, macs=self.macs, bytes=self.bytes, flops=self.flops
+        )
 
 
 def cost(spec: Srgan | Edge, size: str, *, collapsed: bool = True) -> dict[str, Cost]:
@@ -94,28 +105,34 @@ def total(parts: dict[str, Cost]) -> Cost:
     return Cost(sum(c.parameters for c in parts.values()), sum(c.macs for c in parts.values()))
 
 
-def compare(card: dict[str, Any], size: str, *, collapsed: bool = True) -> dict[str, Any]:
+def compare(card: Card, size: str, *, collapsed: bool = True) -> evidence.Cost:
     """The evidence on cost: the card's network, and its teacher's where that is known.
 
     Args:
         size, collapsed: see `cost`; the teacher's branches always are.
     """
-    own = cost(zoo.SPEC.validate_python(card["spec"]), size, collapsed=collapsed)
-    evidence = {"size": size, **_as_dict(own), "teacher": None}
-    evidence |= {"reduction_percent": None, "mac_ratio": None}
-    teacher = card["teacher"]
-    if teacher and teacher["spec"]:
-        theirs = cost(zoo.SPEC.validate_python(teacher["spec"]), size)
-        named = {"name": teacher["name"], "architecture": teacher["architecture"]}
-        ours, whole = total(own), total(theirs)
-        evidence["teacher"] = named | _as_dict(theirs)
-        evidence["reduction_percent"] = 100 * (1 - ours.parameters / whole.parameters)
-        evidence["mac_ratio"] = whole.macs / ours.macs
-    return evidence
+    own, teacher = cost(card.spec, size, collapsed=collapsed), card.teacher
+    ours, theirs, reduction, ratio = total(own), None, None, None
+    if teacher and teacher.spec:
+        parts = cost(teacher.spec, size)
+        whole = total(parts)
+        theirs = evidence.TeacherCost(
+            name=teacher.name,
+            architecture=teacher.architecture,
+            parts=_counts(parts),
+            total=whole.counts(),
+        )
+        reduction = 100 * (1 - ours.parameters / whole.parameters)
+        ratio = whole.macs / ours.macs
+    return evidence.Cost(
+        size=size,
+        parts=_counts(own),
+        total=ours.counts(),
+        teacher=theirs,
+        reduction_percent=reduction,
+        mac_ratio=ratio,
+    )
 
 
-def _as_dict(parts: dict[str, Cost]) -> dict[str, Any]:
-    return {
-        "parts": {name: part.as_dict() for name, part in parts.items()},
-        "total": total(parts).as_dict(),
-    }
+def _counts(parts: dict[str, Cost]) -> dict[str, evidence.Counts]:
+    return {name: part.counts() for name, part in parts.items()}

@@ -6,15 +6,14 @@ measured is not fit to be held against one. What is not judged is shown with the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from edgesr.recipe import Fidelity, Gates, VariantGates
+from edgesr.records.evidence import FAILS, HOLDS, NOT_JUDGED, Gate, Measurements, Placement, State
 from edgesr.verify.measured import (
     RUNTIMES,
-    Evidence,
     Measured,
-    Row,
     file_limit,
     file_size,
     fp32,
@@ -25,33 +24,27 @@ from edgesr.verify.measured import (
     proved_of,
 )
 
-HOLDS, FAILS, NOT_JUDGED = "holds", "fails", "not judged"
 NO_LIMIT = "the recipe states no limit"
 SHOWN = ("p95_ms", "min_gain_over_bicubic_db", "max_lpips", "max_psnr_loss_db")
 """What is measured and worth a limit: without one it is shown as not judged."""
 
 
-def check(gates: Gates, evidence: Evidence) -> list[Row]:
-    """One row for each gate and place; a gate without its measurement does not hold.
-
-    Returns:
-        Rows of gate, where, limit (None where none is stated), measured (None where it is
-        missing), state, and reason: why it is not judged, or fails where figures do not tell.
-    """
+def check(gates: Gates, evidence: Measurements) -> list[Gate]:
+    """One row for each gate and place; a gate without its measurement does not hold."""
     rows = [*_bundle(gates, evidence), *_files(gates, evidence), *_kinds(gates.int8, evidence)]
     rows += [*_bytes(evidence), *_loose(evidence), *_providers(evidence)]
     return rows
 
 
-def passed(rows: Iterable[Row]) -> bool:
+def passed(rows: Iterable[Gate]) -> bool:
     """Whether no gate fails."""
-    return all(row["state"] != FAILS for row in rows)
+    return all(row.state != FAILS for row in rows)
 
 
-def in_words(rows: list[Row]) -> str:
+def in_words(rows: list[Gate]) -> str:
     """The verdict in a sentence: which gates fail, how much was not judged, and why."""
-    judged = [row for row in rows if row["state"] != NOT_JUDGED]
-    failed = [row["gate"] for row in judged if row["state"] == FAILS]
+    judged = [row for row in rows if row.state != NOT_JUDGED]
+    failed = [row.gate for row in judged if row.state == FAILS]
     text = f"All {len(judged)} gates hold."
     if failed:
         verb, named = "does" if len(failed) == 1 else "do", ", ".join(dict.fromkeys(failed))
@@ -61,27 +54,39 @@ def in_words(rows: list[Row]) -> str:
     return f"{text} {len(rows) - len(judged)} not judged: {'; '.join(_reasons(rows))}."
 
 
-def _reasons(rows: list[Row]) -> Iterator[str]:
+def _reasons(rows: list[Gate]) -> Iterator[str]:
     """Each reason for not judging, and the gates that it concerns."""
-    unjudged = [row for row in rows if row["state"] == NOT_JUDGED]
-    for reason in dict.fromkeys(row["reason"] for row in unjudged):
-        named = dict.fromkeys(row["gate"] for row in unjudged if row["reason"] == reason)
+    unjudged = [row for row in rows if row.state == NOT_JUDGED]
+    for reason in dict.fromkeys(row.reason for row in unjudged):
+        named = dict.fromkeys(row.gate for row in unjudged if row.reason == reason)
         yield f"{', '.join(named)} ({reason})"
 
 
-def judge(found: Measured, limit: float | None) -> Row:
+def judge(found: Measured, limit: float | None) -> Gate:
     """The row of one measurement."""
-    row = {"gate": found.gate, "where": found.where, "limit": limit, "measured": found.value}
+    finite = found.value is not None and math.isfinite(found.value)
+    value = found.value if finite else None
+
+    def row(state: State, reason: str = "") -> Gate:
+        return Gate(
+            gate=found.gate,
+            where=found.where,
+            limit=limit,
+            measured=value,
+            state=state,
+            reason=reason,
+        )
+
     if limit is None or found.why_not:
-        return row | {"state": NOT_JUDGED, "reason": found.why_not or NO_LIMIT}
-    if found.value is None:
-        return row | {"state": FAILS, "reason": "not measured"}
+        return row(NOT_JUDGED, found.why_not or NO_LIMIT)
+    if value is None:
+        return row(FAILS, "not measured")
     at_most = not found.gate.startswith("min_")
-    held = found.value <= limit if at_most else found.value >= limit
-    return row | {"state": HOLDS if held else FAILS, "reason": ""}
+    held = value <= limit if at_most else value >= limit
+    return row(HOLDS if held else FAILS)
 
 
-def _bundle(gates: Gates, evidence: Evidence) -> Iterator[Row]:
+def _bundle(gates: Gates, evidence: Measurements) -> Iterator[Gate]:
     """The gates of the bundle as a whole."""
     found = list(of_bundle(gates, evidence))
     for gate in Gates.model_fields:
@@ -91,9 +96,9 @@ def _bundle(gates: Gates, evidence: Evidence) -> Iterator[Row]:
         yield from (judge(each, limit) for each in own if _shown(gates, each, limit))
 
 
-def _stated_apart(gates: Gates, evidence: Evidence, gate: str) -> bool:
+def _stated_apart(gates: Gates, evidence: Measurements, gate: str) -> bool:
     """Whether every runtime that was measured has its own limit for the parity of fp32."""
-    runtimes = [row["runtime"] for row in fp32(evidence["parity"])]
+    runtimes = [row.runtime for row in fp32(evidence.parity)]
     if gate != "max_abs_diff" or not runtimes:
         return False
     return all(own_limit(gates, runtime, "fp32", gate) is not None for runtime in runtimes)
@@ -112,14 +117,14 @@ def _shown(gates: Gates, found: Measured, limit: float | None) -> bool:
     return all(each is None for each in stated)
 
 
-def _files(gates: Gates, evidence: Evidence) -> Iterator[Row]:
+def _files(gates: Gates, evidence: Measurements) -> Iterator[Gate]:
     """The gates of each file on each runtime: those that it is measured on, or that are stated."""
     for runtime in RUNTIMES:
         stated: dict[str, VariantGates] = getattr(gates, runtime)
-        measured = [row["variant"] for row in evidence["parity"] if row["runtime"] == runtime]
+        measured = [row.variant for row in evidence.parity if row.runtime == runtime]
         for variant in dict.fromkeys([*measured, *stated]):
             limit_of = file_limit if variant in measured else own_limit
-            size = file_size(gates, runtime, variant) or evidence["speed"][0]["size"]
+            size = file_size(gates, runtime, variant) or evidence.speed[0].size
             for found in of_file(evidence, runtime, variant, size):
                 limit = limit_of(gates, runtime, variant, found.gate)
                 # What the bundle's own gates say of fp32 is not said twice.
@@ -127,54 +132,56 @@ def _files(gates: Gates, evidence: Evidence) -> Iterator[Row]:
                     yield judge(found, limit)
 
 
-def _kinds(own: Fidelity, evidence: Evidence) -> Iterator[Row]:
+def _kinds(own: Fidelity, evidence: Measurements) -> Iterator[Gate]:
     """What int8 files must keep on pictures of every kind, on each runtime that takes them."""
-    for row in evidence["parity"]:
-        if row["variant"] == "int8":
-            found = {f"min_{kind}_db": value for kind, value in row["kinds_db"].items()}
-            found["max_flat_levels"] = row["flat_levels"]
+    for row in evidence.parity:
+        if row.variant == "int8":
+            found: dict[str, float | None] = {
+                f"min_{kind}_db": value for kind, value in row.kinds_db.items()
+            }
+            found["max_flat_levels"] = row.flat_levels
             for gate in Fidelity.model_fields:
                 if (limit := getattr(own, gate)) is not None:
                     yield judge(Measured(gate, place(row), found.get(gate)), limit)
 
 
-def _bytes(evidence: Evidence) -> Iterator[Row]:
+def _bytes(evidence: Measurements) -> Iterator[Gate]:
     """On the CPU the file of bytes must give the very bytes of the float file."""
-    for row in evidence["parity"]:
-        if row["variant"] == "uint8-io":
-            why_not = "" if row["runtime"] == "cpu" else "the very bytes are asked of the CPU alone"
-            yield judge(Measured("bytes_off", place(row), row["bytes_off"], why_not), 0)
+    for row in evidence.parity:
+        if row.variant == "uint8-io":
+            why_not = "" if row.runtime == "cpu" else "the very bytes are asked of the CPU alone"
+            yield judge(Measured("bytes_off", place(row), row.bytes_off, why_not), 0)
 
 
-def _loose(evidence: Evidence) -> Iterator[Row]:
+def _loose(evidence: Measurements) -> Iterator[Gate]:
     """A runtime as it comes computes in less than float32: that is shown, and nobody's limit."""
-    for row in evidence["parity"]:
-        if not row["exact"]:
-            why_not = f"computed in {row['precision']}, as the runtime comes"
-            yield judge(Measured("max_abs_diff", place(row), row["max_abs_diff"], why_not), None)
+    for row in evidence.parity:
+        if not row.exact:
+            why_not = f"computed in {row.precision}, as the runtime comes"
+            yield judge(Measured("max_abs_diff", place(row), row.max_abs_diff, why_not), None)
 
 
-def _providers(evidence: Evidence) -> Iterator[Row]:
+def _providers(evidence: Measurements) -> Iterator[Gate]:
     """A provider that is there must have run every node that makes a picture.
 
     Of fp32, and of every other file where the provider was asked for: unasked, a file that a
     provider does not run whole is not measured there, and not judged.
     """
-    for placement in evidence["providers"]:
-        if placement["available"] or placement["asked"]:
+    for placement in evidence.providers:
+        if placement.available or placement.asked:
             yield _provider(placement)
 
 
-def _provider(placement: dict[str, Any]) -> Row:
-    nodes = placement["nodes"]
-    share = nodes.get(placement["provider"], 0) / max(1, sum(nodes.values()))
-    must = placement["asked"] or placement["variant"] == "fp32"
-    state = HOLDS if placement["proved"] else FAILS if must else NOT_JUDGED
-    return {
-        "gate": "provider_proof",
-        "where": proved_of(placement),
-        "limit": 1.0,
-        "measured": share,
-        "state": state,
-        "reason": "" if placement["proved"] else placement["message"],
-    }
+def _provider(placement: Placement) -> Gate:
+    nodes = placement.nodes
+    share = nodes.get(placement.provider, 0) / max(1, sum(nodes.values()))
+    must = placement.asked or placement.variant == "fp32"
+    state: State = HOLDS if placement.proved else FAILS if must else NOT_JUDGED
+    return Gate(
+        gate="provider_proof",
+        where=proved_of(placement),
+        limit=1.0,
+        measured=share,
+        state=state,
+        reason="" if placement.proved else placement.message,
+    )

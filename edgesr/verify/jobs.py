@@ -13,6 +13,8 @@ import numpy as np
 
 from edgesr.deploy.tiling import to_bytes, to_values
 from edgesr.errors import NotTaken, VerifyError
+from edgesr.records.card import Variant, VariantName
+from edgesr.records.evidence import NotTaken as Refused
 from edgesr.runtimes.base import Facts, Name, Running, Values, load
 
 Run = Callable[[Values], Values]
@@ -33,7 +35,7 @@ class Job:
     """
 
     runtime: Name
-    variant: str
+    variant: VariantName
     file: Path
     dtype: str
     threads: int
@@ -101,12 +103,12 @@ def check_asked(asked: list[str]) -> list[Name]:
 
 def plan(
     folder: Path,
-    variants: dict[str, Any],
+    variants: dict[VariantName, Variant],
     runtimes: list[Name],
     threads: int,
     unproved: Mapping[tuple[str, str], str] = MappingProxyType({}),
-) -> tuple[list[Job], list[dict[str, Any]]]:
-    """Every job that a runtime takes, and a row of runtime, variant and reason for the others.
+) -> tuple[list[Job], list[Refused]]:
+    """Every job that a runtime takes, and a row for each of the others.
 
     Args:
         variants: as in card.json.
@@ -129,18 +131,17 @@ def plan(
                 raise VerifyError(
                     f"the runtime {job.runtime} does not take {job.file.name}: {error}"
                 ) from None
-            row = {"runtime": job.runtime, "variant": job.variant, "reason": error.message}
-            refused.append(row)
+            refused.append(Refused(runtime=job.runtime, variant=job.variant, reason=error.message))
     return jobs, refused
 
 
 def _all(
-    folder: Path, variants: dict[str, Any], runtimes: list[Name], threads: int
+    folder: Path, variants: dict[VariantName, Variant], runtimes: list[Name], threads: int
 ) -> Iterator[Job]:
     for runtime in runtimes:
         for variant, facts in variants.items():
-            dtype, clipped = facts["input"]["dtype"], facts["output"]["clipped"]
-            job = Job(runtime, variant, folder / facts["file"], dtype, threads, clipped)
+            dtype, clipped = facts.input.dtype, facts.output.clipped
+            job = Job(runtime, variant, folder / facts.file, dtype, threads, clipped)
             yield job
             if variant == "fp32" and runtime in LOOSE:
                 yield replace(job, exact=False)

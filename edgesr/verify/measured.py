@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from edgesr.recipe import Gates, VariantGates
+from edgesr.records import evidence as records
+from edgesr.records.evidence import Measurements, Placement, Quality, Shape, Speed
 
-Evidence = dict[str, Any]
-Row = dict[str, Any]
+Row = TypeVar("Row", bound=records.Job)
 RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web")
 ORT = ("cpu", "cuda")
 NO_WEIGHTS = "AlexNet's weights are missing: edgesr weights --fetch"
@@ -29,39 +30,39 @@ class Measured(NamedTuple):
     why_not: str = ""
 
 
-def place(row: Row) -> str:
+def place(row: records.Measured) -> str:
     """Where a row of evidence was measured: `cpu, int8`; `openvino, fp32, bfloat16`."""
-    where = f"{row['runtime']}, {row['variant']}"
-    return where if row["exact"] else f"{where}, {row['precision']}"
+    where = f"{row.runtime}, {row.variant}"
+    return where if row.exact else f"{where}, {row.precision}"
 
 
-def proved_of(placement: Row) -> str:
+def proved_of(placement: Placement) -> str:
     """Which file on which provider a row of "providers" is about: `cpu, int8`."""
-    name = placement["provider"].removesuffix("ExecutionProvider").lower()
-    return f"{name}, {placement['variant']}"
+    name = placement.provider.removesuffix("ExecutionProvider").lower()
+    return f"{name}, {placement.variant}"
 
 
 def fp32(rows: list[Row], runtimes: tuple[str, ...] = RUNTIMES) -> list[Row]:
     """The rows of fp32, computed in float32, on some of the runtimes."""
-    exact = [row for row in rows if row["variant"] == "fp32" and row["exact"]]
-    return [row for row in exact if row["runtime"] in runtimes]
+    exact = [row for row in rows if row.variant == "fp32" and row.exact]
+    return [row for row in exact if row.runtime in runtimes]
 
 
-def photographs(rows: list[Row]) -> list[Row]:
+def photographs(rows: list[Quality]) -> list[Quality]:
     """The rows of "quality" that were measured on photographs, which gates look at."""
-    return [row for row in rows if row["kind"] == "photographs"]
+    return [row for row in rows if row.kind == "photographs"]
 
 
-def find(rows: list[Row], runtime: str, variant: str) -> Row:
-    """The row of one exact job; empty where there is none."""
+def find(rows: list[Row], runtime: str, variant: str) -> Row | None:
+    """The row of one exact job; None where there is none."""
     keys = (runtime, variant, True)
-    return next((r for r in rows if (r["runtime"], r["variant"], r["exact"]) == keys), {})
+    return next((r for r in rows if (r.runtime, r.variant, r.exact) == keys), None)
 
 
-def at(timed: Row, size: str) -> Row:
-    """The latencies of one speed row at one of its sizes; empty where it was not timed."""
-    places = [timed, *timed["shapes"]] if timed else []
-    return next((row for row in places if row["size"] == size), {})
+def at(timed: Speed | None, size: str) -> Speed | Shape | None:
+    """The latencies of one speed row at one of its sizes; None where it was not timed."""
+    places: list[Speed | Shape] = [timed, *timed.shapes] if timed else []
+    return next((row for row in places if row.size == size), None)
 
 
 def ratio(slow: float | None, fast: float | None) -> float | None:
@@ -69,65 +70,67 @@ def ratio(slow: float | None, fast: float | None) -> float | None:
     return slow / fast if slow and fast else None
 
 
-def of_bundle(gates: Gates, evidence: Evidence) -> Iterator[Measured]:
+def of_bundle(gates: Gates, evidence: Measurements) -> Iterator[Measured]:
     """What was measured of fp32, for the gates of the bundle as a whole."""
-    yield Measured("max_mb", "model.onnx", evidence["file"]["bytes"] / 1e6)
-    for row in fp32(evidence["parity"]):
-        if own_limit(gates, row["runtime"], "fp32", "max_abs_diff") is None:
-            yield Measured("max_abs_diff", place(row), row["max_abs_diff"])
-        yield Measured("max_pixels_changed", place(row), row["max_pixels_changed"])
-    for row in fp32(evidence["speed"], runtimes=ORT):
-        yield Measured("p95_ms", f"{place(row)}, {row['size']}", row["p95_ms"], row["noisy"])
-    for row in fp32(evidence["quality"], runtimes=ORT):
-        yield from _quality(row)
-    reduction = evidence["cost"]["reduction_percent"]
+    yield Measured("max_mb", "model.onnx", evidence.file.bytes / 1e6)
+    for row in fp32(evidence.parity):
+        if own_limit(gates, row.runtime, "fp32", "max_abs_diff") is None:
+            yield Measured("max_abs_diff", place(row), row.max_abs_diff)
+        yield Measured("max_pixels_changed", place(row), row.max_pixels_changed)
+    for timed in fp32(evidence.speed, runtimes=ORT):
+        yield Measured("p95_ms", f"{place(timed)}, {timed.size}", timed.p95_ms, timed.noisy)
+    for scored in fp32(evidence.quality, runtimes=ORT):
+        yield from _quality(scored)
+    reduction = evidence.cost.reduction_percent
     yield Measured("min_reduction_percent", "against the teacher", reduction)
 
 
-def _quality(row: Row) -> Iterator[Measured]:
-    where, why_not = row["data"], "" if row["kind"] == "photographs" else GRAPHICS
-    gain = row["psnr_db"] - row["bicubic_psnr_db"]
+def _quality(row: Quality) -> Iterator[Measured]:
+    where, why_not = row.data, "" if row.kind == "photographs" else GRAPHICS
+    gain = row.psnr_db - row.bicubic_psnr_db
     yield Measured("min_gain_over_bicubic_db", where, gain, why_not)
     if why_not:
         return
-    yield Measured("min_psnr_db", where, row["psnr_db"])
-    unseen = NO_WEIGHTS if row["lpips"] is None else ""
-    gained = None if unseen else row["bicubic_lpips"] - row["lpips"]
-    yield Measured("max_lpips", where, row["lpips"], unseen)
+    yield Measured("min_psnr_db", where, row.psnr_db)
+    unseen = NO_WEIGHTS if row.lpips is None or row.bicubic_lpips is None else ""
+    gained = None
+    if row.lpips is not None and row.bicubic_lpips is not None:
+        gained = row.bicubic_lpips - row.lpips
+    yield Measured("max_lpips", where, row.lpips, unseen)
     yield Measured("min_lpips_gain", where, gained, unseen)
 
 
-def of_file(evidence: Evidence, runtime: str, variant: str, size: str) -> Iterator[Measured]:
+def of_file(evidence: Measurements, runtime: str, variant: str, size: str) -> Iterator[Measured]:
     """What was measured of one file on one runtime; None for each gate where nothing was.
 
     Args:
         size: at which latencies are judged.
     """
-    timed, plain = (find(evidence["speed"], runtime, name) for name in (variant, "fp32"))
+    timed, plain = (find(evidence.speed, runtime, name) for name in (variant, "fp32"))
     fast, slow = at(timed, size), at(plain, size)
-    where, noisy = f"{runtime}, {variant}", timed.get("noisy", "")
-    yield Measured("p50_ms", f"{where}, {size}", fast.get("p50_ms"), noisy)
-    yield Measured("p95_ms", f"{where}, {size}", fast.get("p95_ms"), noisy)
-    speedup = ratio(slow.get("p50_ms"), fast.get("p50_ms"))
-    noisy = noisy or plain.get("noisy", "")
+    where, noisy = f"{runtime}, {variant}", timed.noisy if timed else ""
+    yield Measured("p50_ms", f"{where}, {size}", fast.p50_ms if fast else None, noisy)
+    yield Measured("p95_ms", f"{where}, {size}", fast.p95_ms if fast else None, noisy)
+    speedup = ratio(slow.p50_ms, fast.p50_ms) if slow and fast else None
+    noisy = noisy or (plain.noisy if plain else "")
     yield Measured("min_speedup", f"{where}, {size}", speedup, noisy)
-    parity = find(evidence["parity"], runtime, variant)
-    yield Measured("max_abs_diff", where, parity.get("max_abs_diff"))
-    bytes_ = evidence["variants"].get(variant)
-    yield Measured("max_mb", where, bytes_ and bytes_ / 1e6)
+    parity = find(evidence.parity, runtime, variant)
+    yield Measured("max_abs_diff", where, parity.max_abs_diff if parity else None)
+    bytes_ = next((n for name, n in evidence.variants.items() if name == variant), None)
+    yield Measured("max_mb", where, bytes_ / 1e6 if bytes_ else None)
     yield Measured("max_psnr_loss_db", where, _loss(find(_kind(evidence, True), runtime, variant)))
     if drawn := find(_kind(evidence, False), runtime, variant):
         yield Measured("max_psnr_loss_db", f"{where}, graphics", _loss(drawn), GRAPHICS)
 
 
-def _kind(evidence: Evidence, photographed: bool) -> list[Row]:
-    rows = evidence["quality"]
-    return [row for row in rows if (row["kind"] == "photographs") == photographed]
+def _kind(evidence: Measurements, photographed: bool) -> list[Quality]:
+    rows = evidence.quality
+    return [row for row in rows if (row.kind == "photographs") == photographed]
 
 
-def _loss(quality: Row) -> float | None:
+def _loss(quality: Quality | None) -> float | None:
     """What was lost on Y or on RGB, whichever is more."""
-    return max(quality["loss_db"], quality["loss_rgb_db"]) if quality else None
+    return max(quality.loss_db, quality.loss_rgb_db) if quality else None
 
 
 def own_limit(gates: Gates, runtime: str, variant: str, gate: str) -> float | None:

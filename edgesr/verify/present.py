@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from edgesr import console
 from edgesr.recipe import Srgan
+from edgesr.records.evidence import (
+    FAILS,
+    HOLDS,
+    NOT_JUDGED,
+    Cost,
+    Counts,
+    Evidence,
+    Gate,
+    Quality,
+    TeacherCost,
+)
 from edgesr.targets import present as targets
+from edgesr.verify import cost as counting
 from edgesr.verify import gates, sidebyside
-from edgesr.verify.cost import PAPER, REMARK, cost, total
+from edgesr.verify.cost import PAPER, REMARK, total
 from edgesr.verify.measured import ORT, fp32
 from edgesr.verify.sidebyside import table
 
-Evidence = dict[str, Any]
 PAPER_SIZE = "64x64"
 VERDICTS = {
-    gates.HOLDS: Text("holds"),
-    gates.FAILS: Text("FAILS", style="bold red"),
-    gates.NOT_JUDGED: Text("not judged", style="dim"),
+    HOLDS: Text("holds"),
+    FAILS: Text("FAILS", style="bold red"),
+    NOT_JUDGED: Text("not judged", style="dim"),
 }
 
 
@@ -30,59 +40,57 @@ def print_evidence(evidence: Evidence) -> None:
     """Print what `verify` found, the gates last."""
     for part in tables(evidence):
         console.out.print(part)
-    verdict = "PASSED" if evidence["passed"] else "FAILED"
-    sentence = f"{verdict}: {gates.in_words(evidence['gates'])}"
+    verdict = "PASSED" if evidence.passed else "FAILED"
+    sentence = f"{verdict}: {gates.in_words(evidence.gates)}"
     for line in textwrap.wrap(sentence, 80, break_on_hyphens=False):
         console.say(line)
 
 
 def tables(evidence: Evidence) -> Iterator[Table | str]:
     """Cost, runtimes, quality, gates."""
-    title = f"{evidence['bundle']}: {evidence['architecture']}, {evidence['role']}"
-    yield _cost(evidence["cost"], title)
-    if evidence["architecture"].startswith("SRGAN"):
+    title = f"{evidence.bundle}: {evidence.architecture}, {evidence.role}"
+    yield _cost(evidence.cost, title)
+    if evidence.architecture.startswith("SRGAN"):
         yield _paper()
         yield REMARK
     yield from sidebyside.tables(evidence)
-    yield _quality(fp32(evidence["quality"], runtimes=ORT))
-    if evidence["targets"]:
-        yield from targets.tables(evidence["targets"])
-    yield _gates(evidence["gates"])
+    yield _quality(fp32(evidence.quality, runtimes=ORT))
+    if evidence.targets:
+        yield from targets.tables(evidence.targets)
+    yield _gates(evidence.gates)
 
 
-def _cost(cost: dict[str, Any], title: str) -> Table:
-    teacher = cost["teacher"]
+def _cost(cost: Cost, title: str) -> Table:
+    teacher = cost.teacher
     columns = ["part", "parameters", "MACs", "FLOPs"]
     if teacher:
         columns += ["teacher's par.", "teacher's MACs"]
-    view = table(f"{title}, cost at {cost['size']} LR", *columns)
-    names = list(cost["parts"]) + [
-        n for n in (teacher or {}).get("parts", {}) if n not in cost["parts"]
+    view = table(f"{title}, cost at {cost.size} LR", *columns)
+    names = list(cost.parts) + [
+        n for n in (teacher.parts if teacher else {}) if n not in cost.parts
     ]
     for name in names:
-        view.add_row(name, *_cells(cost["parts"].get(name), teacher, name))
+        view.add_row(name, *_cells(cost.parts.get(name), teacher, name))
     view.add_section()
-    view.add_row("total", *_cells(cost["total"], teacher, "total"))
-    view.caption = f"float32 weights: {_mib(cost['total'])}"
-    if cost["reduction_percent"] is not None:
+    view.add_row("total", *_cells(cost.total, teacher, "total"))
+    view.caption = f"float32 weights: {_mib(cost.total)}"
+    if teacher and cost.reduction_percent is not None:
         view.caption += (
-            f", the teacher's {_mib(teacher['total'])}\n{cost['reduction_percent']:.1f} % fewer "
-            f"parameters and {cost['mac_ratio']:.2f} x fewer MACs than {teacher['name']}"
+            f", the teacher's {_mib(teacher.total)}\n{cost.reduction_percent:.1f} % fewer "
+            f"parameters and {cost.mac_ratio:.2f} x fewer MACs than {teacher.name}"
         )
     return view
 
 
-def _mib(counts: dict[str, int]) -> str:
-    return f"{counts['bytes'] / 2**20:.2f} MiB"
+def _mib(counts: Counts | counting.Cost) -> str:
+    return f"{counts.bytes / 2**20:.2f} MiB"
 
 
-def _cells(own: dict[str, int] | None, teacher: dict[str, Any] | None, name: str) -> list[str]:
-    cells = (
-        [f"{own['parameters']:,}", _giga(own["macs"]), _giga(own["flops"])] if own else ["-"] * 3
-    )
+def _cells(own: Counts | None, teacher: TeacherCost | None, name: str) -> list[str]:
+    cells = [f"{own.parameters:,}", _giga(own.macs), _giga(own.flops)] if own else ["-"] * 3
     if teacher:
-        theirs = teacher["total"] if name == "total" else teacher["parts"].get(name)
-        cells += [f"{theirs['parameters']:,}", _giga(theirs["macs"])] if theirs else ["-"] * 2
+        theirs = teacher.total if name == "total" else teacher.parts.get(name)
+        cells += [f"{theirs.parameters:,}", _giga(theirs.macs)] if theirs else ["-"] * 2
     return cells
 
 
@@ -95,35 +103,32 @@ def _paper() -> Table:
     columns = ("network", "GFLOPs", "size", "our MACs", "our FLOPs", "our float32")
     view = table(f"The paper's table 1, ours counted at {PAPER_SIZE} LR", *columns)
     for name, row in PAPER.items():
-        blocks = int(row["blocks"])
-        ours = total(cost(Srgan(blocks=blocks), PAPER_SIZE))
+        ours = total(counting.cost(Srgan(blocks=row.blocks), PAPER_SIZE))
         view.add_row(
-            f"{name}, N={blocks}",
-            f"{row['gflops']} G",
-            f"{row['mb']} MB",
+            f"{name}, N={row.blocks}",
+            f"{row.gflops} G",
+            f"{row.mb} MB",
             f"{ours.macs / 1e9:.2f} G",
             f"{ours.flops / 1e9:.2f} G",
-            _mib(ours.as_dict()),
+            _mib(ours),
         )
     return view
 
 
-def _quality(rows: list[dict[str, Any]]) -> Table:
+def _quality(rows: list[Quality]) -> Table:
     view = table("Quality, 4 pixels shaved", "", "PSNR on Y", "gain", "RGB", "SSIM", "LPIPS")
     view.columns[0].ratio = 1
     for row in rows:
         view.add_row(
-            row["data"],
-            f"{row['psnr_db']:.2f} dB",
-            f"{row['psnr_db'] - row['bicubic_psnr_db']:+.2f} dB",
-            f"{row['psnr_rgb_db']:.2f} dB",
-            f"{row['ssim']:.4f}",
-            _lpips(row["lpips"]),
+            row.data,
+            f"{row.psnr_db:.2f} dB",
+            f"{row.psnr_db - row.bicubic_psnr_db:+.2f} dB",
+            f"{row.psnr_rgb_db:.2f} dB",
+            f"{row.ssim:.4f}",
+            _lpips(row.lpips),
         )
-        control = (f"{row['bicubic_psnr_db']:.2f} dB", "", f"{row['bicubic_psnr_rgb_db']:.2f} dB")
-        view.add_row(
-            "  bicubic", *control, f"{row['bicubic_ssim']:.4f}", _lpips(row["bicubic_lpips"])
-        )
+        control = (f"{row.bicubic_psnr_db:.2f} dB", "", f"{row.bicubic_psnr_rgb_db:.2f} dB")
+        view.add_row("  bicubic", *control, f"{row.bicubic_ssim:.4f}", _lpips(row.bicubic_lpips))
     return view
 
 
@@ -131,14 +136,14 @@ def _lpips(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _gates(rows: list[dict[str, Any]]) -> Table:
+def _gates(rows: list[Gate]) -> Table:
     view = table("Gates", "gate", "where", "measured", "limit", "")
     view.columns[0].no_wrap = True
     view.columns[1].min_width = 11
     for row in rows:
-        measured = "missing" if row["measured"] is None else f"{row['measured']:.4g}"
-        limit = "-" if row["limit"] is None else f"{row['limit']:g}"
-        if row["gate"] == "provider_proof":  # some arithmetic of shapes may rightly run elsewhere
-            measured, limit = f"{100 * row['measured']:.0f} %", "proved"
-        view.add_row(row["gate"], row["where"], measured, limit, VERDICTS[row["state"]])
+        measured = "missing" if row.measured is None else f"{row.measured:.4g}"
+        limit = "-" if row.limit is None else f"{row.limit:g}"
+        if row.gate == "provider_proof":  # some arithmetic of shapes may rightly run elsewhere
+            measured, limit = f"{100 * (row.measured or 0):.0f} %", "proved"
+        view.add_row(row.gate, row.where, measured, limit, VERDICTS[row.state])
     return view

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgesr.data import judges, photos
+from edgesr.data.photos import digest
 from edgesr.deploy.likeness import IDENTICAL_DB
 from edgesr.deploy.tiling import bands, to_picture, to_values
 from edgesr.quality.evaluate import Evaluation, Scores, Upscale, evaluate, flat, load_images
+from edgesr.records.card import Card
+from edgesr.records.evidence import Quality
 from edgesr.verify.jobs import Job, Run
 
 Pixels = NDArray[np.uint8]
@@ -43,7 +46,7 @@ def picture_sets(data: Path | None) -> list[PictureSet]:
         DataError: no such folder, or no picture in it that can be used.
     """
     if data is not None:
-        return [PictureSet(str(data), "photographs", list(load_images(data)))]
+        return [PictureSet(data.resolve().name, "photographs", list(load_images(data)))]
     taken = [(path.stem, photos.decode(path)) for path in judges.photographs()]
     return [
         PictureSet(judges.PHOTOGRAPHS, "photographs", taken),
@@ -52,8 +55,8 @@ def picture_sets(data: Path | None) -> list[PictureSet]:
 
 
 def quality(
-    jobs: list[Job], card: dict[str, Any], sets: list[PictureSet], lpips: nn.Module | None = None
-) -> list[dict[str, Any]]:
+    jobs: list[Job], card: Card, sets: list[PictureSet], lpips: nn.Module | None = None
+) -> list[Quality]:
     """A row for each exact job and set: scores, bicubic's, and the loss against fp32 there.
 
     Args:
@@ -61,7 +64,7 @@ def quality(
     """
     rows = [row for job in jobs if job.exact for row in _rows(job, card, sets, lpips)]
     plain = {(row["runtime"], row["data"]): row for row in rows if row["variant"] == "fp32"}
-    return [row | _losses(plain[row["runtime"], row["data"]], row) for row in rows]
+    return [Quality(**(row | _losses(plain[row["runtime"], row["data"]], row))) for row in rows]
 
 
 def _losses(plain: dict[str, Any], own: dict[str, Any]) -> dict[str, float]:
@@ -73,7 +76,7 @@ def _losses(plain: dict[str, Any], own: dict[str, Any]) -> dict[str, float]:
 
 
 def _rows(
-    job: Job, card: dict[str, Any], sets: list[PictureSet], lpips: nn.Module | None
+    job: Job, card: Card, sets: list[PictureSet], lpips: nn.Module | None
 ) -> Iterator[dict[str, Any]]:
     with job.opened() as (run, _):
         upscale = _upscaler(run, card)
@@ -84,7 +87,10 @@ def _rows(
                 "kind": each.kind,
                 "images": len(result.rows),
                 **flat(result.mean, result.bicubic),
-                "pictures": [row.as_dict() for row in result.rows],
+                "pictures": [
+                    row.as_dict() | {"sha256": digest(pixels)}
+                    for row, (_, pixels) in zip(result.rows, each.pictures, strict=True)
+                ],
             }
 
 
@@ -100,9 +106,9 @@ def _finite(found: Evaluation) -> Evaluation:
     )
 
 
-def _upscaler(run: Run, card: dict[str, Any]) -> Upscale:
+def _upscaler(run: Run, card: Card) -> Upscale:
     """Whole pictures by tiles, as `edgesr upscale` makes them."""
-    scale, halo = card["scale"], card["halo"]
+    scale, halo = card.scale, card.halo
     side = TILE + 2 * halo
 
     def tile(lr: Pixels) -> Pixels:

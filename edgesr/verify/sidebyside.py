@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from rich.table import Table
 
+from edgesr.records.evidence import Evidence, Input, Measured, Parity, Speed
 from edgesr.runtimes.base import LABELS
-from edgesr.verify.measured import at, photographs, ratio
+from edgesr.verify.measured import photographs, ratio
 
-Evidence = dict[str, Any]
-Row = dict[str, Any]
 NOTICEABLE = 1.05
 """A variant that is slower than fp32 by less than this is called neither slower nor faster."""
 
@@ -21,7 +20,7 @@ def tables(evidence: Evidence) -> Iterator[Table | str]:
     """Speed and parity, cold start and new shapes, what the variants cost and give."""
     yield _speed(evidence)
     yield _starts(evidence)
-    if len(evidence["variants"]) > 1:
+    if len(evidence.variants) > 1:
         yield _variants(evidence)
     yield from slower(evidence)
 
@@ -34,29 +33,29 @@ def table(title: str, *columns: str, left: int = 1) -> Table:
     return view
 
 
-def names(row: Mapping[str, Any]) -> tuple[str, str]:
+def names(row: Measured) -> tuple[str, str]:
     """Runtime and variant as they are printed; the precision where it is not float32."""
-    variant = row["variant"] if row["exact"] else f"{row['variant']}, {row['precision']}"
-    return LABELS[row["runtime"]], variant
+    variant = row.variant if row.exact else f"{row.variant}, {row.precision}"
+    return LABELS[row.runtime], variant
 
 
-def pairs(evidence: Evidence) -> list[tuple[Row, Row]]:
+def pairs(evidence: Evidence) -> list[tuple[Speed, Parity]]:
     """Speed and parity of each job."""
-    return list(zip(evidence["speed"], evidence["parity"], strict=True))
+    return list(zip(evidence.speed, evidence.parity, strict=True))
 
 
 def _speed(evidence: Evidence) -> Table:
-    first = evidence["speed"][0]
-    title = f"Runtimes at {first['size']} LR, batch 1, CPU threads: {first['threads']}"
+    first = evidence.speed[0]
+    title = f"Runtimes at {first.size} LR, batch 1, CPU threads: {first.threads}"
     columns = ("runtime", "variant", "p50 ms", "p95 ms", "max diff", "8-bit diff")
     view = table(title, *columns, left=2)
     for speed, parity in pairs(evidence):
         view.add_row(
             *names(speed),
-            _ms(speed["p50_ms"]),
-            _ms(speed["p95_ms"]),
-            f"{parity['max_abs_diff']:.1e}",
-            f"{100 * parity['max_pixels_changed']:.3f} %",
+            _ms(speed.p50_ms),
+            _ms(speed.p95_ms),
+            f"{parity.max_abs_diff:.1e}",
+            f"{100 * parity.max_pixels_changed:.3f} %",
         )
     lines = [*versions(evidence), *noisy(evidence), *not_measured(evidence)]
     view.caption = "\n".join(lines) or None
@@ -66,57 +65,55 @@ def _speed(evidence: Evidence) -> Table:
 
 def versions(evidence: Evidence) -> list[str]:
     """A line for each runtime: its version, and what was changed from its defaults."""
-    rows = {row["runtime"]: row for row in evidence["parity"] if row["exact"]}
+    rows = {row.runtime: row for row in evidence.parity if row.exact}
     return [
-        f"{LABELS[name]}: {'ONNX Runtime ' * (name in ('cpu', 'cuda'))}{row['version']}"
-        + (f", {row['note']}" if row["note"] else "")
+        f"{LABELS[name]}: {'ONNX Runtime ' * (name in ('cpu', 'cuda'))}{row.version}"
+        + (f", {row.note}" if row.note else "")
         for name, row in rows.items()
     ]
 
 
 def noisy(evidence: Evidence) -> list[str]:
     """A line for each reason why latencies are the machine's and not the files'."""
-    rows = [row for row in evidence["speed"] if row["noisy"]]
-    return [f"busy while {', '.join(names(row))} was timed: {row['noisy']}" for row in rows]
+    rows = [row for row in evidence.speed if row.noisy]
+    return [f"busy while {', '.join(names(row))} was timed: {row.noisy}" for row in rows]
 
 
 def not_measured(evidence: Evidence) -> list[str]:
     """A line for each provider, file and kind of input that could not be run, with the reason."""
     lines = [
-        f"{p['provider'].removesuffix('ExecutionProvider')}: {p['message']}"
-        for p in evidence["providers"]
-        if not p["available"] and p["variant"] == "fp32"
+        f"{p.provider.removesuffix('ExecutionProvider')}: {p.message}"
+        for p in evidence.providers
+        if not p.available and p.variant == "fp32"
     ]
-    lines += [
-        f"{LABELS[r['runtime']]}, {r['variant']}: {r['reason']}" for r in evidence["not_taken"]
-    ]
-    for row in evidence["parity"]:
-        by_reason = groupby(row["not_taken"], key=lambda case: case["reason"])
+    lines += [f"{LABELS[r.runtime]}, {r.variant}: {r.reason}" for r in evidence.not_taken]
+    for row in evidence.parity:
+        by_reason = groupby(row.not_taken, key=lambda case: case.reason)
         for reason, cases in by_reason:
             inputs = ", ".join(dict.fromkeys(_input(case) for case in cases))
             lines.append(f"{', '.join(names(row))}: not taken: {inputs} ({reason})")
     return lines
 
 
-def _input(case: Row) -> str:
-    return f"{case['width']}x{case['height']} batch {case['batch']}"
+def _input(case: Input) -> str:
+    return f"{case.width}x{case.height} batch {case.batch}"
 
 
 def _starts(evidence: Evidence) -> Table:
     """Opening and the first run; then, for each new shape, its first run and its later ones."""
-    first = evidence["speed"][0]
-    sizes = [shape["size"] for shape in first["shapes"]][:2]
-    title = f"Cold start at {first['size']} LR, peak memory; a new shape: first run > later runs"
+    first = evidence.speed[0]
+    sizes = [shape.size for shape in first.shapes][:2]
+    title = f"Cold start at {first.size} LR, peak memory; a new shape: first run > later runs"
     columns = ("runtime", "variant", "start ms", "MB", *(f"{s} ms" for s in sizes))
     view = table(title, *columns, left=2)
-    for speed in evidence["speed"]:
-        peak = speed["peak_memory_mb"]
-        shapes = [at(speed, size) for size in sizes]
+    for speed in evidence.speed:
+        peak = speed.peak_memory_mb
+        shapes = [shape for shape in speed.shapes if shape.size in sizes]
         view.add_row(
             *names(speed),
-            f"{speed['cold_start_ms']:.0f}",
+            f"{speed.cold_start_ms:.0f}",
             "-" if peak is None else f"{peak:.0f}",
-            *(f"{_ms(s['first_ms'])} > {_ms(s['p50_ms'])}" for s in shapes),
+            *(f"{_ms(s.first_ms)} > {_ms(s.p50_ms)}" for s in shapes),
         )
     return view
 
@@ -130,39 +127,56 @@ def _variants(evidence: Evidence) -> Table:
     columns = ("variant", "MB", "PSNR to PyTorch", "PSNR on Y", "loss", "speed-up")
     view = table("Variants, the first runtime's", *columns)
     for row in variants(evidence):
-        worst, speedup = row["min_psnr_db"], row["speedup"]
+        worst, speedup = row.min_psnr_db, row.speedup
         view.add_row(
-            row["variant"],
-            f"{row['bytes'] / 1e6:.2f}",
+            row.variant,
+            f"{row.bytes / 1e6:.2f}",
             "identical" if worst is None else f"{worst:.1f} dB",
-            f"{row['psnr_db']:.2f} dB",
-            f"{row['loss_db']:.3f} dB",
+            "-" if row.psnr_db is None else f"{row.psnr_db:.2f} dB",
+            "-" if row.loss_db is None else f"{row.loss_db:.3f} dB",
             "-" if speedup is None else f"{speedup:.2f} x",
         )
     return view
 
 
+@dataclass(frozen=True)
+class Row:
+    """One variant on ONNX Runtime.
+
+    Attributes:
+        min_psnr_db: to PyTorch, the worst of the grid; None where nothing differs.
+        psnr_db, loss_db: on photographs; None where there are none.
+        speedup: over fp32.
+    """
+
+    variant: str
+    bytes: int
+    min_psnr_db: float | None
+    psnr_db: float | None
+    loss_db: float | None
+    speedup: float | None
+
+
 def variants(evidence: Evidence) -> list[Row]:
-    """Bytes, worst PSNR to PyTorch, quality, loss and speed-up of each variant on ONNX Runtime."""
-    runtime = evidence["speed"][0]["runtime"]
-    timed, parity, quality = (
-        {row["variant"]: row for row in rows if row["runtime"] == runtime and row["exact"]}
-        for rows in (
-            evidence["speed"],
-            evidence["parity"],
-            photographs(evidence["quality"]),
-        )
-    )
+    """Each variant on the first runtime: size, closeness, quality, speed."""
+    runtime = evidence.speed[0].runtime
+    scores = {
+        row.variant: row
+        for row in photographs(evidence.quality)
+        if row.runtime == runtime and row.exact
+    }
+    own = [(s, p) for s, p in pairs(evidence) if s.runtime == runtime and s.exact]
+    plain = next(speed for speed, _ in own if speed.variant == "fp32")
     return [
-        {
-            "variant": name,
-            "bytes": evidence["variants"][name],
-            "min_psnr_db": parity[name]["min_psnr_db"],
-            "psnr_db": quality[name]["psnr_db"],
-            "loss_db": quality[name]["loss_db"],
-            "speedup": ratio(timed["fp32"]["p50_ms"], timed[name]["p50_ms"]),
-        }
-        for name in timed
+        Row(
+            speed.variant,
+            evidence.variants[speed.variant],
+            parity.min_psnr_db,
+            score.psnr_db if (score := scores.get(speed.variant)) else None,
+            score.loss_db if score else None,
+            ratio(plain.p50_ms, speed.p50_ms),
+        )
+        for speed, parity in own
     ]
 
 
@@ -171,14 +185,14 @@ def slower(evidence: Evidence) -> Iterator[str]:
 
     What was timed on a busy machine is left out, and all that would be compared with it.
     """
-    exact = [row for row in evidence["speed"] if row["exact"] and not row["noisy"]]
-    plain = {row["runtime"]: row for row in exact if row["variant"] == "fp32"}
+    exact = [row for row in evidence.speed if row.exact and not row.noisy]
+    plain = {row.runtime: row for row in exact if row.variant == "fp32"}
     for row in exact:
-        base = plain.get(row["runtime"], row)
-        times = row["p50_ms"] / base["p50_ms"]
-        if times >= NOTICEABLE:
+        base = plain.get(row.runtime, row)
+        times = ratio(row.p50_ms, base.p50_ms)
+        if times is not None and times >= NOTICEABLE:
             yield (
-                f"{row['variant']} is {times:.2f} x slower than fp32 here: {row['p50_ms']:.1f} ms "
-                f"against {base['p50_ms']:.1f} ms ({LABELS[row['runtime']]}, {row['threads']} "
-                f"threads, {row['size']} LR)."
+                f"{row.variant} is {times:.2f} x slower than fp32 here: {row.p50_ms:.1f} ms "
+                f"against {base.p50_ms:.1f} ms ({LABELS[row.runtime]}, {row.threads} "
+                f"threads, {row.size} LR)."
             )

@@ -1,4 +1,4 @@
-"""verify(): a bundle in, the evidence out; verify.json and junit.xml in the bundle's folder.
+"""verify(): a bundle in, the evidence out: verify.json and junit.xml, beside it or elsewhere.
 
 checksums -> provider proof -> parity -> speed -> cost -> quality -> gates
 """
@@ -15,26 +15,28 @@ import torch
 
 from edgesr import __version__, console, recipe_io
 from edgesr.deploy import bundle
-from edgesr.deploy.card import read_card, record_evidence
+from edgesr.deploy.card import read_card
+from edgesr.deploy.sums import EVIDENCE, check_sums, digest
 from edgesr.deploy.variants import FILES
-from edgesr.errors import VerifyError
+from edgesr.errors import BundleError, VerifyError
+from edgesr.folders import locked
 from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.places import check_writable
 from edgesr.quality.evaluate import find_lpips
 from edgesr.recipe import Recipe
+from edgesr.records.card import Card
+from edgesr.records.evidence import FORMAT, Evidence, Measured, Measurements, Parity, Speed
 from edgesr.runtimes.base import Name
 from edgesr.verify import cost, gates, parity, speed
 from edgesr.verify import providers as proof
+from edgesr.verify.evidence import evidence_folder
 from edgesr.verify.jobs import Job, check_asked, plan
 from edgesr.verify.junit import junit
 from edgesr.verify.measured import file_size, place
 from edgesr.verify.quality import PictureSet, picture_sets, quality
-from edgesr.verify.targets import check_bundle
-from edgesr.workspace import write_json, write_text
-
-Evidence = dict[str, Any]
-FORMAT = 2
+from edgesr.verify.targets import check_bundle, check_names
+from edgesr.workspace import write_text
 
 
 def bundles(exports: Path) -> list[Path]:
@@ -56,8 +58,12 @@ def verify(
     runtimes: list[str] | None = None,
     data: Path | None = None,
     targets: list[str] | None = None,
+    output: Path | None = None,
 ) -> Evidence:
     """Measure a bundle and check its recipe's gates.
+
+    The bundle itself is not changed: the evidence names its digest. Earlier evidence in the same
+    place is removed first, so that nothing stands for a verification that was broken off.
 
     Args:
         folder: the bundle.
@@ -68,56 +74,85 @@ def verify(
             `data.judges`.
         targets: delegates to check each variant against by their documentation, see
             `verify.targets`; none unless given.
+        output: the evidence goes into `output/<the bundle's folder>`; beside the bundle's files
+            unless given.
 
     Returns:
-        The evidence, which is also written to verify.json and junit.xml, and in short to
-        card.json; "passed" says whether no gate fails.
+        The evidence, which is also written to verify.json and junit.xml; "passed" says whether all
+        gates hold.
 
     Raises:
-        VerifyError: the bundle is not what its card says, or cannot be run as asked.
+        VerifyError: the bundle is not what its card says, or cannot be run as asked, or was
+            replaced meanwhile; nothing is written then.
+        MachineError: the evidence cannot be written.
     """
-    card = read_card(folder)
-    recipe = recipe_io.load(folder / "recipe.toml")
-    looked = check_bundle(folder, card, targets or [], recipe.verify.size)
+    folder = folder.resolve()
+    place = evidence_folder(folder, output)
+    if not (folder / "card.json").exists():
+        read_card(folder)  # says that it is no bundle, before anything is removed
     others = check_asked(runtimes or [])
     proof.check_asked(providers)
-    check_writable(folder, "the evidence")
+    check_names(targets or [])
     sets = picture_sets(data)
-    console.say(f"{folder.name}: provider proof, parity, speed, quality")
-    files = {name: folder / facts["file"] for name, facts in card["variants"].items()}
-    placed = proof.placements(files, providers, recipe.verify.threads)
-    evidence = _measure(folder, card, recipe, placed, others, sets)
-    evidence["targets"] = looked
-    evidence["gates"] = gates.check(recipe.gates, evidence)
-    evidence["passed"] = gates.passed(evidence["gates"])
-    write_json(folder / "verify.json", evidence)
-    write_text(folder / "junit.xml", junit(evidence))
-    record_evidence(folder, evidence)
+    check_writable(place, f"the evidence of {folder.name} (elsewhere: --output DIR)")
+    with locked(place, f"edgesr verify {folder.name}"):
+        for name in EVIDENCE:
+            (place / name).unlink(missing_ok=True)
+        evidence = _evidence(folder, providers, others, sets, targets or [])
+        evidence.write(place / "verify.json")
+        write_text(place / "junit.xml", junit(evidence))
     return evidence
+
+
+def _evidence(
+    folder: Path,
+    providers: list[str] | None,
+    others: list[Name],
+    sets: list[PictureSet],
+    targets: list[str],
+) -> Evidence:
+    """What is measured of the bundle, and judged, where it is the same from beginning to end."""
+    found = digest(folder)
+    card = read_card(folder)
+    recipe = recipe_io.load(folder / "recipe.toml")
+    looked = check_bundle(folder, card, targets, recipe.verify.size)
+    console.say(f"{folder.name}: provider proof, parity, speed, quality")
+    files: dict[str, Path] = {n: folder / facts.file for n, facts in card.variants.items()}
+    placed = proof.placements(files, providers, recipe.verify.threads)
+    measured = Measurements(
+        bundle_sha256=found, targets=looked, **_measure(folder, card, recipe, placed, others, sets)
+    )
+    check_sums(folder)
+    if digest(folder) != found:
+        raise BundleError(
+            f"{folder} was replaced while it was verified", "Verify what is there now."
+        )
+    rows = gates.check(recipe.gates, measured)
+    return Evidence(**dict(measured), gates=rows, passed=gates.passed(rows))
 
 
 def _measure(
     folder: Path,
-    card: dict[str, Any],
+    card: Card,
     recipe: Recipe,
     placed: list[proof.Placement],
     others: list[Name],
     sets: list[PictureSet],
-) -> Evidence:
-    settings, variants = recipe.verify, card["variants"]
+) -> dict[str, Any]:
+    settings, variants = recipe.verify, card.variants
     running = proof.running(placed)
     jobs, refused = plan(
         folder, variants, [*running, *others], settings.threads, proof.unproved(placed)
     )
     return {
         "format": FORMAT,
-        "bundle": card["name"],
-        "architecture": card["architecture"],
-        "role": card["role"],
+        "bundle": card.name,
+        "architecture": card.architecture,
+        "role": card.role,
         "versions": _versions(),
         "machine": machine(),
         "file": {"bytes": (folder / "model.onnx").stat().st_size},
-        "variants": {name: facts["bytes"] for name, facts in variants.items()},
+        "variants": {name: facts.bytes for name, facts in variants.items()},
         "providers": [p.as_dict() for p in placed],
         "not_taken": refused,
         "parity": _parity(folder, jobs),
@@ -129,7 +164,7 @@ def _measure(
     }
 
 
-def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
+def _parity(folder: Path, jobs: list[Job]) -> list[Parity]:
     module = zoo.load(folder / "weights.safetensors").module
     references = {
         bytes_io: parity.expected(module, bytes_io=bytes_io)
@@ -139,7 +174,7 @@ def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
     for job in jobs:
         with job.opened() as (run, facts):
             row = job.row() | asdict(facts)
-            console.say(f"  {place(row)}")
+            console.say(f"  {place(Measured(**row))}")
             expected = references[job.bytes_io]
             held = [each.clipped() for each in expected] if job.clipped else expected
             row |= parity.parity(held, run)
@@ -149,11 +184,11 @@ def _parity(folder: Path, jobs: list[Job]) -> list[dict[str, Any]]:
                     _,
                 ):
                     row["bytes_off"] = parity.bytes_off(references[True], run, fp32)
-        rows.append(row)
+        rows.append(Parity(**row))
     return rows
 
 
-def _speed(jobs: list[Job], recipe: Recipe) -> list[dict[str, Any]]:
+def _speed(jobs: list[Job], recipe: Recipe) -> list[Speed]:
     settings, rows = recipe.verify, []
     for job in jobs:
         asked = [file_size(recipe.gates, job.runtime, each.variant) for each in jobs]
@@ -167,7 +202,7 @@ def _speed(jobs: list[Job], recipe: Recipe) -> list[dict[str, Any]]:
             dtype=job.dtype,
             exact=job.exact,
         )
-        rows.append(job.row() | found)
+        rows.append(Speed(**job.row(), **found))
     return rows
 
 

@@ -16,6 +16,8 @@ import onnx
 from edgesr.bounds import parse_size
 from edgesr.errors import ModelError, VerifyError
 from edgesr.recipe import Verify
+from edgesr.records.card import Card
+from edgesr.records.evidence import Target
 from edgesr.targets import coreml, nnapi, qnn, tensorrt, web, xnnpack
 from edgesr.targets.delegate import Delegate, Fault, judge, partitions
 from edgesr.targets.graph import nodes, opset
@@ -70,13 +72,13 @@ def check_target(model: Path, target: str, size: str = SIZE) -> Evidence:
     }
 
 
-def check_bundle(folder: Path, card: Evidence, targets: list[str], size: str) -> list[Evidence]:
+def check_bundle(folder: Path, card: Card, targets: list[str], size: str) -> list[Target]:
     """`check_target` for each variant of a bundle that its card names."""
     check_names(targets)
     return [
-        {"variant": variant, **check_target(folder / facts["file"], target, size)}
+        Target(variant=variant, **check_target(folder / facts.file, target, size))
         for target in targets
-        for variant, facts in card["variants"].items()
+        for variant, facts in card.variants.items()
     ]
 
 

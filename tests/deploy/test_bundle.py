@@ -20,6 +20,7 @@ from edgesr.errors import EdgesrError, ExportError
 from edgesr.folders import NEW
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
+from edgesr.records.run import Hardware, Run
 from edgesr.workspace import Workspace, sha256, write_json, write_text
 
 
@@ -32,8 +33,18 @@ def make_run(
     raw |= {"teacher": {"path": str(teacher)}} if teacher else {}
     write_text(folder / "recipe.toml", recipe_io.dumps(Recipe.model_validate(raw)))
     zoo.save(zoo.build(spec), folder / "model.safetensors", licence="MIT")
-    command = "distill" if teacher else "train"
-    write_json(folder / "run.json", {"name": name, "command": command})
+    Run(
+        name=name,
+        command="distill" if teacher else "train",
+        architecture="edge 4x1",
+        teacher=None,
+        sha256=sha256(folder / "model.safetensors"),
+        steps=1,
+        seconds=1.0,
+        hardware=Hardware(device="cpu", cpu="a processor", cores=1, system="Linux"),
+        validation=None,
+        versions={},
+    ).write(folder / "run.json")
     write_text(folder / "log.jsonl", "{}\n")
     return folder
 
@@ -335,7 +346,7 @@ def test_a_teacher_that_is_another_file_by_now_is_not_exported_as_the_one_that_t
     teacher = make_run(workspace, "big", Edge(channels=4, depth=1)) / "model.safetensors"
     student = make_run(workspace, "small", Edge(channels=2, depth=1), teacher)
     record = json.loads((student / "run.json").read_text())
-    write_json(student / "run.json", record | {"teacher": zoo.facts(zoo.load(teacher))})
+    write_json(student / "run.json", record | {"teacher": zoo.facts(zoo.load(teacher)).as_dict()})
     zoo.save(zoo.build(Edge(channels=4, depth=2)), teacher, licence="MIT")
     assert bundle.export(student, workspace) == [workspace.bundle("small")]
     assert "not the file that taught" in capsys.readouterr().out

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from edgesr.deploy.card import read_card
 from edgesr.deploy.golden import inputs, tolerated, write_golden
 from edgesr.deploy.likeness import likeness_db
 from edgesr.errors import ExportError
@@ -92,8 +93,8 @@ def test_the_tolerance_is_twice_the_difference_rounded_up(
 
 @pytest.mark.parametrize("name", ["fp32", "fp16"])
 def test_a_model_that_gives_nan_gets_no_golden_vectors(folder: Path, name: str) -> None:
-    facts = json.loads((folder / "card.json").read_text())["variants"]
-    path = folder / facts[name]["file"]
+    facts = read_card(folder).variants
+    path = folder / facts[name].file
     model = onnx.load(path)
     weight = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
     nan = np.full(weight.dims, np.nan, numpy_helper.to_array(weight).dtype)

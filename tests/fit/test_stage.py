@@ -49,9 +49,9 @@ def test_the_proposed_student_exported_meets_the_budget(
         student, recipe, Workspace(), role="student", teacher=None, extras=[]
     )
     evidence = verification.verify(folder, providers=["cpu"])
-    gate = next(row for row in evidence["gates"] if row["gate"] == "p95_ms")
-    assert (gate["limit"], gate["where"]) == (2000.0, "cpu, fp32, 12x8")
-    assert evidence["passed"]
+    gate = next(row for row in evidence.gates if row.gate == "p95_ms")
+    assert (gate.limit, gate.where) == (2000.0, "cpu, fp32, 12x8")
+    assert evidence.passed
 
 
 def test_a_recipe_that_is_there_is_refused_before_anything_is_timed(tmp_path: Path) -> None:

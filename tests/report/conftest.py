@@ -14,10 +14,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesr import recipe_io
+from edgesr.deploy.sums import digest, write_sums
 from edgesr.recipe import Edge, Recipe
 
 MACHINE = {"cpu": "Example CPU @ 2.0 GHz", "cores": 2, "system": "Linux"}
 SHA = "ab" * 32
+SURROUNDINGS = {
+    **{"threads": 2, "cores": 2, "reference_ms": [1.0, 1.1], "cpu_share": 0.9},
+    **{"cores_taken": 0.0, "load_before": 1.0, "load_after": 1.2},
+}
 CPU = "CPUExecutionProvider"
 
 MakeBundle = Callable[..., Path]
@@ -50,16 +55,20 @@ def nearest_x4(path: Path) -> None:
 
 
 def card(name: str, role: str) -> dict[str, Any]:
-    teacher = {"name": "teacher", "architecture": "SRGAN N=16", "spec": {"arch": "srgan"}}
+    teacher = {
+        "name": "teacher",
+        "architecture": "SRGAN N=16",
+        "spec": {"arch": "srgan", "blocks": 16},
+    }
     student = role == "student"
     return {
-        "format": 2,
+        "format": 3,
         "name": name,
         "architecture": "edge 32x8" if student else "SRGAN N=16",
         "role": role,
-        "spec": {},
+        "spec": {"arch": "edge"} if student else {"arch": "srgan", "blocks": 16},
         "scale": 4,
-        "variants": {"fp32": {"file": "model.onnx"}},
+        "variants": {"fp32": variant()},
         "min_size": 1,
         "halo": 10,
         "opset": 17,
@@ -70,6 +79,13 @@ def card(name: str, role: str) -> dict[str, Any]:
         "sha256": {"model.onnx": SHA, "weights.safetensors": SHA, "recipe.toml": SHA},
         "teacher": teacher if student else None,
     }
+
+
+def variant() -> dict[str, Any]:
+    picture = {"colour": "RGB", "dtype": "float32", "layout": "NCHW", "range": [0, 1]}
+    lr = picture | {"name": "lr", "shape": ["batch", 3, "height", "width"]}
+    sr = picture | {"name": "sr", "shape": ["batch", 3, "4*height", "4*width"], "clipped": False}
+    return {"file": "model.onnx", "bytes": 362_114, "input": lr, "output": sr}
 
 
 def counts(parameters: int, macs: int) -> dict[str, int]:
@@ -119,6 +135,8 @@ def cases() -> list[dict[str, Any]]:
             "batch": batch,
             "max_abs_diff": 0.0 if case == "black" else 1.2e-6,
             "psnr_db": None if case == "black" else 131.2,
+            "shown_db": 100.0,
+            "tint": 0.0,
             "changed": 0,
             "values": 48 * height * width * batch,
         }
@@ -145,15 +163,18 @@ def evidence(name: str, student: bool) -> dict[str, Any]:
         "images_per_s": 1e3 / p50,
         "output_megapixels_per_s": 262.144 / p50,
         "peak_memory_mb": 143.0,
+        "min_ms": 0.9 * p50,
         "noisy": "",
+        "surroundings": SURROUNDINGS,
     }
     quality = place | {"data": "astronaut (embedded, held out)", "images": 1, "ssim": 0.8533}
     quality |= {"loss_db": 0.0, "psnr_db": 27.94, "bicubic_psnr_db": 27.05, "bicubic_ssim": 0.8312}
     quality |= {"kind": "photographs", "psnr_rgb_db": 26.5, "bicubic_psnr_rgb_db": 25.6}
     quality |= {"loss_rgb_db": 0.0, "lpips": 0.214, "bicubic_lpips": None, "pictures": []}
     return {
-        "format": 1,
+        "format": 3,
         "bundle": name,
+        "bundle_sha256": SHA,
         "architecture": "edge 32x8" if student else "SRGAN N=16",
         "role": "student" if student else "teacher",
         "versions": {"edgesr": "0.1.0", "onnxruntime": "1.31", "torch": "2.15", "python": "3.11"},
@@ -182,11 +203,12 @@ def evidence(name: str, student: bool) -> dict[str, Any]:
             place
             | facts
             | {"max_abs_diff": 1.2e-6, "max_pixels_changed": 0.0, "min_psnr_db": 131.2}
-            | {"cases": cases(), "not_taken": []}
+            | {"kinds_db": {}, "flat_levels": None, "cases": cases(), "not_taken": []}
         ],
         "speed": [speed],
         "cost": cost(student),
         "quality": [quality if student else quality | {"psnr_db": 28.61, "ssim": 0.8702}],
+        "targets": [],
         "gates": gates() if student else [],
         "passed": True,
     }
@@ -236,8 +258,18 @@ def log_lines() -> list[dict[str, Any]]:
 
 
 def run_facts(name: str) -> dict[str, Any]:
-    hardware = {"device": "cpu", "cpu": MACHINE["cpu"], "cores": 2}
-    return {"name": name, "steps": 4000, "seconds": 412.0, "hardware": hardware}
+    return {
+        "name": name,
+        "command": "distill",
+        "architecture": "edge 32x8",
+        "teacher": {"name": "teacher", "sha256": SHA, "architecture": "SRGAN N=16"},
+        "sha256": SHA,
+        "steps": 4000,
+        "seconds": 412.0,
+        "hardware": {"device": "cpu", **MACHINE},
+        "validation": None,
+        "versions": {"edgesr": "0.1.0"},
+    }
 
 
 def write_bundle(folder: Path, role: str = "student", **changes: Any) -> Path:
@@ -261,7 +293,17 @@ def write_bundle(folder: Path, role: str = "student", **changes: Any) -> Path:
         (folder / "recipe.toml").write_text(files["recipe"])
     if files["model"]:
         nearest_x4(folder / "model.onnx")
+    write_sums(folder)
+    if (folder / "verify.json").exists():
+        bind(folder)
     return folder
+
+
+def bind(folder: Path) -> None:
+    """Have verify.json name the bundle as it is."""
+    path = folder / "verify.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps(found | {"bundle_sha256": digest(folder)}))
 
 
 @pytest.fixture(scope="session", name="write_bundle")
@@ -278,6 +320,18 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
         return write_bundle(tmp_path / "exports" / name, role, **changes)
 
     return make
+
+
+@pytest.fixture(scope="session", name="run_facts")
+def run_facts_fixture() -> Callable[[str], dict[str, Any]]:
+    """`run_facts(name)`: a run.json."""
+    return run_facts
+
+
+@pytest.fixture(scope="session", name="bind")
+def bind_fixture() -> Callable[[Path], None]:
+    """`bind(folder)`: verify.json names the bundle as it is."""
+    return bind
 
 
 @pytest.fixture(name="evidence")

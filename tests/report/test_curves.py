@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgesr.records.run import LogLine
 from edgesr.report import curves
 from edgesr.report.curves import Chart, Curve
 
 
-def line(step: float, stage: str = "pixel", **values: float) -> dict[str, object]:
-    return {"stage": stage, "step": step, "lr": 1e-3, "images_per_s": 9.0, **values}
+def line(step: float, stage: str = "pixel", **values: float) -> LogLine:
+    return LogLine(stage=stage, step=step, lr=1e-3, images_per_s=9.0, **values)
 
 
-def scored(step: int, psnr: float, bicubic: float = 26.0) -> dict[str, object]:
+def scored(step: int, psnr: float, bicubic: float = 26.0) -> LogLine:
     scores = {"psnr_db": psnr, "bicubic_psnr_db": bicubic}
-    return {"stage": "pixel", "step": step, "validation": scores}
+    return LogLine.model_validate({"stage": "pixel", "step": step, "validation": scores})
 
 
 def places(curve: Curve) -> list[tuple[float, float]]:
@@ -26,7 +27,7 @@ def places(curve: Curve) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in pairs]
 
 
-def losses(log: list[dict[str, object]], stage: str = "pixel") -> Chart:
+def losses(log: list[LogLine], stage: str = "pixel") -> Chart:
     chart = curves.losses(log, stage)
     assert chart is not None
     return chart

@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from edgesr.data import judges
-from edgesr.errors import EdgesrError
+from edgesr.data.photos import decode, digest
+from edgesr.errors import EdgesrError, ModelError
 from edgesr.models import zoo
 from edgesr.recipe import Edge
+from edgesr.records.evidence import Scores
 from edgesr.report import bundles, gallery, stage
 from edgesr.report.gallery import Source, shot, source_of, teacher_file
 from edgesr.workspace import sha256
@@ -25,10 +27,16 @@ def nearest(lr: np.ndarray) -> np.ndarray:
     return lr.repeat(4, 0).repeat(4, 1)
 
 
-def measured(evidence, data: str) -> dict[str, Any]:
-    """A verify.json whose quality was measured on `data`."""
+def measured(evidence, data: Path | str) -> dict[str, Any]:
+    """A verify.json whose quality was measured on the pictures in `data`."""
     verify: dict[str, Any] = evidence("n4", True)
-    verify["quality"] = [row | {"data": data} for row in verify["quality"]]
+    (row,) = verify["quality"]
+    score = {key: row[key] for key in Scores.model_fields}
+    pictures = [
+        score | {"image": path.name, "width": 4, "height": 4, "sha256": digest(decode(path))}
+        for path in sorted(Path(data).glob("*"))
+    ]
+    verify["quality"] = [row | {"data": Path(data).name, "pictures": pictures}]
     return verify
 
 
@@ -47,11 +55,11 @@ def photographs(tmp_path: Path) -> Path:
 def test_every_picture_is_there_the_smallest_gain_over_bicubic_first(
     make_bundle, evidence, photographs: Path
 ) -> None:
-    folder = make_bundle("n4", verify=measured(evidence, str(photographs)))
-    found = gallery.gallery(bundles.read(folder), None)
+    folder = make_bundle("n4", verify=measured(evidence, photographs))
+    found = gallery.gallery(bundles.read(folder), None, photographs)
     assert [shot.photo for shot in found.shots] == ["smooth", "blocks"]
     assert found.shots[0].gain_db < 0 < found.shots[1].gain_db
-    assert (found.of, found.source.name, found.against) == (2, str(photographs), "ground truth")
+    assert (found.of, found.source.name, found.against) == (2, "photographs", "ground truth")
     names = [picture.name for picture in found.shots[0].pictures]
     assert names == ["bicubic", "student", "ground truth"]
 
@@ -60,8 +68,8 @@ def test_of_many_pictures_the_worst_are_kept_and_the_page_says_how_many(
     make_bundle, evidence, photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gallery, "MOST", 1)
-    folder = make_bundle("n4", verify=measured(evidence, str(photographs)))
-    page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
+    folder = make_bundle("n4", verify=measured(evidence, photographs))
+    page = stage.report(folder, folder.parent, data=photographs).read_text(encoding="utf-8")
     assert "the 1 worst of 2 pictures" in page
     assert "smooth, student" in page
     assert "blocks, student" not in page
@@ -72,7 +80,7 @@ def test_pictures_that_are_gone_are_said_and_the_embedded_one_is_shown(
 ) -> None:
     folder = make_bundle("n4", verify=measured(evidence, "gone/away"))
     page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
-    assert "are not in gone/away any more" in page
+    assert "Name the folder of the pictures that verify measured on" in page
     assert "The teacher could not be run here" in page
     assert source_of(None) == Source(judges.PHOTOGRAPHS, judges.photographs())
 
@@ -119,35 +127,48 @@ def test_a_small_picture_is_its_own_crop_and_a_flat_one_gains_nothing() -> None:
     assert found.gain_db == 0
 
 
-def test_a_teacher_is_its_bundle_or_the_very_file_that_taught(make_bundle, tmp_path: Path) -> None:
+def taught_by(facts: dict[str, Any], digest: str) -> dict[str, Any]:
+    """A run.json of a student of the model file with that sum."""
+    return facts | {"teacher": {"name": "taught", "sha256": digest, "architecture": "CRAFT"}}
+
+
+@pytest.fixture
+def taught(tmp_path: Path) -> Path:
+    """A teacher's model file."""
     path = tmp_path / "taught.safetensors"
     zoo.save(zoo.build(Edge(channels=4, depth=1)), path, licence="MIT")
-    named = {"teacher": {"path": str(path), "sha256": sha256(path)}}
-    student = bundles.read(make_bundle("n4", run=named))
-    assert teacher_file(student, None) == path
-    other = {"teacher": {"path": str(path), "sha256": "0" * 64}}
-    assert teacher_file(bundles.read(make_bundle("other", run=other)), None) is None
+    return path
+
+
+def test_a_teacher_is_its_bundle_or_the_very_file_that_taught(
+    make_bundle, run_facts, taught: Path
+) -> None:
+    run = taught_by(run_facts("n4"), sha256(taught))
+    student = bundles.read(make_bundle("n4", run=run))
+    assert teacher_file(student, None, taught) == taught
+    assert teacher_file(student, None) is None
+    other = bundles.read(make_bundle("other", run=taught_by(run, "0" * 64)))
+    with pytest.raises(ModelError, match="is not the file that taught other"):
+        teacher_file(other, None, taught)
     teacher = bundles.read(make_bundle("teacher", "teacher"))
     assert teacher_file(student, teacher) == teacher.folder
     assert teacher_file(teacher, None) is None
 
 
-def test_a_foreign_teacher_whose_file_is_here_is_shown(make_bundle, card, tmp_path: Path) -> None:
-    path = tmp_path / "taught.safetensors"
-    zoo.save(zoo.build(Edge(channels=4, depth=1)), path, licence="MIT")
+def test_a_foreign_teacher_whose_file_is_named_is_shown(
+    make_bundle, card, run_facts, taught: Path
+) -> None:
     facts = card("n4", "student")
     facts["teacher"]["spec"] = None
-    hardware = {"device": "cpu", "cpu": "x", "cores": 2}
-    run = {"steps": 1, "seconds": 1.0, "hardware": hardware}
-    run["teacher"] = {"path": str(path), "sha256": sha256(path)}
-    folder = make_bundle("n4", card=facts, run=run)
-    page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
+    folder = make_bundle("n4", card=facts, run=taught_by(run_facts("n4"), sha256(taught)))
+    page = stage.report(folder, folder.parent, teacher=taught).read_text(encoding="utf-8")
     assert "it is a foreign model" not in page
     assert "differs most from its teacher" in page
 
 
-def test_a_blend_is_not_called_trained(make_bundle) -> None:
-    run = {"blend": {"alpha": 0.25, "of": [{"name": "a"}, {"name": "b"}], "batch_norm": None}}
+def test_a_blend_is_not_called_trained(make_bundle, run_facts) -> None:
+    of = [{"name": name, "sha256": 64 * "0"} for name in ("a", "b")]
+    run = run_facts("n4") | {"blend": {"alpha": 0.25, "of": of, "batch_norm": None}}
     folder = make_bundle("n4", run=run, model=False)
     page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
     assert "Not trained but interpolated: 0.750 × a + 0.250 × b." in page
@@ -155,7 +176,7 @@ def test_a_blend_is_not_called_trained(make_bundle) -> None:
 
 def test_a_folder_without_pictures_is_an_error(make_bundle, evidence, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    folder = make_bundle("n4", verify=measured(evidence, str(tmp_path / "empty")))
+    folder = make_bundle("n4", verify=measured(evidence, "gone"))
     with pytest.raises(EdgesrError, match="no image"):
-        stage.report(folder, folder.parent)
+        stage.report(folder, folder.parent, data=tmp_path / "empty")
     assert json.loads((folder / "verify.json").read_text())["quality"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgesr.records.evidence import Cost, Evidence, Gate
 from edgesr.report import bundles, tables, text
 from edgesr.report.tables import UNKNOWN
 
@@ -58,10 +59,13 @@ def test_latencies_under_other_conditions_are_not_compared(make_bundle, evidence
 
 def test_the_verdict_names_the_gates_that_do_not_hold(evidence) -> None:
     verify = evidence("n4", True)
-    assert tables.verdict(verify) == tables.Verdict(True, "All 7 gates hold.")
+    held = tables.verdict(Evidence.model_validate(verify))
+    assert held == tables.Verdict(True, "All 7 gates hold.")
     verify["gates"][0]["state"] = verify["gates"][3]["state"] = "fails"
-    assert tables.verdict(verify).text == "2 of 7 gates do not hold: max_mb, p95_ms."
-    assert tables.verdict(verify).holds is False
+    verify["passed"] = False
+    failed = tables.verdict(Evidence.model_validate(verify))
+    assert failed.text == "2 of 7 gates do not hold: max_mb, p95_ms."
+    assert failed.holds is False
     assert tables.verdict(None).holds is None
 
 
@@ -81,14 +85,13 @@ def test_the_verdict_names_the_gates_that_do_not_hold(evidence) -> None:
 def test_a_gate_is_printed_in_its_unit(
     gate: str, limit: float | None, measured: float | None, shown: tuple[str, str]
 ) -> None:
-    row = {"gate": gate, "limit": limit, "measured": measured, "where": "x"}
-    row |= {"state": "fails", "reason": ""}
-    (found,) = tables.gates({"gates": [row]})
+    row = Gate(gate=gate, where="x", limit=limit, measured=measured, state="fails", reason="")
+    (found,) = tables.gates(Evidence.model_construct(gates=[row]))
     assert (found.limit, found.measured) == shown
 
 
 def test_parts_follow_the_data_and_the_largest_fills_its_bar(evidence) -> None:
-    parts = tables.parts(evidence("n4", True)["cost"])
+    parts = tables.parts(Cost.model_validate(evidence("n4", True)["cost"]))
     assert [part.name for part in parts] == ["head", "body", "upsampler", "tail"]
     assert max(part.teacher_share for part in parts) == 100
     assert parts[2].own is None
@@ -96,7 +99,9 @@ def test_parts_follow_the_data_and_the_largest_fills_its_bar(evidence) -> None:
 
 
 def test_a_student_stands_beside_the_papers_student(evidence) -> None:
-    printed = tables.beside_paper("edge 32x8", "student", evidence("n4", True)["cost"])
+    printed = tables.beside_paper(
+        "edge 32x8", "student", Cost.model_validate(evidence("n4", True)["cost"])
+    )
     by_label: dict[str, Any] = {row.label: row for row in printed}
     assert by_label["fp32 weights, MiB"].paper == ["5.92", "2.48", "2.39 ×"]
     assert by_label["fp32 weights, MiB"].ours == ["5.91", "0.34", "17.5 ×"]
@@ -104,13 +109,15 @@ def test_a_student_stands_beside_the_papers_student(evidence) -> None:
 
 
 def test_a_teacher_stands_beside_the_papers_teacher(evidence) -> None:
-    printed = tables.beside_paper("SRGAN N=16", "teacher", evidence("teacher", False)["cost"])
+    printed = tables.beside_paper(
+        "SRGAN N=16", "teacher", Cost.model_validate(evidence("teacher", False)["cost"])
+    )
     assert printed[0].ours[:2] == ["SRGAN N=16", UNKNOWN]
     assert printed[1].ours == ["5.91", UNKNOWN, UNKNOWN]
 
 
 def test_a_student_without_a_known_teacher_leaves_its_column_open(evidence) -> None:
-    cost = evidence("n4", True)["cost"] | {"teacher": None}
+    cost = Cost.model_validate(evidence("n4", True)["cost"] | {"teacher": None})
     printed = tables.beside_paper("edge 32x8", "student", cost)
     assert printed[1].ours == [UNKNOWN, "0.34", UNKNOWN]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -12,7 +14,34 @@ from edgesr import recipe_io
 from edgesr.deploy import bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
+from edgesr.records.base import Record
+from edgesr.records.evidence import Evidence
 from edgesr.workspace import Workspace
+
+
+def constructed(kind: type[Record], stated: dict[str, Any]) -> Any:
+    """A record of only what is stated, unchecked; tables in it are records, too."""
+    inner = {name: field.annotation for name, field in kind.model_fields.items()}
+    return kind.model_construct(
+        **{name: _value(inner[name], value) for name, value in stated.items()}
+    )
+
+
+def _value(annotation: Any, value: Any) -> Any:
+    kinds = [k for k in _leaves(annotation) if isinstance(k, type) and issubclass(k, Record)]
+    if kinds and isinstance(value, list):
+        return [_value(kinds[0], item) for item in value]
+    return constructed(kinds[0], value) if kinds and isinstance(value, dict) else value
+
+
+def _leaves(annotation: Any) -> list[Any]:
+    return [annotation, *(leaf for a in get_args(annotation) for leaf in _leaves(a))]
+
+
+@pytest.fixture(scope="session")
+def construct() -> Callable[[dict[str, Any]], Evidence]:
+    """Evidence of which only what is stated is there."""
+    return lambda stated: constructed(Evidence, stated)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgesr.recipe import Edge, Srgan
+from edgesr.records.card import Card, Origin
 from edgesr.verify.cost import PAPER, compare, cost, total
 
 
@@ -21,8 +22,8 @@ def test_the_papers_networks_per_lr_pixel(blocks: int, parameters: int, macs: in
 
 def test_the_papers_size_follows_from_float32_mib() -> None:
     teacher, student = (total(cost(Srgan(blocks=n), "1x1")) for n in (16, 4))
-    assert teacher.bytes / 2**20 == pytest.approx(PAPER["teacher"]["mb"], abs=0.02)
-    assert student.bytes / 2**20 == pytest.approx(PAPER["student"]["mb"], abs=0.05)
+    assert teacher.bytes / 2**20 == pytest.approx(PAPER["teacher"].mb, abs=0.02)
+    assert student.bytes / 2**20 == pytest.approx(PAPER["student"].mb, abs=0.05)
 
 
 def test_the_papers_gflops_of_the_student_are_macs_at_64_square() -> None:
@@ -54,22 +55,16 @@ def test_branches_that_ship_apart_are_counted() -> None:
 
 
 def test_reduction_is_in_parameters_against_the_teacher() -> None:
-    card = {
-        "spec": Srgan(blocks=4).model_dump(),
-        "teacher": {
-            "name": "teacher",
-            "architecture": "SRGAN N=16",
-            "spec": Srgan(blocks=16).model_dump(),
-        },
-    }
+    teacher = Origin(name="teacher", architecture="SRGAN N=16", spec=Srgan(blocks=16))
+    card = Card.model_construct(spec=Srgan(blocks=4), teacher=teacher)
     evidence = compare(card, "64x64")
-    assert evidence["reduction_percent"] == pytest.approx(57.4, abs=0.01)
-    assert evidence["mac_ratio"] == pytest.approx(1.66, abs=0.005)
+    assert evidence.reduction_percent == pytest.approx(57.4, abs=0.01)
+    assert evidence.mac_ratio == pytest.approx(1.66, abs=0.005)
 
 
 def test_a_foreign_teacher_gives_no_ratio() -> None:
-    teacher = {"name": "craft", "architecture": "CRAFT", "spec": None}
-    card = {"spec": Edge().model_dump(), "teacher": teacher}
+    teacher = Origin(name="craft", architecture="CRAFT", spec=None)
+    card = Card.model_construct(spec=Edge(), teacher=teacher)
     evidence = compare(card, "8x8")
-    assert evidence["teacher"] is None
-    assert evidence["reduction_percent"] is None
+    assert evidence.teacher is None
+    assert evidence.reduction_percent is None

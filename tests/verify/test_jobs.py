@@ -107,7 +107,7 @@ def test_pictures_pass_a_file_of_bytes_as_multiples_of_one_255th() -> None:
 
 
 def test_a_real_bundles_variants_are_known_by_their_input(with_variants: Path) -> None:
-    found, refused = plan(with_variants, read_card(with_variants)["variants"], ["cpu"], 1)
+    found, refused = plan(with_variants, read_card(with_variants).variants, ["cpu"], 1)
     assert {job.variant: (job.dtype, job.bytes_io) for job in found} == {
         "fp32": ("float32", False),
         "fp16": ("float32", False),

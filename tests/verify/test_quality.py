@@ -29,7 +29,7 @@ def test_the_loss_is_against_fp32_on_the_same_photographs(
     with_variants: Path, photographs: Path
 ) -> None:
     card = read_card(with_variants)
-    jobs, _ = plan(with_variants, card["variants"], ["cpu"], 1)
+    jobs, _ = plan(with_variants, card.variants, ["cpu"], 1)
     rows = quality(jobs, card, picture_sets(photographs))
     plain, half, pixels = rows
     assert plain["loss_db"] == 0
@@ -43,7 +43,7 @@ def test_tiles_make_what_the_upscaler_makes(
 ) -> None:
     monkeypatch.setattr(module, "TILE", 8)
     card = read_card(with_variants)
-    job = plan(with_variants, card["variants"], ["cpu"], 1)[0][0]
+    job = plan(with_variants, card.variants, ["cpu"], 1)[0][0]
     lr = np.random.default_rng(0).integers(0, 256, (29, 23, 3), dtype=np.uint8)
     with job.opened() as (run, _):
         assert np.array_equal(module._upscaler(run, card)(lr), Upscaler(with_variants)(lr))
@@ -64,7 +64,7 @@ def test_what_ships_to_measure_on_is_photographs_and_graphics() -> None:
 def test_a_picture_without_any_error_leaves_the_means_finite(with_variants: Path) -> None:
     """A flat picture is rebuilt exactly by bicubic: its PSNR is infinite, which JSON has not."""
     card = read_card(with_variants)
-    jobs, _ = plan(with_variants, card["variants"], ["cpu"], 1)
+    jobs, _ = plan(with_variants, card.variants, ["cpu"], 1)
     flat = [PictureSet("flat", "photographs", [("flat", np.full((64, 64, 3), 90, np.uint8))])]
     rows = quality(jobs[:1], card, flat)
     assert rows[0]["bicubic_psnr_db"] == rows[0]["bicubic_psnr_rgb_db"] == IDENTICAL_DB

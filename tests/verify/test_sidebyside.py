@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgesr.console import Terminal
+from edgesr.records.evidence import Evidence
 from edgesr.verify import sidebyside
 
 CASE = {"case": "noise", "width": 9, "height": 7}
@@ -32,7 +33,7 @@ def parity(timed: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def evidence() -> dict[str, Any]:
+def stated() -> dict[str, Any]:
     speeds = [
         speed("cpu", "fp32", 1000.0),
         speed("cpu", "uint8-io", 1040.0),
@@ -49,7 +50,8 @@ def evidence() -> dict[str, Any]:
         "speed": speeds,
         "parity": parities,
         "quality": [
-            row | {"psnr_db": db, "loss_db": 0.01, "kind": kind}
+            {k: row[k] for k in ("runtime", "variant", "exact")}
+            | {"psnr_db": db, "loss_db": 0.01, "kind": kind}
             for row in speeds
             for kind, db in (("photographs", 27.5), ("graphics", 20.0))
         ],
@@ -59,7 +61,12 @@ def evidence() -> dict[str, Any]:
     }
 
 
-def shown(evidence: dict[str, Any]) -> str:
+@pytest.fixture
+def evidence(construct, stated: dict[str, Any]) -> Evidence:
+    return construct(stated)
+
+
+def shown(evidence: Evidence) -> str:
     out = io.StringIO()
     console = Terminal(file=out, width=80)
     for part in sidebyside.tables(evidence):
@@ -67,7 +74,7 @@ def shown(evidence: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def test_80_columns_hold_every_runtime_on_one_line(evidence: dict[str, Any]) -> None:
+def test_80_columns_hold_every_runtime_on_one_line(evidence: Evidence) -> None:
     text = shown(evidence)
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
@@ -75,7 +82,7 @@ def test_80_columns_hold_every_runtime_on_one_line(evidence: dict[str, Any]) -> 
         assert name in text
 
 
-def test_what_was_not_measured_is_said_with_the_reason(evidence: dict[str, Any]) -> None:
+def test_what_was_not_measured_is_said_with_the_reason(evidence: Evidence) -> None:
     lines = sidebyside.not_measured(evidence)
     assert lines == [
         "ncnn, int8: no such [layer]",
@@ -84,7 +91,7 @@ def test_what_was_not_measured_is_said_with_the_reason(evidence: dict[str, Any])
     assert "no such [layer]" in shown(evidence)
 
 
-def test_versions_and_changed_defaults_are_said(evidence: dict[str, Any]) -> None:
+def test_versions_and_changed_defaults_are_said(evidence: Evidence) -> None:
     assert sidebyside.versions(evidence) == [
         "CPU: ONNX Runtime 1.2.3",
         "OpenVINO: 1.2.3",
@@ -92,33 +99,36 @@ def test_versions_and_changed_defaults_are_said(evidence: dict[str, Any]) -> Non
     ]
 
 
-def test_a_slower_variant_is_told_in_words_and_noise_is_not(evidence: dict[str, Any]) -> None:
+def test_a_slower_variant_is_told_in_words_and_noise_is_not(evidence: Evidence) -> None:
     assert list(sidebyside.slower(evidence)) == [
         "int8 is 1.30 x slower than fp32 here: 1300.0 ms against 1000.0 ms (CPU, 2 threads, "
         "320x180 LR)."
     ]
 
 
-def test_a_busy_machine_is_said_and_nothing_is_concluded_from_it(evidence: dict[str, Any]) -> None:
-    evidence["speed"][0]["noisy"] = "other processes took 1.4 of 2 cores"
+def test_a_busy_machine_is_said_and_nothing_is_concluded_from_it(
+    construct, stated: dict[str, Any]
+) -> None:
+    stated["speed"][0]["noisy"] = "other processes took 1.4 of 2 cores"
+    evidence = construct(stated)
     line = "busy while CPU, fp32 was timed: other processes took 1.4 of 2 cores"
     assert sidebyside.noisy(evidence) == [line]
     assert "busy while CPU, fp32 was timed" in shown(evidence)
     assert list(sidebyside.slower(evidence)) == []
 
 
-def test_variants_are_those_of_the_first_runtime(evidence: dict[str, Any]) -> None:
+def test_variants_are_those_of_the_first_runtime(evidence: Evidence) -> None:
     rows = sidebyside.variants(evidence)
-    assert [(row["variant"], row["bytes"]) for row in rows] == [
+    assert [(row.variant, row.bytes) for row in rows] == [
         ("fp32", 360_000),
         ("uint8-io", 361_000),
         ("int8", 120_000),
     ]
-    assert {row["psnr_db"] for row in rows} == {27.5}  # photographs', not graphics'
-    assert rows[2]["speedup"] == pytest.approx(1000 / 1300)
+    assert {row.psnr_db for row in rows} == {27.5}  # photographs', not graphics'
+    assert rows[2].speedup == pytest.approx(1000 / 1300)
 
 
-def test_a_bundle_of_one_file_has_no_table_of_variants(evidence: dict[str, Any]) -> None:
-    only = {part: [evidence[part][0]] for part in ("speed", "parity", "quality")}
-    assert "Variants" in shown(evidence)
-    assert "Variants" not in shown(evidence | only | {"variants": {"fp32": 360_000}})
+def test_a_bundle_of_one_file_has_no_table_of_variants(construct, stated: dict[str, Any]) -> None:
+    only = {part: [stated[part][0]] for part in ("speed", "parity", "quality")}
+    assert "Variants" in shown(construct(stated))
+    assert "Variants" not in shown(construct(stated | only | {"variants": {"fp32": 360_000}}))

@@ -429,16 +429,16 @@ def test_every_key_that_a_remedy_names_is_a_key_of_recipes(
 def test_every_variant_of_a_bundle_is_looked_at_and_80_columns_hold_it(exported: Path) -> None:
     folder = exported / "small"
     rows = check_bundle(folder, read_card(folder), list(TARGETS), "16x12")
-    assert [row["target"] for row in rows] == list(TARGETS)
-    assert {row["variant"] for row in rows} == {"fp32"}
+    assert [row.target for row in rows] == list(TARGETS)
+    assert {row.variant for row in rows} == {"fp32"}
     text = shown(rows)
     assert "Nothing was run on a device" in text
     assert 'export.depth_to_space = "DCR"' in " ".join(text.split())
-    assert not any(row["run_on_device"] for row in rows)
+    assert not any(row.run_on_device for row in rows)
 
 
 def test_a_bundle_with_an_unknown_target_is_refused_before_anything_is_measured(
     exported: Path,
 ) -> None:
     with pytest.raises(VerifyError, match="target phone is not known"):
-        check_bundle(exported / "small", {"variants": {}}, ["phone"], "16x12")
+        check_bundle(exported / "small", read_card(exported / "small"), ["phone"], "16x12")
