@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent
 
 
 def git_revision() -> str:
-    """The commit that this copy of edgesr is at, "-dirty" where it was changed; elsewhere than in
-    edgesr's own repository the package's version.
+    """The commit that this copy of edgesr is at, "-dirty" where the package was changed since;
+    elsewhere than in edgesr's own repository the package's version.
 
     A package that was installed into somebody's project lies in their repository, whose commit says
     nothing of edgesr; nor does a repository that GIT_DIR names.
@@ -25,7 +25,8 @@ def git_revision() -> str:
     root, tracked = _git(top, "rev-parse", "--show-toplevel"), _git(top, "ls-files", PACKAGE.name)
     if not tracked or not root or Path(root).resolve() != top.resolve():
         return __version__
-    return _git(top, "describe", "--always", "--dirty", "--abbrev=40") or __version__
+    changed = "-dirty" if _git(top, "status", "--porcelain", "--", PACKAGE.name) else ""
+    return _git(top, "rev-parse", "HEAD") + changed or __version__
 
 
 def _is_source(folder: Path) -> bool:
