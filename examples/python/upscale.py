@@ -19,7 +19,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
-FORMAT = 2  # of card.json
+FORMAT = 3  # of card.json
 TILE = 256  # pixels of the small picture; bounds the memory and does not change the result
 KNOWN = ("float32 NCHW RGB 0,1", "float16 NCHW RGB 0,1", "uint8 NHWC RGB 0,255")
 

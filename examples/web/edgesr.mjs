@@ -11,7 +11,7 @@ export async function readJson(read, name) {
 
 export async function readCard(read) {
   const card = await readJson(read, "card.json");
-  if (card.format !== 2) throw new Error(`card.json is of format ${card.format}, expected 2`);
+  if (card.format !== 3) throw new Error(`card.json is of format ${card.format}, expected 3`);
   return card;
 }
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from edgesr import Upscaler
 from edgesr.deploy.readme import readme
+from edgesr.records.card import Card
 
 
 def card(folder: Path) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def test_every_model_file_is_named_with_its_size(made: Path) -> None:
 def test_files_that_are_not_there_are_not_spoken_of(made: Path) -> None:
     facts = card(made)
     facts["variants"] = {"fp32": facts["variants"]["fp32"]}
-    page = readme(facts, invents=False)
+    page = readme(Card.model_validate(facts), invents=False)
     for word in ("fp16", "`int8", "uint8-io", "max_levels", "Which file"):
         assert word not in page
     assert "An app needs `model.onnx`" in page
@@ -51,10 +52,10 @@ def test_files_that_are_not_there_are_not_spoken_of(made: Path) -> None:
 
 def test_a_graph_that_clips_is_not_said_to_need_clipping(made: Path) -> None:
     facts = card(made)
-    assert "**not clipped**" in readme(facts, invents=False)
+    assert "**not clipped**" in readme(Card.model_validate(facts), invents=False)
     facts["variants"] = {"fp32": facts["variants"]["fp32"]}
     facts["variants"]["fp32"]["output"]["clipped"] = True
-    assert "not clipped" not in readme(facts, invents=False)
+    assert "not clipped" not in readme(Card.model_validate(facts), invents=False)
 
 
 def test_the_contract_the_halo_and_the_licence_are_the_cards(made: Path) -> None:
@@ -66,6 +67,6 @@ def test_the_contract_the_halo_and_the_licence_are_the_cards(made: Path) -> None
 
 
 def test_the_page_says_which_pictures_the_network_is_for(made: Path) -> None:
-    pages = [readme(card(made), invents=invents) for invents in (False, True)]
+    pages = [readme(Card.model_validate(card(made)), invents=invents) for invents in (False, True)]
     assert all("**For clean pictures.**" in page for page in pages)
     assert ["invent plausible detail" in page for page in pages] == [False, True]
