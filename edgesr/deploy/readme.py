@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from edgesr.console import printable
 from edgesr.records.card import Card, Variant
 
-MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$^=-])")
-"""What Markdown, or HTML inside it, gives a meaning."""
+MARKUP = re.compile(r"([\\`*_\[\]<>|~&$])")
+"""What Markdown, or HTML inside it, gives a meaning within a line."""
 
 ADVICE = {
     "fp32": "unless there is a reason for another: the network as it was trained, in float32",
@@ -47,5 +47,5 @@ def _size(variant: Variant) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` that others wrote, as one line of Markdown that shows it as it stands."""
+    """`text` that others wrote, as Markdown within a line that shows it as it stands."""
     return MARKUP.sub(r"\\\1", printable(" ".join(text.split())))
