@@ -546,7 +546,12 @@ def recipe_schema() -> None:
 
 @command(app, "edgesr schema card")
 def schema(
-    record: Annotated[str, typer.Argument(metavar="RECORD", help="card, golden or verify.")],
+    record: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECORD", autocompletion=completion.records, help="card, golden or verify."
+        ),
+    ],
 ) -> None:
     """Print the JSON schema of a bundle's card.json, golden.json or verify.json."""
     from edgesr.records import schemas

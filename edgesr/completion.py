@@ -64,6 +64,13 @@ def networks(incomplete: str) -> list[str]:
     return _fitting(USED_FOR, incomplete)
 
 
+def records(incomplete: str) -> list[str]:
+    """The records whose schema is published."""
+    from edgesr.records.schemas import PUBLISHED
+
+    return _fitting(PUBLISHED, incomplete)
+
+
 def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 

@@ -310,6 +310,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("verify --provider c", ["cpu", "cuda"]),
         ("verify --target x", ["xnnpack"]),
         ("weights --fetch vgg", ["vgg16", "vgg19"]),
+        ("schema c", ["card"]),
     ],
 )
 @pytest.mark.usefixtures("shipped")
