@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgesr import console
-from edgesr.errors import EdgesrError, VerifyError
+from edgesr.errors import EdgesrError
 from edgesr.records.evidence import Evidence
 from edgesr.verify import present
 
@@ -14,40 +14,39 @@ Verify = Callable[[Path], Evidence]
 
 
 def verify_all(folders: list[Path], verify: Verify) -> int:
-    """Verify and print each of `folders`, then what falls short or could not be verified.
+    """Verify and print each of `folders`; at the end of several stands a line each.
 
     Args:
         verify: `verify.stage.verify` for one folder.
 
     Returns:
-        The exit code: 0 all gates hold, 1 some do not or a bundle is damaged, 2 something else
-        went wrong with one of them.
+        The exit code: 0 where all gates hold, 1 where some do not, and where a bundle could not be
+        verified the highest code of what was wrong, see `errors`.
 
     Raises:
         EdgesrError: of a single folder, whatever is wrong with it.
     """
-    short: list[str] = []
-    broken: list[tuple[str, EdgesrError]] = []
+    lines: list[str] = []
+    code = 0
     for folder in folders:
         try:
             evidence = verify(folder)
-        except VerifyError as error:
+        except EdgesrError as error:
             if len(folders) == 1:
                 raise
-            console.warn(f"{folder.name} is not verified: {error.message}")
-            broken.append((folder.name, error))
+            console.warn(f"{folder.name} is not verified: {_in_a_line(str(error))}")
+            lines.append(f"not verified: {folder.name}: {_in_a_line(error.message)}")
+            code = max(code, error.exit_code)
             continue
         present.print_evidence(evidence)
-        if not evidence.passed:
-            short.append(folder.name)
-    return _summary(len(folders), short, broken)
+        lines.append(f"{'holds' if evidence.passed else 'falls short'}: {folder.name}")
+        code = max(code, int(not evidence.passed))
+    if len(folders) > 1 or code:
+        for line in lines:
+            console.say(line)
+    return code
 
 
-def _summary(of: int, short: list[str], broken: list[tuple[str, EdgesrError]]) -> int:
-    if short:
-        console.say(f"falls short: {', '.join(short)}")
-    if broken:
-        console.say(f"not verified: {', '.join(name for name, _ in broken)}")
-    if of > 1:
-        console.say(f"{of - len(short) - len(broken)} of {of} bundles hold all their gates")
-    return max([0, *(1 for _ in short), *(error.exit_code for _, error in broken)])
+def _in_a_line(message: str) -> str:
+    """`message` without its line breaks: a recipe's faults are told on a line each."""
+    return " ".join(message.split())

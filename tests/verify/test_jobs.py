@@ -11,12 +11,20 @@ import pytest
 
 from edgesr.deploy.card import read_card
 from edgesr.errors import NotTaken, VerifyError
+from edgesr.records.card import Output, Picture, Variant
 from edgesr.runtimes.base import Facts, Tensor
 from edgesr.verify import jobs
 from edgesr.verify.jobs import Job, bytes_run, check_asked, float_run, plan
 
-FLOATS = {"file": "model.onnx", "input": {"dtype": "float32"}, "output": {"clipped": False}}
-VARIANTS = {"fp32": FLOATS, "int8": FLOATS | {"file": "model.int8.onnx"}}
+
+def variant(file: str, *, clipped: bool = False) -> Variant:
+    """As much of a card's variant as a job needs: floats in, floats out."""
+    lr = Picture.model_construct(dtype="float32")
+    sr = Output.model_construct(clipped=clipped)
+    return Variant.model_construct(file=file, input=lr, output=sr)
+
+
+VARIANTS = {"fp32": variant("model.onnx"), "int8": variant("model.int8.onnx")}
 
 
 @pytest.fixture
@@ -72,7 +80,9 @@ def test_a_variant_that_a_runtime_does_not_take_is_told_with_the_reason(open_as)
     open_as(rule)
     found, refused = plan(Path("x"), VARIANTS, ["ncnn"], 2)
     assert names(found) == [("ncnn", "fp32", True)]
-    assert refused == [{"runtime": "ncnn", "variant": "int8", "reason": "no such layer"}]
+    assert [row.as_dict() for row in refused] == [
+        {"runtime": "ncnn", "variant": "int8", "reason": "no such layer"}
+    ]
 
 
 def test_a_runtime_that_does_not_take_fp32_is_an_error(open_as) -> None:
@@ -140,11 +150,13 @@ def test_what_did_not_run_on_its_provider_is_not_measured_under_that_name(open_a
         ("cpu", "int8", True),
         ("cuda", "fp32", True),
     ]
-    assert refused == [{"runtime": "cuda", "variant": "int8", "reason": why}]
+    assert [row.as_dict() for row in refused] == [
+        {"runtime": "cuda", "variant": "int8", "reason": why}
+    ]
 
 
 def test_a_job_knows_whether_its_file_clips(open_as) -> None:
     open_as(lambda _: "float32")
-    clips = {"fp32": FLOATS, "int8": FLOATS | {"output": {"clipped": True}}}
+    clips = VARIANTS | {"int8": variant("model.int8.onnx", clipped=True)}
     found, _ = plan(Path("x"), clips, ["cpu"], 2)
     assert [(job.variant, job.clipped) for job in found] == [("fp32", False), ("int8", True)]

@@ -32,10 +32,10 @@ def test_the_loss_is_against_fp32_on_the_same_photographs(
     jobs, _ = plan(with_variants, card.variants, ["cpu"], 1)
     rows = quality(jobs, card, picture_sets(photographs))
     plain, half, pixels = rows
-    assert plain["loss_db"] == 0
-    assert half["loss_db"] == pytest.approx(plain["psnr_db"] - half["psnr_db"])
-    assert pixels["psnr_db"] == plain["psnr_db"]  # the same bytes
-    assert {(row["data"], row["images"]) for row in rows} == {(str(photographs), 1)}
+    assert plain.loss_db == 0
+    assert half.loss_db == pytest.approx(plain.psnr_db - half.psnr_db)
+    assert pixels.psnr_db == plain.psnr_db  # the same bytes
+    assert {(row.data, row.images) for row in rows} == {("photographs", 1)}
 
 
 def test_tiles_make_what_the_upscaler_makes(
@@ -67,4 +67,4 @@ def test_a_picture_without_any_error_leaves_the_means_finite(with_variants: Path
     jobs, _ = plan(with_variants, card.variants, ["cpu"], 1)
     flat = [PictureSet("flat", "photographs", [("flat", np.full((64, 64, 3), 90, np.uint8))])]
     rows = quality(jobs[:1], card, flat)
-    assert rows[0]["bicubic_psnr_db"] == rows[0]["bicubic_psnr_rgb_db"] == IDENTICAL_DB
+    assert rows[0].bicubic_psnr_db == rows[0].bicubic_psnr_rgb_db == IDENTICAL_DB

@@ -126,10 +126,10 @@ def test_every_variant_is_compared_timed_and_looked_at(with_variants: Path, tmp_
 def test_files_that_clip_are_compared_with_the_clipped_network(clipped: Path) -> None:
     """They were compared with the unclipped one: 1.99 apart, against a gate of 1e-4."""
     evidence = stage.verify(clipped, providers=["cpu"])
-    fp32, eight = evidence["parity"]
-    assert fp32["max_abs_diff"] < 1e-5
-    assert eight["max_abs_diff"] < 0.25
-    held = {(row["gate"], row["where"]) for row in evidence["gates"] if row["state"] == "holds"}
+    fp32, eight = evidence.parity
+    assert fp32.max_abs_diff < 1e-5
+    assert eight.max_abs_diff < 0.25
+    held = {(row.gate, row.where) for row in evidence.gates if row.state == "holds"}
     kinds = ("photograph", "text", "drawing", "noise", "checkerboard")
     assert ("max_abs_diff", "cpu, fp32") in held
     assert {(f"min_{kind}_db", "cpu, int8") for kind in kinds} <= held

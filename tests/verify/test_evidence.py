@@ -1,0 +1,249 @@
+"""Evidence counts for the bundle that it was measured of, and changes nothing in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesr import workspace
+from edgesr.deploy.check import check
+from edgesr.deploy.sums import EVIDENCE, digest
+from edgesr.errors import BundleError, MachineError, VerifyError
+from edgesr.report import stage as report_stage
+from edgesr.report.pictures import Pictures
+from edgesr.report.stage import report
+from edgesr.verify import evidence, stage
+
+
+def content(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file's bytes and time of writing, by its path."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+@pytest.fixture(scope="module")
+def verified(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The student "small" with its evidence beside it, never to be written to."""
+    folder = tmp_path_factory.mktemp("verified") / "small"
+    shutil.copytree(exported / "small", folder)
+    measured = tmp_path_factory.mktemp("pictures")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(measured / "noise.png")
+    stage.verify(folder, providers=["cpu"], data=measured)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pictures:
+    return report_stage.pictures({})
+
+
+@pytest.fixture(autouse=True)
+def no_gallery(monkeypatch: pytest.MonkeyPatch, pictures: Pictures) -> None:
+    """Pictures take seconds, and are not evidence."""
+    monkeypatch.setattr(report_stage, "gallery", lambda *_: None)
+    monkeypatch.setattr(report_stage, "pictures", lambda _: pictures)
+
+
+@pytest.fixture
+def measure(
+    verified: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[], None]], None]:
+    """`measure(meanwhile)`: what takes long is replaced by its result, and by `meanwhile`."""
+    found = stage.Evidence.read(verified / "verify.json")
+    stated = {"bundle_sha256", "targets", "gates", "passed"}
+    facts = {key: value for key, value in dict(found).items() if key not in stated}
+
+    def stand_in(meanwhile: Callable[[], None]) -> None:
+        def measured(*_: object) -> dict[str, Any]:
+            meanwhile()
+            return facts
+
+        monkeypatch.setattr(stage.proof, "placements", lambda *_: [])
+        monkeypatch.setattr(stage, "_measure", measured)
+
+    return stand_in
+
+
+def leave_old_evidence(place: Path) -> None:
+    """As if yesterday's verification had passed."""
+    place.mkdir(parents=True, exist_ok=True)
+    for name in EVIDENCE:
+        (place / name).write_text("of yesterday")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_bundle_that_is_replaced_while_it_is_verified_gets_no_evidence(
+    exports: Path, tmp_path: Path, measure, elsewhere: bool
+) -> None:
+    """The new network would have got the old one's evidence and PASSED."""
+    folder, output = exports / "small", tmp_path / "evidence" if elsewhere else None
+
+    def replace() -> None:
+        folder.rename(tmp_path / "old")
+        shutil.copytree(exports / "big", folder)
+
+    measure(replace)
+    with pytest.raises(BundleError, match="small was replaced while it was verified"):
+        stage.verify(folder, output=output)
+    place = evidence.evidence_folder(folder, output)
+    assert not any((place / name).exists() for name in EVIDENCE)
+
+
+def test_a_file_that_changes_while_it_is_verified_leaves_no_evidence(
+    exports: Path, measure
+) -> None:
+    folder = exports / "small"
+    measure(lambda: (folder / "model.onnx").write_bytes(b"another"))
+    with pytest.raises(BundleError, match=r"model\.onnx was changed"):
+        stage.verify(folder)
+    assert not (folder / "verify.json").exists()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_old_evidence_is_gone_before_a_verification_that_aborts(
+    exports: Path, tmp_path: Path, measure, elsewhere: bool
+) -> None:
+    """Yesterday's green junit.xml stood for today's verification, which was broken off."""
+    folder, output = exports / "small", tmp_path / "evidence" if elsewhere else None
+    place = evidence.evidence_folder(folder, output)
+    leave_old_evidence(place)
+
+    def abort() -> None:
+        assert not any((place / name).exists() for name in EVIDENCE)
+        raise VerifyError("the provider is gone")
+
+    measure(abort)
+    with pytest.raises(VerifyError, match="the provider is gone"):
+        stage.verify(folder, output=output)
+    assert not any((place / name).exists() for name in EVIDENCE)
+
+
+def test_old_evidence_is_gone_where_the_bundle_was_damaged_since(exports: Path) -> None:
+    leave_old_evidence(exports / "small")
+    (exports / "small/model.onnx").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match=r"model\.onnx was changed"):
+        stage.verify(exports / "small")
+    assert not any((exports / "small" / name).exists() for name in EVIDENCE)
+
+
+def test_evidence_elsewhere_leaves_the_bundle_byte_for_byte(
+    exports: Path, tmp_path: Path, measure
+) -> None:
+    before, output = content(exports), tmp_path / "evidence"
+    measure(lambda: None)
+    found = stage.verify(exports / "small", output=output)
+    page = report(exports / "small", exports, output=output)
+    assert content(exports) == before
+    assert found.bundle_sha256 == digest(exports / "small")
+    assert sorted(path.name for path in (output / "small").iterdir()) == sorted(EVIDENCE)
+    assert page == output / "small/report.html"
+    assert "Not verified" not in page.read_text(encoding="utf-8")
+
+
+def test_evidence_beside_the_bundle_leaves_what_was_exported(exports: Path, measure) -> None:
+    folder = exports / "small"
+    before = content(folder)
+    measure(lambda: None)
+    stage.verify(folder)
+    report(folder, exports)
+    after = content(folder)
+    assert {path: after[path] for path in before} == before
+    assert {Path(path).name for path in after.keys() - before} == set(EVIDENCE)
+    assert all(row.passed for row in check(folder))
+
+
+def test_a_bundle_that_cannot_be_written_to_is_verified_elsewhere(
+    exports: Path, tmp_path: Path, measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's answer is played: a mode does not stop a root user."""
+    real = {name: getattr(tempfile, name) for name in ("mkdtemp", "mkstemp")}
+
+    def closed(name: str) -> Callable[..., Any]:
+        def make(*args: Any, **how: Any) -> Any:
+            where = how.get("dir", args[2] if len(args) > 2 else None)
+            if where and Path(where).resolve().is_relative_to(exports):
+                raise PermissionError(13, os.strerror(13))
+            return real[name](*args, **how)
+
+        return make
+
+    for name in real:
+        monkeypatch.setattr(tempfile, name, closed(name))
+    measure(lambda: None)
+    with pytest.raises(MachineError, match=r"evidence of small \(elsewhere: --output DIR\)"):
+        stage.verify(exports / "small")
+    stage.verify(exports / "small", output=tmp_path / "evidence")
+    assert evidence.find(exports / "small", tmp_path / "evidence/small").evidence
+    with pytest.raises(MachineError, match="the report cannot be written"):
+        report(exports / "small", exports)
+    assert report(exports / "small", exports, output=tmp_path / "evidence").is_file()
+
+
+def rewritten(folder: Path, **changed: Any) -> None:
+    path = folder / "verify.json"
+    workspace.write_json(path, json.loads(path.read_text()) | changed)
+
+
+@pytest.fixture
+def small(verified: Path, tmp_path: Path) -> Path:
+    """A copy of `verified` that a test may change."""
+    return Path(shutil.copytree(verified, tmp_path / "exports/small"))
+
+
+def test_evidence_of_this_very_bundle_counts(small: Path) -> None:
+    found = evidence.find(small, small)
+    assert found.evidence
+    assert not found.stale
+    assert 'id="gates"' in report(small, small.parent).read_text(encoding="utf-8")
+
+
+def test_evidence_of_another_bundle_is_said_and_shown_nowhere(small: Path) -> None:
+    rewritten(small, bundle_sha256="0" * 64)
+    found = evidence.find(small, small)
+    assert found.evidence is None
+    assert "is of another bundle than" in found.stale
+    page = report(small, small.parent).read_text(encoding="utf-8")
+    assert "Not verified as it is" in page
+    assert "The evidence that is there is not shown" in page
+    assert "gates hold" not in page
+    assert 'id="gates"' not in page
+
+
+def test_evidence_of_a_bundle_that_was_changed_since_is_said_and_not_shown(small: Path) -> None:
+    (small / "golden/noise.rgb").write_bytes(b"changed")
+    assert "golden/noise.rgb was changed" in evidence.find(small, small).stale
+    page = report(small, small.parent).read_text(encoding="utf-8")
+    assert "golden/noise.rgb was changed" in page
+    assert "gates hold" not in page
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, "3", None])
+def test_evidence_of_another_format_is_told_in_a_line(small: Path, number: object) -> None:
+    rewritten(small, format=number)
+    with pytest.raises(BundleError, match=r"verify\.json cannot be used: format") as caught:
+        report(small, small.parent)
+    assert "Verify again" in caught.value.remedy
+    assert "\n" not in caught.value.message
+
+
+def test_no_evidence_is_no_fault(exports: Path) -> None:
+    assert evidence.find(exports / "small", exports / "small") == evidence.Found(None)
+    page = report(exports / "small", exports).read_text(encoding="utf-8")
+    assert "Not verified yet" in page
+
+
+def test_a_link_in_the_place_of_evidence_is_not_followed(small: Path, tmp_path: Path) -> None:
+    (small / "verify.json").rename(tmp_path / "elsewhere.json")
+    (small / "verify.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(BundleError, match="no regular file"):
+        evidence.find(small, small)
