@@ -83,5 +83,11 @@ class BundleError(VerifyError):
     exit_code = 1
 
 
+class NoBundleError(BundleError):
+    """What was named is not a bundle at all: a fault of the user's, not of a bundle."""
+
+    exit_code = 2
+
+
 class NotTaken(VerifyError):
     """A file or an input that a runtime does not take, though it is there and works."""

@@ -97,7 +97,11 @@ def test_a_bundle_may_be_named_as_a_run_is(folder: Path) -> None:
     assert "exports/tiny/report.html" in edgesr(folder, "report", "tiny")
     edgesr(folder, "upscale", "tiny", "photographs/0.png", "-o", "named.png")
     edgesr(folder, "evaluate", "tiny", "--data", "photographs", "--against", "big")
-    assert "missing is no bundle" in edgesr(folder, "verify", "missing", code=1)
+
+
+@pytest.mark.parametrize("words", ["verify", "bundle check", "report"])
+def test_a_bundle_that_is_not_there_is_a_fault_of_the_users(folder: Path, words: str) -> None:
+    assert "missing is not a bundle" in edgesr(folder, *words.split(), "missing", code=2)
 
 
 def test_every_line_fits_80_columns(folder: Path) -> None:

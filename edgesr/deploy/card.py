@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgesr.deploy.sums import check_sums
-from edgesr.errors import BundleError
+from edgesr.errors import BundleError, NoBundleError
 from edgesr.records.card import Card
 
 AGAIN = "Export the bundle again with this version of edgesr: edgesr export --onnx"
@@ -15,12 +15,12 @@ def read_card(folder: Path) -> Card:
     """The card of the bundle in `folder`, every file of which is compared with its sum.
 
     Raises:
-        BundleError: there is none, it is no card of this format, or a file does not match
-            SHA256SUMS.
+        NoBundleError: there is none.
+        BundleError: it is no card of this format, or a file does not match SHA256SUMS.
     """
     if not folder.is_dir() or not (folder / "card.json").exists():
-        raise BundleError(
-            f"{folder} is no bundle: it has no card.json", "Make one: edgesr export --onnx"
+        raise NoBundleError(
+            f"{folder} is not a bundle: it has no card.json", "Make one: edgesr export --onnx"
         )
     card = Card.read(folder / "card.json", AGAIN)
     sums = check_sums(folder)

@@ -207,7 +207,7 @@ def test_a_runtime_that_is_not_known_is_answered_with_the_known_ones(exports: Pa
 
 
 def test_a_folder_without_a_card_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(VerifyError, match="is no bundle"):
+    with pytest.raises(VerifyError, match="is not a bundle"):
         stage.verify(tmp_path)
 
 
