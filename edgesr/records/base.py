@@ -108,9 +108,14 @@ def _told(error: ValidationError) -> str:
     """The first fault, and how many more there are."""
     faults = error.errors(include_url=False)
     first = faults[0]
-    place = cut(".".join(map(str, first["loc"])))
-    message = cut(first["msg"].removeprefix("Value error, "))
+    place = _in_a_line(".".join(map(str, first["loc"])))
+    message = _in_a_line(first["msg"].removeprefix("Value error, "))
     value = "" if isinstance(first["input"], dict | list | bytes) else shortened(first["input"])
     said = f"{place}{' = ' * bool(place and value)}{value if place else ''}"
     more = f" (and {len(faults) - 1:,} more)" if len(faults) > 1 else ""
     return f"{said}{': ' * bool(said)}{message}{more}"
+
+
+def _in_a_line(text: str) -> str:
+    """`text`, which may quote the file, with control characters and line breaks as escapes."""
+    return cut("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))

@@ -195,6 +195,13 @@ class Cost(Record):
     reduction_percent: Number | None
     mac_ratio: Number | None
 
+    @model_validator(mode="after")
+    def compared(self) -> Self:
+        stated = {x is None for x in (self.teacher, self.reduction_percent, self.mac_ratio)}
+        if len(stated) > 1:
+            raise ValueError("teacher, reduction_percent and mac_ratio belong together")
+        return self
+
 
 class Scores(Record):
     """PSNR, SSIM and LPIPS, and bicubic's; LPIPS is None without its weights."""

@@ -193,12 +193,15 @@ def _evidence(name: str) -> Attempt:
     """A record that the report shows; its pictures, which take seconds, are made once."""
 
     def attempt(rng: random.Random, folder: Path) -> None:
-        from edgesr.deploy.sums import write_sums
+        from edgesr.deploy.sums import digest, write_sums
         from edgesr.report.stage import report
 
-        bundle = _changed(rng, folder, name)
+        bundle, verified = _changed(rng, folder, name), digest(folder / "exports/tiny")
         (bundle / "model.onnx").unlink()
         write_sums(bundle)
+        evidence = (bundle / "verify.json").read_bytes()  # names the bundle, else it is stale
+        named = evidence.replace(verified.encode(), digest(bundle).encode())
+        (bundle / "verify.json").write_bytes(named)
         with (
             patch("edgesr.report.stage.gallery", return_value=None),
             patch("edgesr.report.stage.pictures", side_effect=lambda _: _pictures()),
