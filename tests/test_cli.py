@@ -169,7 +169,7 @@ def test_a_missing_teacher_says_how_to_get_one(folder: Path) -> None:
     output = edgesr(
         folder, "distill", "recipe.toml", "--teacher", "none.safetensors", "--fresh", code=2
     )
-    assert "model none.safetensors does not exist" in output
+    assert "'none.safetensors' is not a model" in output
     assert "edgesr train recipes/teacher.toml" in output
 
 
