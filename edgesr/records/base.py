@@ -62,7 +62,7 @@ class Record(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise BundleError(f"{path} cannot be used: {_told(error)}", remedy) from None
+            raise BundleError(f"{path} cannot be used: {told(error)}", remedy) from None
 
     def write(self, path: Path) -> None:
         """Write it as JSON, atomically: what was stated, no defaults."""
@@ -104,8 +104,8 @@ def check_regular(path: Path, remedy: str) -> None:
         raise BundleError(f"{path} is no regular file", remedy)
 
 
-def _told(error: ValidationError) -> str:
-    """The first fault, and how many more there are."""
+def told(error: ValidationError) -> str:
+    """The first fault in a line, and how many more there are."""
     faults = error.errors(include_url=False)
     first = faults[0]
     place = _in_a_line(".".join(map(str, first["loc"])))

@@ -12,6 +12,7 @@ from typing import Any
 
 import onnxruntime
 import torch
+from pydantic import ValidationError
 
 from edgesr import __version__, console, recipe_io
 from edgesr.deploy import bundle
@@ -25,6 +26,7 @@ from edgesr.models import zoo
 from edgesr.places import check_writable
 from edgesr.quality.evaluate import find_lpips
 from edgesr.recipe import Recipe
+from edgesr.records.base import told
 from edgesr.records.card import Card
 from edgesr.records.evidence import FORMAT, Evidence, Measured, Measurements, Parity, Speed
 from edgesr.runtimes.base import Name
@@ -119,9 +121,14 @@ def _evidence(
     console.say(f"{folder.name}: provider proof, parity, speed, quality")
     files: dict[str, Path] = {n: folder / facts.file for n, facts in card.variants.items()}
     placed = proof.placements(files, providers, recipe.verify.threads)
-    measured = Measurements(
-        bundle_sha256=found, targets=looked, **_measure(folder, card, recipe, placed, others, sets)
-    )
+    try:
+        measured = Measurements(
+            bundle_sha256=found,
+            targets=looked,
+            **_measure(folder, card, recipe, placed, others, sets),
+        )
+    except ValidationError as error:
+        raise VerifyError(f"{folder} gives what cannot be measured: {told(error)}") from None
     check_sums(folder)
     if digest(folder) != found:
         raise BundleError(

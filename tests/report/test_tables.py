@@ -117,7 +117,8 @@ def test_a_teacher_stands_beside_the_papers_teacher(evidence) -> None:
 
 
 def test_a_student_without_a_known_teacher_leaves_its_column_open(evidence) -> None:
-    cost = Cost.model_validate(evidence("n4", True)["cost"] | {"teacher": None})
+    unknown = dict.fromkeys(("teacher", "reduction_percent", "mac_ratio"))
+    cost = Cost.model_validate(evidence("n4", True)["cost"] | unknown)
     printed = tables.beside_paper("edge 32x8", "student", cost)
     assert printed[1].ours == [UNKNOWN, "0.34", UNKNOWN]
 

@@ -109,6 +109,14 @@ def test_a_file_that_changes_while_it_is_verified_leaves_no_evidence(
     assert not (folder / "verify.json").exists()
 
 
+def test_answers_beyond_all_bounds_are_told_in_a_line(exports: Path, measure) -> None:
+    """A received file may give 1e30, which no record holds."""
+    measure(lambda: stage.Parity(max_abs_diff=1e30))
+    with pytest.raises(VerifyError, match="small gives what cannot be measured: ") as caught:
+        stage.verify(exports / "small")
+    assert caught.value.message.isprintable()
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_old_evidence_is_gone_before_a_verification_that_aborts(
     exports: Path, tmp_path: Path, measure, elsewhere: bool
