@@ -241,6 +241,29 @@ def test_a_bundle_whose_run_is_gone_is_written_anew(workspace: Workspace) -> Non
     assert "Resize" in kinds
 
 
+@pytest.mark.parametrize("absolute", [True, False])
+def test_no_path_of_this_machine_stands_in_a_fresh_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absolute: bool
+) -> None:
+    """Card, run and recipe told where things lay on the machine that made them."""
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace(tmp_path if absolute else Path())
+    teacher = make_run(workspace, "big", Srgan(blocks=2, channels=4)) / "model.safetensors"
+    student = make_run(workspace, "small", Edge(channels=4, depth=1), teacher.absolute())
+    recipe = recipe_io.load(student / "recipe.toml").model_dump(exclude_none=True)
+    recipe["data"]["photos"] = recipe["weights"]["folder"] = str(tmp_path / "my own")
+    write_text(student / "recipe.toml", recipe_io.dumps(Recipe.model_validate(recipe)))
+    record = json.loads((student / "run.json").read_text())
+    record["teacher"] = zoo.facts(zoo.load(teacher)).as_dict()
+    write_json(student / "run.json", record)
+    for folder in bundle.export(student, workspace):
+        for path in (path for path in folder.rglob("*") if path.is_file()):
+            content = path.read_bytes()
+            assert str(tmp_path).encode() not in content, path
+            assert str(Path.home()).encode() + b"/" not in content, path
+    assert recipe_io.load(workspace.bundle("small") / "recipe.toml").data.photos == "my own"
+
+
 def test_export_may_change_what_training_has_not_used(workspace: Workspace) -> None:
     run = make_run(workspace, "small", Edge(channels=4, depth=1))
     folder = bundle.export(run, workspace, overrides=["export.rewrites.clip=true"])[0]

@@ -208,6 +208,15 @@ def small(verified: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(verified, tmp_path / "exports/small"))
 
 
+def test_no_path_of_this_machine_stands_in_evidence(verified: Path) -> None:
+    """It was measured on pictures in a folder of its own, which is named without its path."""
+    for name in ("verify.json", "junit.xml"):
+        assert str(verified.parents[1]) not in (verified / name).read_text(encoding="utf-8")
+    rows = json.loads((verified / "verify.json").read_text(encoding="utf-8"))["quality"]
+    assert all("/" not in row["data"] for row in rows)
+    assert {p["image"] for row in rows for p in row["pictures"]} == {"noise"}
+
+
 def test_evidence_of_this_very_bundle_counts(small: Path) -> None:
     found = evidence.find(small, small)
     assert found.evidence

@@ -426,6 +426,28 @@ def test_a_flat_colour_may_move_by_one_level_in_eight_bits_and_no_more(construct
         assert [(row.state, row.where) for row in rows] == [(held, "cpu, int8")]
 
 
+def test_junit_is_xml_whatever_names_and_messages_hold(construct) -> None:
+    """A control character in a library's message left a file that nobody can read."""
+    evil = "a\x00\x08\x1b[31m\x7f\x85\u2028\ufffe\ud800\U0001f600 <b a='1'>&amp;]]>\"\n\t\r"
+    found = evidence()
+    found["bundle"] = evil
+    found["parity"][0]["cases"][0]["case"] = evil
+    found["not_taken"] = [{"runtime": "ncnn", "variant": "int8", "reason": evil}]
+    missing = {"provider": CUDA, "variant": "fp32", "asked": False, "available": False}
+    found["providers"].append(missing | {"message": evil})
+    row = Gate.model_construct(gate=evil, where="x", limit=1.0, measured=2.0, reason=evil)
+    judged = {"x": FAILS, "y": NOT_JUDGED}
+    found["gates"] = [row.model_copy(update={"where": w, "state": s}) for w, s in judged.items()]
+    text = junit(construct(found))
+    suite = xml.fromstring(text.encode("utf-8"))
+    shown = evil
+    for character in "\x00\x08\x1b\ufffe\ud800":
+        shown = shown.replace(character, ascii(character)[1:-1])
+    assert suite.get("name") == f"edgesr.{shown}"
+    assert failures(suite)[f"{shown} (x)"] == skipped(suite)[f"{shown} (y)"] == shown
+    assert skipped(suite)["ncnn, int8"] == skipped(suite)["provider cuda, fp32"] == shown
+
+
 def test_nan_fails_in_gates_and_junit(construct) -> None:
     """It is neither above nor below a limit."""
     found = evidence()
