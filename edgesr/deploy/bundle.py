@@ -14,6 +14,7 @@ from edgesr.deploy.check import check
 from edgesr.deploy.export import MIN_SIZE, export_onnx
 from edgesr.deploy.golden import write_golden
 from edgesr.deploy.readme import readme
+from edgesr.deploy.sums import NAME as SUMS
 from edgesr.deploy.sums import write_sums
 from edgesr.deploy.variants import FILES as VARIANTS
 from edgesr.deploy.variants import Variant, write_variant
@@ -92,8 +93,8 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
 
 
 def bundles(exports: Path) -> list[Path]:
-    """Every bundle's folder in `exports`, by name."""
-    found = (card.parent for card in exports.glob("*/card.json"))
+    """Every bundle's folder in `exports`, by name; also one that has lost its card or its sums."""
+    found = {path.parent for name in ("card.json", SUMS) for path in exports.glob(f"*/{name}")}
     return sorted(folder for folder in found if not folder.name.startswith("."))
 
 

@@ -64,6 +64,13 @@ def test_the_fault_of_a_single_bundle_is_the_commands_own(construct) -> None:
         many.verify_all([Path("a")], outcome(construct, {"a": RecipeError("nonsense")}))
 
 
+def test_a_bundle_without_its_card_is_said_and_not_passed_over(exports: Path) -> None:
+    (exports / "small/card.json").unlink()
+    assert [folder.name for folder in stage.bundles(exports)] == ["big", "small"]
+    with pytest.raises(BundleError, match=r"small .*: it has no card\.json"):
+        stage.verify(exports / "small")
+
+
 def damage(folder: Path, recipe: str) -> Path:
     """A bundle whose recipe is `recipe`, and whose sums say that it should be."""
     (folder / "recipe.toml").write_text(recipe)
