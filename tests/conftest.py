@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared (benchmark sets, teachers, perceptual weights)")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_at_a_terminal() -> None:
+    """A runner may have been started to ignore signals, as `nohup` and `&` do; edgesr then ignores
+    them too, and so would the processes that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

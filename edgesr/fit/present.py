@@ -18,7 +18,7 @@ of float32 weights. MACs stand for quality before training, which decides."""
 def print_fit(found: Fit) -> None:
     """Print the front, the proposal and what to type next."""
     console.out.print(front_table(found))
-    console.say(REMARK)
+    console.page(REMARK)
     console.say(f"{found.proposed} keeps to {found.budget}, also alone:")
     console.say(f"p50 {found.alone.p50_ms:.2f} ms, p95 {found.alone.p95_ms:.2f} ms")
     console.say(f"edgesr distill {found.recipe} --teacher FILE --data DIR")
