@@ -59,7 +59,7 @@ def rows(evidence: list[Evidence]) -> list[tuple[str, list[str]]]:
         ("MACs", [f"{e.cost.total.macs / 1e9:.2f} G" for e in evidence]),
         (f"latency p50, {where}", [f"{e.speed[0].p50_ms:.1f} ms" for e in evidence]),
         ("max |PyTorch - ONNX|", [f"{e.parity[0].max_abs_diff:.1e}" for e in evidence]),
-        ("PSNR, held-out photograph", [f"{e.quality[0].psnr_db:.2f} dB" for e in evidence]),
+        ("PSNR on Y, 7 photographs", [f"{e.quality[0].psnr_db:.2f} dB" for e in evidence]),
         ("bicubic", [f"{e.quality[0].bicubic_psnr_db:.2f} dB" for e in evidence]),
         ("gates", ["hold" if e.passed else "FALL SHORT" for e in evidence]),
     ]
