@@ -1,7 +1,8 @@
 # make demo    the whole chain on embedded photographs, in a few minutes
 # make test    the tests
 # make check   format, lint, types
-# make bundles all files in exports/ anew from their weights, and their evidence
+# make bundles all files in exports/ anew from their weights, and their evidence;
+#              PHOTOS=DIR where the photographs of their recipes lie elsewhere
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -26,7 +27,7 @@ docs: .venv/ready
 	$(BIN)/python docs/recipe_reference.py
 
 bundles: .venv/ready
-	$(BIN)/edgesr export --again
+	$(BIN)/edgesr export --again $(if $(PHOTOS),--set data.photos=$(PHOTOS))
 	$(BIN)/edgesr verify
 
 .venv/ready: pyproject.toml constraints.txt
