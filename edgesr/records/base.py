@@ -11,10 +11,11 @@ import stat
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from edgesr.bounds import MAX_ITEMS
 from edgesr.errors import BundleError, cut, shortened
+from edgesr.recipe import Table
 from edgesr.workspace import write_json
 
 MAX_BYTES = 64 * 2**20
@@ -34,17 +35,8 @@ Few = Field(max_length=MAX_ITEMS)
 Many = Field(max_length=100_000)
 
 
-class Record(BaseModel):
-    """A table of a JSON file: unknown keys refused, values of exactly the named type, finite."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        protected_namespaces=(),
-    )
+class Record(Table):
+    """A table of a JSON file, as strict as a recipe's."""
 
     @classmethod
     def read(cls, path: Path, remedy: str = AGAIN) -> Self:
