@@ -34,20 +34,20 @@ from trials import TRIALS, Trial
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
 from edgesr.data.patches import SCALE, PatchCache, PatchSampler
-from edgesr.data.taught import taught
-from edgesr.deploy.rewrite import deployable
 from edgesr.losses.content import BT601
 from edgesr.losses.total import GeneratorLoss, Outputs
+from edgesr.metrics import psnr
 from edgesr.models import zoo
+from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import SRModel, Student
-from edgesr.quality.metrics import psnr
 from edgesr.recipe import Data, Losses, Optimisation, Rewrites, teacher_terms
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
 from edgesr.training.initialise import from_teacher
 from edgesr.training.loop import learning_rate
 from edgesr.training.precision import Autocast
-from edgesr.training.steps import Player, Step
+from edgesr.training.steps import Step, TrainedNetwork
+from edgesr.training.teacher_targets import teacher_targets
 from edgesr.workspace import sha256, write_json
 
 RESULTS = Path("runs/experiments")
@@ -162,7 +162,7 @@ def train(trial: Trial, seed: int, options: argparse.Namespace) -> nn.Module:
     if trial.init:
         assert isinstance(network, Student)
         from_teacher(network, zoo.load(options.features))
-    student = Player.prepared(fabric, network, settings, trial.optimiser)
+    student = TrainedNetwork.prepared(fabric, network, settings, trial.optimiser)
     batches = draw(trial, seed, options, fabric)
     features = None
     if trial.losses.feature_affinity:
@@ -190,8 +190,8 @@ def draw(
     cache = PatchCache.open(photos.split(data).train, patch=trial.patch)
     pictures = None
     if teacher_terms(trial.losses):
-        pictures = taught(cache, picture_teacher(trial, options), fabric, "bf16-mixed")
-    sampler = PatchSampler(cache, patch=trial.patch, batch=trial.batch, seed=seed, taught=pictures)
+        pictures = teacher_targets(cache, picture_teacher(trial, options), fabric, "bf16-mixed")
+    sampler = PatchSampler(cache, patch=trial.patch, batch=trial.batch, seed=seed, targets=pictures)
     more = zoom_in(cache, trial, options, fabric) if trial.zoomed else None
     while True:
         batch = sampler.next()

@@ -21,7 +21,7 @@ from command import in_words
 from turns import medians
 
 from edgesr.deploy.export import export_onnx
-from edgesr.deploy.session import open_session
+from edgesr.inference.session import open_session
 from edgesr.models import zoo
 from edgesr.recipe import Export, Rewrites, Srgan
 

@@ -24,7 +24,8 @@ from edgesr.deploy.export import export_onnx
 from edgesr.errors import VerifyError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Export, Srgan
-from edgesr.runtimes.base import Name, load
+from edgesr.runtimes.base import Name
+from edgesr.runtimes.registry import load
 from edgesr.verify.speed import speed
 
 NETWORKS = {"edge 32x8": Edge(), "N=4": Srgan(blocks=4)}

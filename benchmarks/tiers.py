@@ -25,16 +25,16 @@ from PIL import Image
 from rewrite import PLAIN
 from turns import medians
 
+from edgesr.bundle.card import read_card
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_up, to_image, to_tensor
-from edgesr.deploy.card import read_card
 from edgesr.deploy.export import export_onnx
-from edgesr.deploy.session import open_session
+from edgesr.inference.session import open_session
+from edgesr.inference.upscaler import Upscaler
 from edgesr.models import zoo
 from edgesr.models.zoo import Student
 from edgesr.quality.evaluate import Upscale, evaluate, load_images
 from edgesr.recipe import Export, parse_size
-from edgesr.upscale import Upscaler
 from edgesr.verify.cost import cost, total
 
 SHIPPED = ("teacher", "n4", "n4-psnr", "edge-m", "edge-s", "edge-s-gan", "edge-xs")

@@ -49,7 +49,7 @@ from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
 from edgesr.training.precision import Autocast
 from edgesr.training.state import State
-from edgesr.training.steps import Player, Step
+from edgesr.training.steps import Step, TrainedNetwork
 from edgesr.training.validation import Validation
 
 NETWORKS: dict[str, tuple[str, Model]] = {
@@ -185,19 +185,19 @@ def beside(network: nn.Module) -> nn.Module:
 class OurLoop:
     """What `edgesr distill` sets up, around its own loop; no validation, log or checkpoints."""
 
-    def __init__(self, spec: Model, cache: PatchCache, training: Training, taught: bool) -> None:
-        losses = Losses(l1=1.0, teacher_l1=1.0 if taught else 0.0)
+    def __init__(self, spec: Model, cache: PatchCache, training: Training, targets: bool) -> None:
+        losses = Losses(l1=1.0, teacher_l1=1.0 if targets else 0.0)
         self.fabric = Fabric(
             accelerator="cpu",
             plugins=Autocast("cpu") if training.precision == "bf16-mixed" else None,
         )
-        player = Player.prepared(self.fabric, zoo.build(spec), training)
-        pixels = cache.data if taught else None  # any pixels do for the teacher's pictures
+        network = TrainedNetwork.prepared(self.fabric, zoo.build(spec), training)
+        pixels = cache.data if targets else None  # any pixels do for the teacher's pictures
         sampler = PatchSampler(
-            cache, patch=training.patch, batch=training.batch, seed=0, taught=pixels
+            cache, patch=training.patch, batch=training.batch, seed=0, targets=pixels
         )
-        self.state = State("pixel", player, Ema(player.module, training.ema), sampler)
-        self.step = Step(self.fabric, player, GeneratorLoss(losses))
+        self.state = State("pixel", network, Ema(network.module, training.ema), sampler)
+        self.step = Step(self.fabric, network, GeneratorLoss(losses))
         recipe = Recipe(name="benchmark", model=spec, training=training)
         log = Log(Path("unwritten"), tensorboard=False)
         validation = Validation(photos.split(Data()).validation, self.fabric.device)
@@ -217,7 +217,7 @@ class OurLoop:
 
     def in_parts(self, part: Callable[[str], record_function]) -> None:
         """One step, with each of its parts inside `part(name)`."""
-        step, player = self.step, self.state.student
+        step, network = self.step, self.state.student
         with part("data"):
             batch = self.state.sampler.next()
         with part("forward"):
@@ -226,12 +226,12 @@ class OurLoop:
             terms = step.terms(out)
             loss = step.loss.total(terms)
         with part("backward"):
-            norm = player.differentiate(self.fabric, loss, 0.0)
+            norm = network.differentiate(self.fabric, loss, 0.0)
             step.check_finite(loss, norm, terms)
         with part("optimiser"):
-            player.descend()
+            network.descend()
         with part("average"):
-            self.state.ema.update(player.module)
+            self.state.ema.update(network.module)
 
 
 class Timer:
@@ -288,14 +288,14 @@ def compare(title: str, spec: Model, precision: str, options: argparse.Namespace
     data = Data(photos=options.data)
     cache = PatchCache.open(photos.split(data).train, patch=training.patch)
     cache.data.view(-1)[::4096].sum()  # a long training has every page of it mapped
-    for taught in (False, True):
-        ours = OurLoop(spec, cache, training, taught)
+    for targets in (False, True):
+        ours = OurLoop(spec, cache, training, targets)
         loops: dict[str, OurLoop | PlainLoop] = {"edgesr": ours}
         for name, network in plain_networks(spec).items():
-            teacher = zoo.build(Srgan(blocks=16)).eval() if taught else None
+            teacher = zoo.build(Srgan(blocks=16)).eval() if targets else None
             loops[name] = PlainLoop(network, cache, training, options.workers, teacher)
         seconds, parts = take_turns(loops, ours, options)
-        case = f"{title}, {precision}, {'a teacher' if taught else 'no teacher'}"
+        case = f"{title}, {precision}, {'a teacher' if targets else 'no teacher'}"
         print(f"\n**{case}**, {len(cache.files)} photographs\n")
         print_speeds(loops, seconds, training.batch, options.steps)
         print_parts(ours, parts, statistics.median(seconds["edgesr"]) / options.steps, options)

@@ -27,10 +27,10 @@ from command import in_words
 from PIL import Image
 
 from edgesr import console
+from edgesr.inference.upscale_files import upscale_file
+from edgesr.inference.upscaler import Upscaler
 from edgesr.recipe import Edge, Export, Srgan
 from edgesr.runtimes.base import peak_memory_mb
-from edgesr.upscale import Upscaler
-from edgesr.upscale_files import upscale_file
 
 WHOLE, QUARTER, BUDGET = "whole", "a quarter", "512MB"
 NETS = {"edge 32x8": Edge(), "N=4": Srgan(blocks=4)}

@@ -26,7 +26,7 @@ A recipe is one TOML file that holds everything a run needs to be repeated. What
 the default below. Unknown keys are refused, a value must have exactly the type that is named
 (`1e-3` is a number, `"1e-3"` is not), and all faults of a file are told at once, of more than
 twenty the first. What is called "at most" is generous: it stops a slip of the finger, and a
-received recipe that would run for ever. A file has one mebibyte at most and is no pipe.
+received recipe that would run for ever. A file has one mebibyte at most and is not a pipe.
 
 Three things change a recipe on its way in, each over the one before it:
 

@@ -14,6 +14,7 @@ from torch import nn
 
 import edgesr
 from edgesr import console, recipe_io
+from edgesr.bundle.records.run import Run
 from edgesr.errors import EdgesrError, ModelError
 from edgesr.folders import RUN, locked, replacing
 from edgesr.machine import machine
@@ -21,7 +22,6 @@ from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe, check_name
-from edgesr.records.run import Run
 from edgesr.workspace import (
     WEIGHTS,
     Workspace,
@@ -106,7 +106,7 @@ def interpolate(one: Student, other: Student, alpha: float) -> Student:
     sense where B was trained from A on, or both from the same start.
 
     Branches are collapsed first, so that what is deployed is interpolated: the kernel that they
-    add up to is no linear function of their weights.
+    add up to is not a linear function of their weights.
 
     Raises:
         ModelError: the specs differ in more than their branches.

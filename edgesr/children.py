@@ -23,7 +23,7 @@ def lifeline() -> Iterator[int]:
 def follow() -> None:
     """End this process when the one that holds its lifeline has ended.
 
-    Where stdin is no pipe, somebody has started the module by hand, and nothing is followed.
+    Where stdin is not a pipe, somebody has started the module by hand, and nothing is followed.
     """
     if stat.S_ISFIFO(os.fstat(0).st_mode):
         threading.Thread(target=_watch, daemon=True).start()

@@ -65,7 +65,7 @@ _plain = False
 
 
 def configure(*, quiet: bool) -> None:
-    """Choose plain lines instead of bars, as is done anyway where stdout is no terminal."""
+    """Choose plain lines instead of bars, as is done anyway where stdout is not a terminal."""
     global _plain
     _plain = quiet
 

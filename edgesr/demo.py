@@ -6,9 +6,9 @@ from __future__ import annotations
 from rich.table import Table
 
 from edgesr import console, recipe_io
-from edgesr.deploy import bundle
+from edgesr.bundle.records.evidence import Evidence
+from edgesr.deploy.stage import export
 from edgesr.errors import EdgesrError
-from edgesr.records.evidence import Evidence
 from edgesr.report import stage as report
 from edgesr.training import stage as training
 from edgesr.verify import stage as verify
@@ -25,7 +25,7 @@ def run(workspace: Workspace) -> None:
     recipe = recipe_io.load(workspace.root / "recipes/demo-edge.toml")
     console.say("Distilling a student that stays at low resolution (one or two minutes).")
     run_folder = training.distill(recipe, workspace, fresh=True)
-    student, teacher = bundle.export(run_folder, workspace, force=True)
+    student, teacher = export(run_folder, workspace, force=True)
     console.say("Verifying the ONNX file against PyTorch.")
     # The teacher ships with what was found when it was made; it is measured where that is gone.
     shipped = find(teacher, teacher).evidence or verify.verify(teacher)

@@ -11,8 +11,8 @@ import torch
 from rich.table import Table
 
 from edgesr import __version__, weights
-from edgesr.deploy import probe
 from edgesr.machine import cpu_name
+from edgesr.runtimes import probe
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxsim", "lightning-fabric", "spandrel")
 

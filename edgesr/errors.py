@@ -31,7 +31,7 @@ class EdgesrError(Exception):
 
     exit_code = 2
     is_fault = True
-    """Whether something is wrong: a run that was stopped and saved is no error."""
+    """Whether something is wrong: a run that was stopped and saved is not an error."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -89,5 +89,5 @@ class NoBundleError(BundleError):
     exit_code = 2
 
 
-class NotTaken(VerifyError):
+class Unsupported(VerifyError):
     """A file or an input that a runtime does not take, though it is there and works."""

@@ -32,7 +32,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 LONGEST_NAME = 100
 """Room is left in a file's name for what stands before and behind."""
 RESERVED = ("latest",)
-"""Files in `runs/` that are no run."""
+"""Files in `runs/` that are not run."""
 
 
 def check_name(name: str) -> str:
@@ -280,8 +280,8 @@ class Gan(Optimisation):
 
     def judges_one_value(self, training: Training) -> bool:
         """Whether `srgan`, which halves a patch four times, would normalise over one value."""
-        asked = self.discriminator == "srgan" and self.losses.adversarial
-        return bool(asked) and training.patch <= 16 and training.batch == training.devices
+        requested = self.discriminator == "srgan" and self.losses.adversarial
+        return bool(requested) and training.patch <= 16 and training.batch == training.devices
 
 
 class Weights(Table):

@@ -76,7 +76,7 @@ def _read(path: Path) -> Raw:
         hint = f"Recipes here: {', '.join(beside)}." if beside else ""
         raise RecipeError(f"recipe {path} does not exist", hint)
     if not path.is_file():
-        raise RecipeError(f"recipe {path} is no file", "Give a TOML file; a pipe is not read.")
+        raise RecipeError(f"recipe {path} is not a file", "Give a TOML file; a pipe is not read.")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise RecipeError(f"recipe {path} has {size:,} bytes, expected at most {MAX_BYTES:,}")
     try:

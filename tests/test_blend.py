@@ -12,17 +12,18 @@ from torch import nn
 
 from edgesr import recipe_io
 from edgesr.blend import blend, interpolate
-from edgesr.deploy import bundle
-from edgesr.deploy.rewrite import deployable
+from edgesr.bundle.records.run import TaughtBy
+from edgesr.deploy.stage import export
 from edgesr.errors import EdgesrError, ModelError
 from edgesr.folders import NEW
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
+from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import Student
 from edgesr.recipe import Edge, Recipe, Rewrites, Srgan
-from edgesr.records.run import Hardware, Run, TaughtBy
 from edgesr.verify.stage import verify
-from edgesr.workspace import Workspace, sha256, write_text
+from edgesr.workspace import Workspace, sha256
+from tests.runs import write_run
 
 EDGE = Edge(channels=4, depth=2, branches=["expand", "point", "identity"])
 SRGAN = Srgan(blocks=1, channels=4)
@@ -41,25 +42,11 @@ def network(spec: Edge | Srgan, seed: int) -> Student:
 
 
 def make_run(workspace: Workspace, name: str, seed: int = 0, **changes: Any) -> Path:
-    folder = workspace.run(name)
     raw: dict[str, Any] = {"name": name, "model": EDGE.model_dump(), "licence": "MIT"} | changes
-    recipe = Recipe.model_validate(raw)
-    write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
-    zoo.save(network(recipe.model, seed), folder / "model.safetensors", licence=recipe.licence)
+    spec = Recipe.model_validate(raw).model
     taught_by = TaughtBy(name="big", architecture="edge 4x2", sha256=64 * "0")
-    Run(
-        name=name,
-        command="distill",
-        architecture="edge 4x1",
-        teacher=taught_by if recipe.teacher else None,
-        sha256=sha256(folder / "model.safetensors"),
-        steps=1,
-        seconds=1.0,
-        hardware=Hardware(device="cpu", cpu="a processor", cores=1, system="Linux"),
-        validation=None,
-        versions={},
-    ).write(folder / "run.json")
-    return folder
+    teacher = taught_by if "teacher" in raw else None
+    return write_run(workspace, raw, network(spec, seed), command="distill", teacher=teacher)
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
@@ -141,7 +128,7 @@ def test_a_blend_exports_and_verifies_like_any_other(workspace: Workspace) -> No
     settings = {"size": "16x12", "shapes": [], "threads": 1, "runs": 5}
     make_run(workspace, "a", 1, teacher=teacher, verify=settings, gates={"max_abs_diff": 1e-3})
     make_run(workspace, "b", 2)
-    exported = bundle.export(blend("a", "b", 0.5, workspace, "half"), workspace)
+    exported = export(blend("a", "b", 0.5, workspace, "half"), workspace)
     assert exported[0] == workspace.bundle("half")
     card = json.loads((exported[0] / "card.json").read_text())
     assert (card["role"], card["teacher"]["name"]) == ("student", "big")
@@ -150,7 +137,7 @@ def test_a_blend_exports_and_verifies_like_any_other(workspace: Workspace) -> No
 
 def test_without_a_teacher_a_blend_is_exported_as_a_teacher(workspace: Workspace) -> None:
     make_run(workspace, "a", 1)
-    folder = bundle.export(blend("a", "a", 0.5, workspace, "same"), workspace)[0]
+    folder = export(blend("a", "a", 0.5, workspace, "same"), workspace)[0]
     assert json.loads((folder / "card.json").read_text())["role"] == "teacher"
 
 

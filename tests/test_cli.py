@@ -117,7 +117,7 @@ def test_verify_exits_1_when_a_gate_does_not_hold(folder: Path) -> None:
 
 
 def test_asking_for_cuda_without_it_fails_loudly(folder: Path) -> None:
-    from edgesr.deploy.session import cuda_device_present
+    from edgesr.inference.session import cuda_device_present
 
     if cuda_device_present():
         pytest.skip("this machine has CUDA")

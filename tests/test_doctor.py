@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from edgesr import doctor
-from edgesr.deploy import probe
+from edgesr.runtimes import probe
 
 
 def test_two_packages_of_onnx_runtime_are_named_with_the_remedy(

@@ -308,7 +308,7 @@ def test_a_pipe_a_device_and_a_folder_are_no_recipes(tmp_path: Path) -> None:
     """A pipe that nobody writes to would be waited for, for ever."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
-        with pytest.raises(RecipeError, match="is no file"):
+        with pytest.raises(RecipeError, match="is not a file"):
             recipe_io.load(path)
 
 

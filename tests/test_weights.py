@@ -124,20 +124,20 @@ def test_fetch_missing_leaves_alone_what_is_there(
 ) -> None:
     place(tmp_path / "alexnet.safetensors", 1, monkeypatch)
     (tmp_path / "vgg16.safetensors").write_bytes(b"damaged")
-    asked: list[str] = []
-    monkeypatch.setattr(weights_fetch, "fetch", asked.extend)
+    requested: list[str] = []
+    monkeypatch.setattr(weights_fetch, "fetch", requested.extend)
     weights_fetch.fetch_missing(str(tmp_path))
-    assert asked == ["vgg16", "vgg19"]
+    assert requested == ["vgg16", "vgg19"]
 
 
 def test_named_networks_alone_are_fetched_and_a_name_that_is_none_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = place(tmp_path / "alexnet.safetensors", 1, monkeypatch)
-    asked: list[str] = []
-    monkeypatch.setattr(weights_fetch, "fetch", asked.extend)
+    requested: list[str] = []
+    monkeypatch.setattr(weights_fetch, "fetch", requested.extend)
     weights_fetch.fetch_missing(str(tmp_path), weights.known(["vgg19", "alexnet"]))
-    assert asked == ["vgg19"]
+    assert requested == ["vgg19"]
     assert f"alexnet is there already: {path}" in capsys.readouterr().out.replace("\n", "")
     with pytest.raises(WeightsError, match="no weights of 'vgg', expected vgg16, vgg19, alexnet"):
         weights.known(["vgg16", "vgg"])

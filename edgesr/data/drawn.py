@@ -1,4 +1,4 @@
-"""Pictures that are no photographs, drawn by rule: text, a drawing, a logo, patterns, noise.
+"""Pictures that are not photographs, drawn by rule: text, a drawing, a logo, patterns, noise.
 
 Every function gives (height, width, 3) RGB bytes, the same for the same arguments, at whatever
 size: as HR to be reduced, or as the LR that an app hands over, a screenshot's sharp pixels.

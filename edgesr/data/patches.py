@@ -16,6 +16,7 @@ from edgesr import console
 from edgesr.data import cached, photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, to_image, to_tensor
 from edgesr.errors import DataError
+from edgesr.inference.decode import PhotoError
 from edgesr.workspace import cache_dir, sha256
 
 FORMAT = 2
@@ -111,7 +112,7 @@ def _build(paths: Sequence[Path], path: Path) -> dict[str, Any]:
         for number, source in enumerate(console.track(paths, "decoding", len(paths))):
             try:
                 hr = crop_to_multiple(photos.decode(source, smallest=SCALE), SCALE)
-            except photos.PhotoError as error:
+            except PhotoError as error:
                 index["left_out"].append((number, error.reason))
                 continue
             append(hr.tobytes())
@@ -136,8 +137,8 @@ class PatchSampler:
     Args:
         patch: side of an HR patch in pixels, a multiple of 4.
         batch: patches per step over all processes, a multiple of `world`.
-        taught: the teacher's pictures of the photographs (`edgesr.data.taught`), which are then
-            cut beside HR.
+        targets: the teacher's pictures of the photographs, which are then cut beside HR; see
+            `training.teacher_targets`.
         rank: which of the `world` processes this one is.
 
     Raises:
@@ -154,7 +155,7 @@ class PatchSampler:
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
-        taught: Tensor | None = None,
+        targets: Tensor | None = None,
     ) -> None:
         smallest = SCALE * int(cache.sizes.min())
         if smallest < patch:
@@ -170,10 +171,10 @@ class PatchSampler:
         self.share = slice(rank * batch // world, (rank + 1) * batch // world)
         self.generator = torch.Generator().manual_seed(seed)
         self.data = _place(cache.data, self.device)
-        self.taught = None if taught is None else _place(taught, self.device)
+        self.targets = None if targets is None else _place(targets, self.device)
         areas = cache.sizes.prod(1)
         self._areas = areas.cumsum(0).double()
-        self._taught_at = SCALE**2 * (areas.cumsum(0) - areas)
+        self._targets_at = SCALE**2 * (areas.cumsum(0) - areas)
         self._latest: list[int] = []
 
     def next(self) -> tuple[Tensor, ...]:
@@ -192,9 +193,9 @@ class PatchSampler:
         lr = self._cut(self.data, lr_at, width, corner, side, way)
         large = (SCALE * width, SCALE * corner, self.patch, way)
         hr = self._cut(self.data, hr_at, *large)
-        if self.taught is None:
+        if self.targets is None:
             return lr, hr
-        return lr, hr, self._cut(self.taught, self._taught_at[photo], *large)
+        return lr, hr, self._cut(self.targets, self._targets_at[photo], *large)
 
     def _cut(
         self, data: Tensor, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from edgesr import console
 from edgesr.data import benchmarks
 from edgesr.errors import DataError
+from edgesr.inference.decode import EXTENSIONS, PhotoError, read_pixels, to_8_bits
 
 if TYPE_CHECKING:  # what enlarges pictures in an app needs no recipes, nor pydantic
     from edgesr import recipe
 
 Pixels = NDArray[np.uint8]
 
-EXTENSIONS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 # Files that the scikit-image wheel carries; where each is from stands in docs/data.md.
 EMBEDDED_TRAIN = (
     "coffee.png",
@@ -35,14 +35,6 @@ EMBEDDED_TRAIN = (
     "motorcycle_left.png",
 )
 EMBEDDED_VALIDATION = ("astronaut.png",)
-
-
-class PhotoError(DataError):
-    """One file that cannot be used, and the reason."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -71,7 +63,7 @@ def find(folder: Path, remedy: str = "") -> list[Path]:
     """Every image file under `folder`, however deep, by its extension; sorted.
 
     A folder that cannot be read and one that is a link are left out with a warning each, and so is
-    what has an image's name but is no file.
+    what has an image's name but is not a file.
 
     Args:
         remedy: what to do where the folder is missing.
@@ -113,17 +105,14 @@ def decode(path: Path, *, smallest: int = 1) -> Pixels:
         PhotoError: unreadable, truncated, more pixels than Pillow's limit against decompression
             bombs, several frames, pixels of an unknown range, or too small.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            pixels = _read(path)
-        except PhotoError:
-            raise
-        except Exception as error:  # damage makes Pillow raise nearly anything
-            raise PhotoError(path, f"cannot be read: {_reason(error)}") from None
-    for warning in caught:
-        console.warn(f"{path}: {warning.message}")
+    pixels = to_8_bits(read_pixels(path))
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    elif pixels.shape[2] == 4:
+        if pixels[..., 3].min() < 255:
+            console.warn(f"{path}: transparency dropped, the colours below it are kept")
+        pixels = pixels[..., :3]
+    pixels = np.array(pixels)  # what Pillow gives may not be written to
     height, width = pixels.shape[:2]
     if min(height, width) < smallest:
         raise PhotoError(path, too_small(width, height, smallest))
@@ -150,41 +139,6 @@ def area(path: Path) -> int:
 def too_small(width: int, height: int, smallest: int) -> str:
     """Why a photograph of this size is left out."""
     return f"{width} x {height} pixels, at least {smallest} x {smallest} are needed"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image, or damaged at its beginning"
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def _read(path: Path) -> Pixels:
-    with Image.open(path) as image:
-        frames = getattr(image, "n_frames", 1)
-        # A phone's JPEG may carry further pictures (MPO); its first is the photograph.
-        if frames > 1 and image.format != "MPO":
-            raise PhotoError(path, f"{frames} frames or pages, expected a single picture")
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        grey = _eight_bit(np.asarray(upright), path)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if upright.mode == "F":
-        raise PhotoError(path, "floating-point pixels, whose range is unknown")
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        if upright.getchannel("A").getextrema() != (255, 255):
-            console.warn(f"{path}: transparency dropped, the colours below it are kept")
-    return np.array(upright.convert("RGB"))
-
-
-def _eight_bit(grey: NDArray[np.integer], path: Path) -> Pixels:
-    """Integers of 0..65535 as 0..255, rounded."""
-    wide = grey.astype(np.int64)
-    if wide.min() < 0 or wide.max() > 65535:
-        raise PhotoError(path, f"32-bit pixels, {wide.min()}..{wide.max()}, expected 0..65535")
-    return ((wide * 255 + 32767) // 65535).astype(np.uint8)
 
 
 def decode_all(paths: Iterable[Path], *, smallest: int) -> Iterator[Photo]:
@@ -268,13 +222,13 @@ def _trainable(folder: Path) -> list[Path]:
     return paths
 
 
-def _hold_out(paths: list[Path], asked: int) -> Split:
+def _hold_out(paths: list[Path], requested: int) -> Split:
     if len(paths) < 2:
         raise DataError(
             "one image alone, expected at least 2: one is held out for validation",
             "Add photographs.",
         )
-    count = min(asked, max(1, len(paths) // 10))
+    count = min(requested, max(1, len(paths) // 10))
     held_out = {(2 * k + 1) * len(paths) // (2 * count) for k in range(count)}
     return Split(
         [path for n, path in enumerate(paths) if n not in held_out],

@@ -16,8 +16,8 @@ from torch import nn
 
 from edgesr import console
 from edgesr.deploy.channel_order import use_dcr
-from edgesr.deploy.rewrite import deployable
 from edgesr.errors import ExportError
+from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import Student
 from edgesr.recipe import Export
 from edgesr.workspace import atomic

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesr.bundle.likeness import likeness_db, tint
 from edgesr.data import drawn, photos
 from edgesr.data.degrade import bicubic_down, to_image, to_tensor
-from edgesr.deploy.likeness import likeness_db, tint
-from edgesr.deploy.tiling import to_values
+from edgesr.inference.tiling import to_values
 
 Values = NDArray[np.float32]
 Run = Callable[[Values], Values]

@@ -16,8 +16,8 @@ from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.deploy import saturation
 from edgesr.deploy.heldout import drawings
-from edgesr.deploy.rewrite import deployable
 from edgesr.models.edge import EdgeStudent
+from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from edgesr.bundle.check import Golden, Values, deviations, open_on_cpu
+from edgesr.bundle.likeness import likeness_db
+from edgesr.bundle.records import golden as record
+from edgesr.bundle.records.card import Variant, VariantName
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, to_image, to_tensor
-from edgesr.deploy.check import Golden, Values, deviations, open_on_cpu
-from edgesr.deploy.likeness import likeness_db
-from edgesr.deploy.tiling import Pixels, to_values
 from edgesr.errors import ExportError
-from edgesr.records import golden as record
-from edgesr.records.card import Variant, VariantName
+from edgesr.inference.tiling import Pixels, to_values
 from edgesr.workspace import write_bytes
 
 # The least that is tolerated. Half precision is held against fp32: twice what is measured. Eight

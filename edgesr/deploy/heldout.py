@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from edgesr.data import drawn, photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
-from edgesr.deploy import feed
-from edgesr.deploy.tiling import to_values
 from edgesr.errors import ExportError
-from edgesr.quality.metrics import mean_db, psnr, psnr_rgb
+from edgesr.inference.infer import infer
+from edgesr.inference.tiling import to_values
+from edgesr.metrics import mean_db, psnr, psnr_rgb
 from edgesr.recipe import Data
 
 Values = NDArray[np.float32]
@@ -107,7 +107,7 @@ def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:
     """What `model` makes of each pair's LR, by ONNX Runtime on the CPU, float32."""
     session = open_graph(model)
     for pair in pairs:
-        yield feed.run(session, pair.lr)
+        yield infer(session, pair.lr)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from typing import Any
 import onnx
 
 from edgesr import console
-from edgesr.deploy import feed
 from edgesr.deploy.export import to_graph
 from edgesr.deploy.fidelity import Fidelity, Judge
 from edgesr.deploy.finetune import finetune
 from edgesr.deploy.heldout import Pair, calibration, heldout, open_graph, score
-from edgesr.deploy.levels import repeat_by_concat
+from edgesr.deploy.int8_tail import repeat_by_concat
 from edgesr.deploy.quantiser import METHODS, Quantiser
+from edgesr.inference.infer import infer
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
 
@@ -72,7 +72,7 @@ class Court:
     def __init__(self, fp32: onnx.ModelProto, photographs: list[Pair], recipe: Recipe) -> None:
         self._recipe, self._photographs = recipe, photographs
         self._reference = score(fp32, photographs)
-        self._judge = Judge(partial(feed.run, open_graph(fp32)))
+        self._judge = Judge(partial(infer, open_graph(fp32)))
 
     def __call__(self, model: onnx.ModelProto) -> Loss:
         """What `model` loses against the float graph.
@@ -82,7 +82,7 @@ class Court:
         """
         found = score(model, self._photographs)
         lost = max(self._reference.y_db - found.y_db, self._reference.rgb_db - found.rgb_db)
-        fidelity = self._judge(partial(feed.run, open_graph(model)))
+        fidelity = self._judge(partial(infer, open_graph(model)))
         return Loss(lost, fidelity, strain(lost, fidelity, self._recipe))
 
 

@@ -25,7 +25,7 @@ from onnxruntime.quantization import (
 )
 
 from edgesr.deploy import saturation
-from edgesr.deploy.levels import OPERATORS, PICTURES, ends_on_levels
+from edgesr.deploy.int8_tail import OPERATORS, PICTURES, ends_on_levels
 
 METHODS = {
     "minmax": CalibrationMethod.MinMax,

@@ -8,15 +8,15 @@ from typing import Any
 
 import onnx
 
+from edgesr.bundle.records import card
 from edgesr.deploy.bytes_io import to_bytes_io
 from edgesr.deploy.half import to_fp16
 from edgesr.deploy.heldout import heldout
 from edgesr.deploy.int8 import to_int8
-from edgesr.deploy.levels import gives_levels
+from edgesr.deploy.int8_tail import gives_levels
 from edgesr.errors import ExportError
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
-from edgesr.records import card
 from edgesr.workspace import atomic
 
 FILES = {
@@ -89,7 +89,7 @@ def write_variant(
         metadata: what all files of the bundle say.
 
     Raises:
-        ExportError: the variant cannot be made, or is no valid ONNX file.
+        ExportError: the variant cannot be made, or is not a valid ONNX file.
     """
     model, facts = convert(name, module, onnx.load(folder / FILES["fp32"]), recipe)
     clipped = recipe.export.rewrites.clip or name == "uint8-io" or gives_levels(model)
@@ -101,7 +101,7 @@ def write_variant(
     try:
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
-        raise ExportError(f"variant {name} is no valid ONNX file: {error}") from None
+        raise ExportError(f"variant {name} is not a valid ONNX file: {error}") from None
     with atomic(folder / variant.file) as temporary:
         onnx.save_model(model, temporary)
     return variant

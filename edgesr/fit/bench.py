@@ -8,10 +8,10 @@ from pathlib import Path
 
 from edgesr import console
 from edgesr.deploy.export import export_onnx
-from edgesr.deploy.session import Provider
 from edgesr.fit.budget import Latency
 from edgesr.fit.candidates import Candidate
 from edgesr.fit.turns import in_turn
+from edgesr.inference.session import Provider
 from edgesr.models import zoo
 from edgesr.recipe import Export, Verify
 from edgesr.verify.providers import placements

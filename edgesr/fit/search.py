@@ -53,10 +53,10 @@ def search(time: Time, budget: Budget) -> Timed:
 def _refine(found: Timed, time: Time, budget: Budget) -> Timed:
     """`found` and what was timed until each width's deepest is known, or `ROUNDS` are over."""
     for _ in range(ROUNDS):
-        asked = [candidate for width in WIDTHS for candidate in _closer(found, width, budget)]
-        if not asked:
+        requested = [candidate for width in WIDTHS for candidate in _closer(found, width, budget)]
+        if not requested:
             break
-        found = found | time(asked)
+        found = found | time(requested)
     return found
 
 

@@ -9,13 +9,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesr.deploy.session import Provider
 from edgesr.errors import VerifyError
 from edgesr.fit import proposal
 from edgesr.fit.bench import Bench
 from edgesr.fit.budget import Budget, Latency
 from edgesr.fit.candidates import Candidate, check_memory
 from edgesr.fit.search import PATIENCE, Timed, propose, search
+from edgesr.inference.session import Provider
 from edgesr.places import check_writable
 from edgesr.recipe import Verify
 from edgesr.verify.providers import NAMES

@@ -17,7 +17,8 @@ from typing import Any
 
 from edgesr.bounds import parse_size
 from edgesr.children import follow
-from edgesr.runtimes.base import Name, Runtime, Tensor, load
+from edgesr.runtimes.base import Name, Runtime, Tensor
+from edgesr.runtimes.registry import load
 from edgesr.verify.speed import WARMUP, in_process, noise, summarise
 
 TURNS = 4

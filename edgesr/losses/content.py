@@ -18,7 +18,7 @@ BT601 = (65.481 / 219, 128.553 / 219, 24.966 / 219)
 def luma_l1(error: Tensor) -> Tensor:
     """Mean |luma of error|, which is SR - HR, RGB (B, 3, H, W); a scalar.
 
-    PSNR and SSIM of super-resolution are stated on this channel (`edgesr.quality.metrics`).
+    PSNR and SSIM of super-resolution are stated on this channel (`edgesr.metrics`).
     """
     red, green, blue = error.unbind(1)
     return l1(BT601[0] * red + BT601[1] * green + BT601[2] * blue)

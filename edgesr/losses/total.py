@@ -48,8 +48,8 @@ class GeneratorLoss(nn.Module):
     def __init__(self, losses: Losses, weights_folder: str = "") -> None:
         super().__init__()
         self.losses = losses
-        asked = losses.vgg or losses.lpips
-        self.perceptual = Perceptual(losses, weights_folder) if asked else None
+        requested = losses.vgg or losses.lpips
+        self.perceptual = Perceptual(losses, weights_folder) if requested else None
 
     def terms(self, out: Outputs, discriminate: Discriminate | None = None) -> dict[str, Tensor]:
         """Every term with a non-zero weight, as an unweighted scalar."""
@@ -72,12 +72,12 @@ class GeneratorLoss(nn.Module):
     def _differences(self, whose: str, sr: Tensor, target: Tensor | None) -> dict[str, Tensor]:
         """The terms of `sr` against `target`, pixel by pixel, that have a weight."""
         named = {f"{whose}l1": l1, f"{whose}luma": luma_l1}
-        asked = {name: term for name, term in named.items() if getattr(self.losses, name)}
-        if not asked:
+        requested = {name: term for name, term in named.items() if getattr(self.losses, name)}
+        if not requested:
             return {}
         assert target is not None, "the step runs the teacher for these terms"
         error = sr - target
-        return {name: term(error) for name, term in asked.items()}
+        return {name: term(error) for name, term in requested.items()}
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The weighted sum of `terms`: eq. 1 with eq. 3 and 6 put in."""

@@ -18,12 +18,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from edgesr.bundle.recorded import check_recorded
+from edgesr.bundle.records.run import TaughtBy
 from edgesr.errors import ModelError
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
 from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Srgan
-from edgesr.recorded import check_recorded
-from edgesr.records.run import TaughtBy
 from edgesr.workspace import atomic
 
 Student = Generator | EdgeStudent
@@ -111,7 +111,7 @@ def load(path: Path) -> SRModel:
     path = path.expanduser()
     if not path.is_file():
         raise ModelError(
-            f"model {path} {'is no regular file' if path.exists() else 'does not exist'}",
+            f"model {path} {'is not a regular file' if path.exists() else 'does not exist'}",
             "Train one (edgesr train recipes/teacher.toml) or name a model file, "
             "e.g. --set teacher.path=FILE.",
         )

@@ -16,6 +16,7 @@ from rich.table import Table
 from torch import nn
 
 from edgesr import console, weights
+from edgesr.bundle.recorded import check_recorded
 from edgesr.data import benchmarks, photos
 from edgesr.data.degrade import (
     bicubic_down,
@@ -26,9 +27,8 @@ from edgesr.data.degrade import (
 )
 from edgesr.errors import DataError, ModelError
 from edgesr.losses.perceptual import build_lpips
+from edgesr.metrics import Image, mean_db, psnr, psnr_rgb, ssim
 from edgesr.models import zoo
-from edgesr.quality.metrics import Image, mean_db, psnr, psnr_rgb, ssim
-from edgesr.recorded import check_recorded
 
 Upscale = Callable[[Image], Image]
 """(H, W, 3) -> (4H, 4W, 3), 8-bit RGB."""
@@ -261,7 +261,7 @@ def upscaler_for(path: Path, device: str = "cpu") -> Upscale:
 
 
 def _onnx_upscaler(path: Path) -> Upscale:
-    from edgesr.upscale import Upscaler
+    from edgesr.inference.upscaler import Upscaler
 
     file = path / "model.onnx" if path.is_dir() else path
     if file.is_file():  # what is missing, Upscaler says

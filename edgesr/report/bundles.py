@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgesr.bundle.records.base import read_bytes
+from edgesr.bundle.records.card import Card
+from edgesr.bundle.records.evidence import Evidence
+from edgesr.bundle.records.run import LogLine, Run
 from edgesr.errors import EdgesrError
-from edgesr.records.base import read_bytes
-from edgesr.records.card import Card
-from edgesr.records.evidence import Evidence
-from edgesr.records.run import LogLine, Run
 from edgesr.training import log
 from edgesr.verify import evidence
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from edgesr.records.run import LogLine
+from edgesr.bundle.records.run import LogLine
 
 Lines = list[LogLine]
 Points = list[tuple[float, float]]

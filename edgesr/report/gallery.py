@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesr import console
+from edgesr.bundle.records.evidence import Evidence
 from edgesr.data import judges, photos
 from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, to_image, to_tensor
 from edgesr.data.judges import PHOTOGRAPHS
 from edgesr.errors import ModelError
+from edgesr.metrics import psnr
 from edgesr.quality.evaluate import MIN_SIDE, Upscale
-from edgesr.quality.metrics import psnr
-from edgesr.records.evidence import Evidence
 from edgesr.report.bundles import Bundle
 from edgesr.report.pictures import TRUTH, Picture, data_uri, opened, worst
 from edgesr.workspace import sha256

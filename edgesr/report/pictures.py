@@ -20,9 +20,9 @@ from edgesr.data.degrade import (
     to_image,
     to_tensor,
 )
+from edgesr.inference.upscaler import Upscaler
+from edgesr.metrics import luma, psnr
 from edgesr.quality.evaluate import Upscale, upscaler_for
-from edgesr.quality.metrics import luma, psnr
-from edgesr.upscale import Upscaler
 
 Pixels = NDArray[np.uint8]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgesr.records.evidence import Cost, Counts, Evidence, Quality, Speed
-from edgesr.records.evidence import Gate as Checked
+from edgesr.bundle.records.evidence import Cost, Counts, Evidence, Quality, Speed
+from edgesr.bundle.records.evidence import Gate as Checked
 from edgesr.report.bundles import Bundle
 from edgesr.report.text import (
     UNKNOWN,

@@ -1,6 +1,6 @@
 """What runs an ONNX file: ONNX Runtime, OpenVINO, ncnn, ONNX Runtime Web, each a small adapter.
 
-Imports no torch and no runtime; `load` imports the one that is meant.
+Imports no torch and no runtime; `runtimes.registry` opens the one that is meant.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Running(Protocol):
         """The output, and the seconds inside the runtime.
 
         Raises:
-            NotTaken: the runtime does not take this input.
+            Unsupported: the runtime does not take this input.
         """
 
     def describe(self) -> Facts:
@@ -87,34 +87,9 @@ class Runtime(Protocol):
                 defaults.
 
         Raises:
-            NotTaken: the runtime works and does not take this file.
+            Unsupported: the runtime works and does not take this file.
             VerifyError: the runtime is not there.
         """
-
-
-def load(name: Name) -> Runtime:
-    """The runtime called `name`, whose libraries are loaded by that.
-
-    Raises:
-        VerifyError: it is not installed; the remedy says how it is.
-    """
-    match name:
-        case "cpu" | "cuda":
-            from edgesr.runtimes.onnxruntime import OnnxRuntime
-
-            return OnnxRuntime(name)
-        case "openvino":
-            from edgesr.runtimes.openvino import OpenVino
-
-            return OpenVino()
-        case "ncnn":
-            from edgesr.runtimes.ncnn import Ncnn
-
-            return Ncnn()
-        case "web":
-            from edgesr.runtimes.web import Web
-
-            return Web()
 
 
 class Memory:

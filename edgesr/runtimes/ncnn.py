@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesr.errors import NotTaken, VerifyError
+from edgesr.errors import Unsupported, VerifyError
 from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 
 try:
@@ -45,7 +45,7 @@ class Ncnn:
         """See `base.Runtime`. The conversion does not count as opening.
 
         Raises:
-            NotTaken: pnnx cannot convert this file, or makes layers of it that ncnn lacks.
+            Unsupported: pnnx cannot convert this file, or makes layers of it that ncnn lacks.
         """
         with tempfile.TemporaryDirectory() as folder:
             return NcnnFile(convert(model, Path(folder), self._pnnx), threads, exact)
@@ -66,11 +66,11 @@ class NcnnFile:
         failed = self._net.load_param(f"{stem}.param") or self._net.load_model(f"{stem}.bin")
         self.open_seconds = time.perf_counter() - start
         if failed:
-            raise NotTaken(f"ncnn cannot load it: status {failed}")
+            raise Unsupported(f"ncnn cannot load it: status {failed}")
 
     def run(self, lr: Tensor) -> tuple[Tensor, float]:
         if lr.shape[0] != 1:
-            raise NotTaken("ncnn takes one picture at a time")
+            raise Unsupported("ncnn takes one picture at a time")
         picture = np.ascontiguousarray(lr[0])  # ncnn does not look at strides
         start = time.perf_counter()
         with self._net.create_extractor() as extractor:
@@ -78,7 +78,7 @@ class NcnnFile:
             failed, sr = extractor.extract("out0")
             seconds = time.perf_counter() - start
             if failed:
-                raise NotTaken(f"ncnn cannot run it: status {failed}")
+                raise Unsupported(f"ncnn cannot run it: status {failed}")
             return np.array(sr)[None], seconds
 
     def describe(self) -> Facts:
@@ -118,7 +118,7 @@ def convert(model: Path, folder: Path, pnnx: Path) -> Path:
         The path of the .param and the .bin file without their suffixes.
 
     Raises:
-        NotTaken: pnnx failed, or left parts of the graph that ncnn has no layer for.
+        Unsupported: pnnx failed, or left parts of the graph that ncnn has no layer for.
     """
     shutil.copyfile(model, folder / "model.onnx")
     done = subprocess.run(
@@ -133,9 +133,9 @@ def convert(model: Path, folder: Path, pnnx: Path) -> Path:
     parameters = stem.with_suffix(".ncnn.param")
     if done.returncode or not parameters.is_file():
         lines = (done.stderr + done.stdout).strip().splitlines() or ["no reason given"]
-        raise NotTaken(f"pnnx cannot convert it: {lines[-1]}")
+        raise Unsupported(f"pnnx cannot convert it: {lines[-1]}")
     kinds = {line.split()[0] for line in parameters.read_text(encoding="utf-8").splitlines()[2:]}
     foreign = sorted(kind for kind in kinds if "." in kind)  # e.g. pnnx.Expression, Tensor.to
     if foreign:
-        raise NotTaken(f"pnnx makes layers of it that ncnn lacks: {', '.join(foreign)}")
+        raise Unsupported(f"pnnx makes layers of it that ncnn lacks: {', '.join(foreign)}")
     return stem

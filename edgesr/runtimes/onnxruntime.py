@@ -7,8 +7,8 @@ from pathlib import Path
 
 import onnxruntime
 
-from edgesr.deploy.session import Provider, open_session
 from edgesr.errors import VerifyError
+from edgesr.inference.session import Provider, open_session
 from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 
 

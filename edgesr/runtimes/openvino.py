@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesr.errors import NotTaken, VerifyError
+from edgesr.errors import Unsupported, VerifyError
 from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 
 try:
@@ -28,7 +28,7 @@ class OpenVino:
         """See `base.Runtime`. Without `exact`, OpenVINO takes bfloat16 where the CPU has it.
 
         Raises:
-            NotTaken: OpenVINO cannot compile this file.
+            Unsupported: OpenVINO cannot compile this file.
         """
         return OpenVinoFile(model, threads, exact)
 
@@ -50,7 +50,7 @@ class OpenVinoFile:
             self._compiled = core.compile_model(str(model), "CPU", settings)
             self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
-            raise NotTaken(f"OpenVINO cannot compile it: {_last_line(error)}") from None
+            raise Unsupported(f"OpenVINO cannot compile it: {_last_line(error)}") from None
         self.open_seconds = time.perf_counter() - start
 
     def run(self, lr: Tensor) -> tuple[Tensor, float]:
@@ -58,7 +58,7 @@ class OpenVinoFile:
         try:
             outputs = self._request.infer({"lr": lr}, share_inputs=True, share_outputs=True)
         except RuntimeError as error:
-            raise NotTaken(f"OpenVINO cannot run it: {_last_line(error)}") from None
+            raise Unsupported(f"OpenVINO cannot run it: {_last_line(error)}") from None
         seconds = time.perf_counter() - start
         return np.array(outputs["sr"]), seconds  # a copy: OpenVINO writes its next output there
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from edgesr.errors import NotTaken, VerifyError
+from edgesr.errors import Unsupported, VerifyError
 from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 
 VARIABLE = "EDGESR_ORT_WEB"
@@ -43,7 +43,7 @@ class Web:
         """See `base.Runtime`; WebAssembly computes in float32 in any case.
 
         Raises:
-            NotTaken: ONNX Runtime Web cannot open this file.
+            Unsupported: ONNX Runtime Web cannot open this file.
         """
         return WebFile([*self._command, str(model), str(threads)], threads)
 
@@ -68,14 +68,14 @@ class WebFile:
         self._ask({})
         opened = self._answer()
         if "error" in opened:
-            raise NotTaken(f"ONNX Runtime Web cannot open it: {opened['error']}")
+            raise Unsupported(f"ONNX Runtime Web cannot open it: {opened['error']}")
         self.open_seconds: float = opened["seconds"]
 
     def run(self, lr: Tensor) -> tuple[Tensor, float]:
         self._ask({"dims": lr.shape, "type": str(lr.dtype)}, lr.tobytes())
         answer = self._answer()
         if "error" in answer:
-            raise NotTaken(f"ONNX Runtime Web cannot run it: {answer['error']}")
+            raise Unsupported(f"ONNX Runtime Web cannot run it: {answer['error']}")
         kind = np.dtype(answer["type"])
         content = self._pipe("stdout").read(kind.itemsize * prod(answer["dims"]))
         return np.frombuffer(content, kind).reshape(answer["dims"]), answer["seconds"]

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edgesr.bundle.records.base import read_bytes
+from edgesr.bundle.records.run import LogLine
 from edgesr.errors import TrainingError
-from edgesr.records.base import read_bytes
-from edgesr.records.run import LogLine
 from edgesr.workspace import write_text
 
 STAGES = ["pixel", "gan"]

@@ -147,11 +147,11 @@ def _train(run: Run, step: Step, state: State) -> dict[str, Tensor]:
 
 def set_learning_rates(optimisation: Optimisation, state: State) -> None:
     """Put the schedule's learning rates into the optimisers."""
-    players = [(state.student, optimisation.lr)]
+    networks = [(state.student, optimisation.lr)]
     if state.discriminator is not None and isinstance(optimisation, Gan):
-        players.append((state.discriminator, optimisation.discriminator_lr))
-    for player, start in players:
-        player.set_learning_rate(learning_rate(optimisation, state.step, start))
+        networks.append((state.discriminator, optimisation.discriminator_lr))
+    for network, start in networks:
+        network.set_learning_rate(learning_rate(optimisation, state.step, start))
 
 
 def _log(

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from edgesr import console
 from edgesr.data.degrade import bicubic_down, bicubic_up, to_image, to_tensor
 from edgesr.errors import ModelError
+from edgesr.metrics import mean_db, psnr
 from edgesr.models.zoo import SRModel
-from edgesr.quality.metrics import mean_db, psnr
 from edgesr.training.validation import Example
 
 PICTURES, SIDE = 6, 64

@@ -16,9 +16,9 @@ from torch import Tensor
 
 import edgesr
 from edgesr import console, recipe_io
+from edgesr.bundle.records import run as record
 from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
-from edgesr.data.taught import taught
 from edgesr.errors import TrainingError
 from edgesr.folders import RUN, check_replaceable, discard, locked
 from edgesr.losses.total import GeneratorLoss
@@ -29,7 +29,6 @@ from edgesr.models.unet import UNetDiscriminator
 from edgesr.models.zoo import SRModel, Student
 from edgesr.places import check_writable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
-from edgesr.records import run as record
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.batch_norm import share_batch_norm
 from edgesr.training.ema import Ema
@@ -49,7 +48,8 @@ from edgesr.training.processes import (
 )
 from edgesr.training.sense import check_sense, tell
 from edgesr.training.state import State, digest, read_checkpoint
-from edgesr.training.steps import Player, Step
+from edgesr.training.steps import Step, TrainedNetwork
+from edgesr.training.teacher_targets import teacher_targets
 from edgesr.training.validation import Score, Validation
 from edgesr.workspace import Workspace, is_litter, sha256, write_text
 
@@ -101,7 +101,7 @@ class Setup:
     start: Start
     losses: dict[str, GeneratorLoss]
     cache: PatchCache
-    taught: Tensor | None
+    targets: Tensor | None
     run: Run
 
 
@@ -227,7 +227,7 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
         cache = PatchCache.open(split.train, patch=recipe.training.patch)
         pictures = None
         if teacher is not None and recipe.teacher is not None and recipe.teacher.once:
-            pictures = taught(cache, teacher, fabric, recipe.training.precision)
+            pictures = teacher_targets(cache, teacher, fabric, recipe.training.precision)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
     if run.leads:
         console.say(f"photographs: {len(cache.files)} train, {len(validation.examples)} held out")
@@ -262,9 +262,9 @@ def _stage(
         judge = Discriminator() if optimisation.discriminator == "srgan" else UNetDiscriminator()
         if fabric.world_size > 1:
             share_batch_norm(judge)
-        discriminator = Player.prepared(fabric, judge, optimisation)
+        discriminator = TrainedNetwork.prepared(fabric, judge, optimisation)
     freeze = frozen_layers(student, optimisation.freeze)
-    player = Player.prepared(fabric, student, optimisation, optimisation.optimiser, freeze)
+    network = TrainedNetwork.prepared(fabric, student, optimisation, optimisation.optimiser, freeze)
     sampler = PatchSampler(
         setup.cache,
         patch=training.patch,
@@ -273,11 +273,11 @@ def _stage(
         device=fabric.device,
         rank=fabric.global_rank,
         world=fabric.world_size,
-        taught=setup.taught,
+        targets=setup.targets,
     )
-    ema = Ema(player.module, training.ema)
-    step = Step(fabric, player, loss, setup.teacher, discriminator, optimisation.grad_clip)
-    return State(name, player, ema, sampler, discriminator), step
+    ema = Ema(network.module, training.ema)
+    step = Step(fabric, network, loss, setup.teacher, discriminator, optimisation.grad_clip)
+    return State(name, network, ema, sampler, discriminator), step
 
 
 def _finish(

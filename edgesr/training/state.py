@@ -15,7 +15,7 @@ from edgesr.data.patches import PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.recipe import Recipe, stages
 from edgesr.training.ema import Ema
-from edgesr.training.steps import Player
+from edgesr.training.steps import TrainedNetwork
 from edgesr.workspace import atomic
 
 CHANGEABLE = (
@@ -37,10 +37,10 @@ class State:
     """
 
     stage: str
-    student: Player
+    student: TrainedNetwork
     ema: Ema
     sampler: PatchSampler
-    discriminator: Player | None = None
+    discriminator: TrainedNetwork | None = None
     step: int = 0
     seconds: float = 0.0
 
@@ -199,12 +199,12 @@ def _add(sums: hashlib._Hash, value: object) -> None:
         sums.update(repr(value).encode())
 
 
-def _dump(player: Player) -> dict[str, Any]:
-    optimisers = [optimiser.state_dict() for optimiser in player.optimisers]
-    return {"net": player.module.state_dict(), "optimisers": optimisers}
+def _dump(network: TrainedNetwork) -> dict[str, Any]:
+    optimisers = [optimiser.state_dict() for optimiser in network.optimisers]
+    return {"net": network.module.state_dict(), "optimisers": optimisers}
 
 
-def _restore(player: Player, state: dict[str, Any]) -> None:
-    player.module.load_state_dict(state["net"])
-    for optimiser, theirs in zip(player.optimisers, state["optimisers"], strict=True):
+def _restore(network: TrainedNetwork, state: dict[str, Any]) -> None:
+    network.module.load_state_dict(state["net"])
+    for optimiser, theirs in zip(network.optimisers, state["optimisers"], strict=True):
         optimiser.load_state_dict(theirs)

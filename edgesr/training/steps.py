@@ -21,7 +21,7 @@ from edgesr.training.muon import Muon, hidden
 
 
 @dataclass
-class Player:
+class TrainedNetwork:
     """A network and the optimisers that train it, one for each part of it, set up by Fabric."""
 
     net: _FabricModule
@@ -35,7 +35,7 @@ class Player:
         settings: Optimisation,
         optimiser: Optimiser = "adam",
         freeze: Sequence[nn.Module] = (),
-    ) -> Player:
+    ) -> TrainedNetwork:
         """`net` in training mode, with the optimisers of `settings`.
 
         Args:
@@ -100,10 +100,10 @@ class Step:
     """
 
     fabric: Fabric
-    student: Player
+    student: TrainedNetwork
     loss: GeneratorLoss
     teacher: SRModel | None = None
-    discriminator: Player | None = None
+    discriminator: TrainedNetwork | None = None
     clip: float = 0.0
     _needs_teacher: bool = field(init=False)
 

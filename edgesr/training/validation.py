@@ -22,7 +22,7 @@ from edgesr.data.degrade import (
     to_tensor,
 )
 from edgesr.errors import DataError
-from edgesr.quality.metrics import mean_db, psnr
+from edgesr.metrics import mean_db, psnr
 from edgesr.workspace import atomic
 
 Pixels = NDArray[np.uint8]

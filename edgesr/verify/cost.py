@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from edgesr.bounds import parse_size
-from edgesr.deploy.rewrite import collapse, separate
+from edgesr.bundle.records import evidence
+from edgesr.bundle.records.card import Card
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
+from edgesr.models.rewrite import collapse, separate
 from edgesr.recipe import Edge, Srgan
-from edgesr.records import evidence
-from edgesr.records.card import Card
 
 
 class Published(NamedTuple):

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from edgesr.deploy.sums import check_sums, digest
+from edgesr.bundle.checksums import check_checksums, digest
+from edgesr.bundle.records.evidence import Evidence
 from edgesr.errors import BundleError
-from edgesr.records.evidence import Evidence
 
 
 class Found(NamedTuple):
@@ -32,14 +32,14 @@ def find(bundle: Path, place: Path) -> Found:
     """The evidence in `place` of the bundle in the folder `bundle`.
 
     Raises:
-        BundleError: verify.json is there, and is no evidence.
+        BundleError: verify.json is there, and is not evidence.
     """
     path = place / "verify.json"
     if not os.path.lexists(path):
         return Found(None)
     evidence = Evidence.read(path, f"Verify again: edgesr verify {bundle}")
     try:
-        check_sums(bundle)
+        check_checksums(bundle)
         current = digest(bundle)
     except BundleError as error:
         return Found(None, error.message)

@@ -9,8 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+from edgesr.bundle.records.evidence import (
+    FAILS,
+    HOLDS,
+    NOT_JUDGED,
+    Gate,
+    Measurements,
+    Placement,
+    State,
+)
 from edgesr.recipe import Fidelity, Gates, VariantGates
-from edgesr.records.evidence import FAILS, HOLDS, NOT_JUDGED, Gate, Measurements, Placement, State
 from edgesr.verify.measured import (
     RUNTIMES,
     Measured,
@@ -168,14 +176,14 @@ def _providers(evidence: Measurements) -> Iterator[Gate]:
     provider does not run whole is not measured there, and not judged.
     """
     for placement in evidence.providers:
-        if placement.available or placement.asked:
+        if placement.available or placement.requested:
             yield _provider(placement)
 
 
 def _provider(placement: Placement) -> Gate:
     nodes = placement.nodes
     share = nodes.get(placement.provider, 0) / max(1, sum(nodes.values()))
-    must = placement.asked or placement.variant == "fp32"
+    must = placement.requested or placement.variant == "fp32"
     state: State = HOLDS if placement.proved else FAILS if must else NOT_JUDGED
     return Gate(
         gate="provider_proof",

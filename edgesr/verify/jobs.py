@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from edgesr.deploy.tiling import to_bytes, to_values
-from edgesr.errors import NotTaken, VerifyError
-from edgesr.records.card import Variant, VariantName
-from edgesr.records.evidence import NotTaken as Refused
-from edgesr.runtimes.base import Facts, Name, Running, Values, load
+from edgesr.bundle.records.card import Variant, VariantName
+from edgesr.bundle.records.evidence import Unsupported as Refused
+from edgesr.errors import Unsupported, VerifyError
+from edgesr.inference.tiling import to_bytes, to_values
+from edgesr.runtimes.base import Facts, Name, Running, Values
+from edgesr.runtimes.registry import load
 
 Run = Callable[[Values], Values]
 ASKABLE = ("onnxruntime", "openvino", "ncnn", "web")
@@ -56,7 +57,7 @@ class Job:
         """Pictures in, pictures out, float32 (B, 3, H, W) in 0..1 whatever the file takes.
 
         Raises:
-            NotTaken: the runtime does not take the file, or on a run, the input.
+            Unsupported: the runtime does not take the file, or on a run, the input.
         """
         with closing(self._open()) as running:
             run = bytes_run(running) if self.bytes_io else float_run(running, self.dtype)
@@ -85,17 +86,17 @@ def bytes_run(running: Running) -> Run:
     return run
 
 
-def check_asked(asked: list[str]) -> list[Name]:
+def check_requested(requested: list[str]) -> list[Name]:
     """The runtimes beside ONNX Runtime that were asked for, each of them loaded once.
 
     Raises:
         VerifyError: an unknown one, or one that is not installed.
     """
-    for name in asked:
+    for name in requested:
         if name not in ASKABLE:
             raise VerifyError(f"--runtime {name}: expected one of {', '.join(ASKABLE)}")
     others: tuple[Name, ...] = ("openvino", "ncnn", "web")
-    found = [name for name in others if name in asked]
+    found = [name for name in others if name in requested]
     for name in found:
         load(name)
     return found
@@ -122,11 +123,11 @@ def plan(
     for job in _all(folder, variants, runtimes, threads):
         try:
             if reason := unproved.get((job.runtime, job.variant)):
-                raise NotTaken(reason)
+                raise Unsupported(reason)
             with job.opened() as (_, facts):
                 if job.exact or facts.precision != "float32":
                     jobs.append(job)
-        except NotTaken as error:
+        except Unsupported as error:
             if job.variant == "fp32":
                 raise VerifyError(
                     f"the runtime {job.runtime} does not take {job.file.name}: {error}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as xml
 
-from edgesr.records.evidence import FAILS, NOT_JUDGED, Evidence, Gate, Input
+from edgesr.bundle.records.evidence import FAILS, NOT_JUDGED, Evidence, Gate, Input
 from edgesr.verify.measured import place, proved_of
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -87,10 +87,10 @@ def _missing(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for placement in evidence.providers:
         if not placement.available:
             yield f"provider {proved_of(placement)}", placement.message
-    for refused in evidence.not_taken:
+    for refused in evidence.unsupported:
         yield f"{refused.runtime}, {refused.variant}", refused.reason
     for grid in evidence.parity:
-        for case in grid.not_taken:
+        for case in grid.unsupported:
             yield _input(case, place(grid)), case.reason
 
 

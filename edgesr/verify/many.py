@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgesr import console
+from edgesr.bundle.records.evidence import Evidence
 from edgesr.errors import EdgesrError
-from edgesr.records.evidence import Evidence
 from edgesr.verify import present
 
 Verify = Callable[[Path], Evidence]

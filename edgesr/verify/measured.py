@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
+from edgesr.bundle.records import evidence as records
+from edgesr.bundle.records.evidence import Measurements, Placement, Quality, Shape, Speed
 from edgesr.recipe import Gates, VariantGates
-from edgesr.records import evidence as records
-from edgesr.records.evidence import Measurements, Placement, Quality, Shape, Speed
 
 Row = TypeVar("Row", bound=records.Job)
 RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web")

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgesr import console
+from edgesr.bundle.likeness import likeness_db, tint
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, to_tensor
 from edgesr.deploy import fidelity
-from edgesr.deploy.likeness import likeness_db, tint
-from edgesr.deploy.tiling import to_bytes
-from edgesr.errors import NotTaken, VerifyError
+from edgesr.errors import Unsupported, VerifyError
+from edgesr.inference.tiling import to_bytes
 
 Batch = NDArray[np.float32]
 Run = Callable[[Batch], Batch]
@@ -113,7 +113,7 @@ def parity(references: list[Expected], run: Run) -> dict[str, Any]:
                 flat.append(case["tint"])
             elif reference.case.kind:
                 kinds[reference.case.kind] = case["shown_db"]
-        except NotTaken as error:
+        except Unsupported as error:
             refused.append(_named(reference.case) | {"reason": error.message})
     if not cases:
         raise VerifyError(f"no input of the parity grid was taken: {refused[0]['reason']}")
@@ -125,7 +125,7 @@ def parity(references: list[Expected], run: Run) -> dict[str, Any]:
         "kinds_db": kinds,
         "flat_levels": max(flat, default=None),
         "cases": cases,
-        "not_taken": refused,
+        "unsupported": refused,
     }
 
 

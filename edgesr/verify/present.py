@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgesr import console
-from edgesr.recipe import Srgan
-from edgesr.records.evidence import (
+from edgesr.bundle.records.evidence import (
     FAILS,
     HOLDS,
     NOT_JUDGED,
@@ -21,6 +20,7 @@ from edgesr.records.evidence import (
     Quality,
     TeacherCost,
 )
+from edgesr.recipe import Srgan
 from edgesr.targets import present as targets
 from edgesr.verify import cost as counting
 from edgesr.verify import gates, sidebyside

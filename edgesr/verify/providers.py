@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime
 
-from edgesr.deploy import feed
-from edgesr.deploy.session import (
+from edgesr.errors import ModelError, VerifyError
+from edgesr.inference.infer import infer
+from edgesr.inference.session import (
     CPU,
     CUDA,
     NO_FALLBACK,
@@ -28,7 +29,6 @@ from edgesr.deploy.session import (
     cuda_device_present,
     open_session,
 )
-from edgesr.errors import ModelError, VerifyError
 
 NAMES: dict[str, Provider] = {CPU: "cpu", CUDA: "cuda"}
 HEIGHT, WIDTH = 24, 32
@@ -67,7 +67,7 @@ class Placement:
     Attributes:
         provider: the one that was meant.
         variant: the file, as card.json calls it.
-        asked: by the user; otherwise it is tried because it may be there.
+        requested: by the user; otherwise it is tried because it may be there.
         session_providers: what the session says.
         fallback_off: ONNX Runtime itself was told to refuse any node on the CPU, and opened.
         nodes: how many nodes each provider ran, from ONNX Runtime's profile.
@@ -77,7 +77,7 @@ class Placement:
 
     provider: str
     variant: str
-    asked: bool
+    requested: bool
     available: bool
     session_providers: list[str] = field(default_factory=list)
     fallback_off: bool = False
@@ -89,14 +89,16 @@ class Placement:
         return asdict(self)
 
 
-def check_asked(asked: list[str] | None) -> None:
+def check_requested(requested: list[str] | None) -> None:
     """Raise VerifyError where a provider that is asked for is not known."""
-    for name in asked or []:
+    for name in requested or []:
         if name not in NAMES.values():
             raise VerifyError(f"--provider {name}: expected one of {', '.join(NAMES.values())}")
 
 
-def placements(files: Mapping[str, Path], asked: list[str] | None, threads: int) -> list[Placement]:
+def placements(
+    files: Mapping[str, Path], requested: list[str] | None, threads: int
+) -> list[Placement]:
     """Run each file once on each provider that was asked for, or on CPU and, where it works, CUDA.
 
     Args:
@@ -105,17 +107,18 @@ def placements(files: Mapping[str, Path], asked: list[str] | None, threads: int)
     Raises:
         VerifyError: an unknown provider, or one that was asked for and does not run fp32.
     """
-    check_asked(asked)
-    meant = [provider for provider, name in NAMES.items() if asked is None or name in asked]
-    if not asked and not cuda_device_present():
+    check_requested(requested)
+    meant = [provider for provider, name in NAMES.items() if requested is None or name in requested]
+    if not requested and not cuda_device_present():
         missing = "not available: no CUDA device on this machine"
         absent = [
-            Placement(CUDA, name, asked=False, available=False, message=missing) for name in files
+            Placement(CUDA, name, requested=False, available=False, message=missing)
+            for name in files
         ]
-        return _run(files, [CPU], threads, asked=False) + absent
-    found = _run(files, meant, threads, asked=bool(asked))
+        return _run(files, [CPU], threads, requested=False) + absent
+    found = _run(files, meant, threads, requested=bool(requested))
     for placement in found:
-        if asked and placement.variant == "fp32" and not placement.proved:
+        if requested and placement.variant == "fp32" and not placement.proved:
             raise VerifyError(
                 f"{placement.provider} was asked for, but {placement.message}",
                 "Nothing was measured; see edgesr doctor.",
@@ -141,17 +144,17 @@ def unproved(placed: list[Placement]) -> dict[tuple[str, str], str]:
 
 
 def _run(
-    files: Mapping[str, Path], providers: list[str], threads: int, *, asked: bool
+    files: Mapping[str, Path], providers: list[str], threads: int, *, requested: bool
 ) -> list[Placement]:
     return [
-        place(path, provider, threads, variant=name, asked=asked)
+        place(path, provider, threads, variant=name, requested=requested)
         for provider in providers
         for name, path in files.items()
     ]
 
 
 def place(
-    model: Path, provider: str, threads: int, *, variant: str = "fp32", asked: bool
+    model: Path, provider: str, threads: int, *, variant: str = "fp32", requested: bool
 ) -> Placement:
     """Open `model` on `provider`, run it once under the profiler, read the placement.
 
@@ -159,17 +162,17 @@ def place(
         VerifyError: the CPU cannot run the file, or a provider that was asked for not even fp32.
     """
     try:
-        opened, nodes, strict = _profiled_run(model, provider, threads, strict=asked)
+        opened, nodes, strict = _profiled_run(model, provider, threads, strict=requested)
     except VerifyError as error:
-        if provider == CPU or (asked and variant == "fp32"):
+        if provider == CPU or (requested and variant == "fp32"):
             raise
-        return Placement(provider, variant, asked, available=False, message=error.message)
+        return Placement(provider, variant, requested, available=False, message=error.message)
     fault = _fault(provider, opened, nodes)
     beside = sorted({node.operator for node in nodes if node.provider != provider})
     return Placement(
         provider,
         variant,
-        asked,
+        requested,
         available=True,
         session_providers=opened,
         fallback_off=strict,
@@ -190,7 +193,7 @@ def _profiled_run(
     with tempfile.TemporaryDirectory() as folder:
         session, strict = _open(model, provider, threads, Path(folder) / "profile", strict=strict)
         try:
-            feed.run(session, _picture(session))
+            infer(session, _picture(session))
         except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
             reason = str(error).partition("\n")[0]
             raise VerifyError(

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from edgesr.bundle.likeness import IDENTICAL_DB
+from edgesr.bundle.records.card import Card
+from edgesr.bundle.records.evidence import Quality
 from edgesr.data import judges, photos
 from edgesr.data.photos import digest
-from edgesr.deploy.likeness import IDENTICAL_DB
-from edgesr.deploy.tiling import bands, to_picture, to_values
+from edgesr.inference.tiling import bands, to_picture, to_values
 from edgesr.quality.evaluate import Evaluation, Scores, Upscale, evaluate, flat, load_images
-from edgesr.records.card import Card
-from edgesr.records.evidence import Quality
 from edgesr.verify.jobs import Job, Run
 
 Pixels = NDArray[np.uint8]

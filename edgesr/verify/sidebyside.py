@@ -8,7 +8,7 @@ from itertools import groupby
 
 from rich.table import Table
 
-from edgesr.records.evidence import Evidence, Input, Measured, Parity, Speed
+from edgesr.bundle.records.evidence import Evidence, Input, Measured, Parity, Speed
 from edgesr.runtimes.base import LABELS
 from edgesr.verify.measured import photographs, ratio
 
@@ -86,9 +86,9 @@ def not_measured(evidence: Evidence) -> list[str]:
         for p in evidence.providers
         if not p.available and p.variant == "fp32"
     ]
-    lines += [f"{LABELS[r.runtime]}, {r.variant}: {r.reason}" for r in evidence.not_taken]
+    lines += [f"{LABELS[r.runtime]}, {r.variant}: {r.reason}" for r in evidence.unsupported]
     for row in evidence.parity:
-        by_reason = groupby(row.not_taken, key=lambda case: case.reason)
+        by_reason = groupby(row.unsupported, key=lambda case: case.reason)
         for reason, cases in by_reason:
             inputs = ", ".join(dict.fromkeys(_input(case) for case in cases))
             lines.append(f"{', '.join(names(row))}: not taken: {inputs} ({reason})")

@@ -21,7 +21,8 @@ import numpy as np
 from edgesr.bounds import parse_size
 from edgesr.children import follow, lifeline
 from edgesr.errors import VerifyError
-from edgesr.runtimes.base import Name, Running, Runtime, Tensor, load
+from edgesr.runtimes.base import Name, Running, Runtime, Tensor
+from edgesr.runtimes.registry import load
 from edgesr.verify.quiet import Watch
 
 WARMUP = 3

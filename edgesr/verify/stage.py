@@ -15,9 +15,12 @@ import torch
 from pydantic import ValidationError
 
 from edgesr import __version__, console, recipe_io
-from edgesr.deploy import bundle
-from edgesr.deploy.card import read_card
-from edgesr.deploy.sums import EVIDENCE, check_sums, digest
+from edgesr.bundle import card as bundle_cards
+from edgesr.bundle.card import read_card
+from edgesr.bundle.checksums import EVIDENCE, check_checksums, digest
+from edgesr.bundle.records.base import told
+from edgesr.bundle.records.card import Card
+from edgesr.bundle.records.evidence import FORMAT, Evidence, Measured, Measurements, Parity, Speed
 from edgesr.deploy.variants import FILES
 from edgesr.errors import BundleError, VerifyError
 from edgesr.folders import locked
@@ -26,14 +29,11 @@ from edgesr.models import zoo
 from edgesr.places import check_writable
 from edgesr.quality.evaluate import find_lpips
 from edgesr.recipe import Recipe
-from edgesr.records.base import told
-from edgesr.records.card import Card
-from edgesr.records.evidence import FORMAT, Evidence, Measured, Measurements, Parity, Speed
 from edgesr.runtimes.base import Name
 from edgesr.verify import cost, gates, parity, speed
 from edgesr.verify import providers as proof
 from edgesr.verify.evidence import evidence_folder
-from edgesr.verify.jobs import Job, check_asked, plan
+from edgesr.verify.jobs import Job, check_requested, plan
 from edgesr.verify.junit import junit
 from edgesr.verify.measured import file_size, place
 from edgesr.verify.quality import PictureSet, picture_sets, quality
@@ -47,7 +47,7 @@ def bundles(exports: Path) -> list[Path]:
     Raises:
         VerifyError: there is none.
     """
-    found = bundle.bundles(exports)
+    found = bundle_cards.bundles(exports)
     if not found:
         raise VerifyError(f"no bundle in {exports}", "Make one: edgesr export --onnx")
     return found
@@ -84,16 +84,16 @@ def verify(
         gates hold.
 
     Raises:
-        VerifyError: the bundle is not what its card says, or cannot be run as asked, or was
+        VerifyError: the bundle is not what its card says, or cannot be run as requested, or was
             replaced meanwhile; nothing is written then.
         MachineError: the evidence cannot be written.
     """
     folder = folder.resolve()
     place = evidence_folder(folder, output)
     if not (folder / "card.json").exists():
-        read_card(folder)  # says that it is no bundle, before anything is removed
-    others = check_asked(runtimes or [])
-    proof.check_asked(providers)
+        read_card(folder)  # says that it is not a bundle, before anything is removed
+    others = check_requested(runtimes or [])
+    proof.check_requested(providers)
     check_names(targets or [])
     sets = picture_sets(data)
     check_writable(place, f"the evidence of {folder.name} (elsewhere: --output DIR)")
@@ -129,7 +129,7 @@ def _evidence(
         )
     except ValidationError as error:
         raise VerifyError(f"{folder} gives what cannot be measured: {told(error)}") from None
-    check_sums(folder)
+    check_checksums(folder)
     if digest(folder) != found:
         raise BundleError(
             f"{folder} was replaced while it was verified", "Verify what is there now."
@@ -161,7 +161,7 @@ def _measure(
         "file": {"bytes": (folder / "model.onnx").stat().st_size},
         "variants": {name: facts.bytes for name, facts in variants.items()},
         "providers": [p.as_dict() for p in placed],
-        "not_taken": refused,
+        "unsupported": refused,
         "parity": _parity(folder, jobs),
         "speed": _speed(jobs, recipe),
         "cost": cost.compare(
@@ -198,8 +198,8 @@ def _parity(folder: Path, jobs: list[Job]) -> list[Parity]:
 def _speed(jobs: list[Job], recipe: Recipe) -> list[Speed]:
     settings, rows = recipe.verify, []
     for job in jobs:
-        asked = [file_size(recipe.gates, job.runtime, each.variant) for each in jobs]
-        sizes = dict.fromkeys([settings.size, *settings.shapes, *filter(None, asked)])
+        requested = [file_size(recipe.gates, job.runtime, each.variant) for each in jobs]
+        sizes = dict.fromkeys([settings.size, *settings.shapes, *filter(None, requested)])
         found = speed.speed(
             job.runtime,
             job.file,

@@ -14,10 +14,10 @@ from typing import Any
 import onnx
 
 from edgesr.bounds import parse_size
+from edgesr.bundle.records.card import Card
+from edgesr.bundle.records.evidence import Target
 from edgesr.errors import ModelError, VerifyError
 from edgesr.recipe import Verify
-from edgesr.records.card import Card
-from edgesr.records.evidence import Target
 from edgesr.targets import coreml, nnapi, qnn, tensorrt, web, xnnpack
 from edgesr.targets.delegate import Delegate, Fault, judge, partitions
 from edgesr.targets.graph import nodes, opset

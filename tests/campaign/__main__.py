@@ -32,8 +32,8 @@ PARTS |= {"fuzz": (fuzz, 1.0)}
 
 def main() -> int:
     """Run the parts, each with its share of the time that is left."""
-    asked = _arguments()
-    end = time.monotonic() + 60 * asked.minutes
+    requested = _arguments()
+    end = time.monotonic() + 60 * requested.minutes
     _load()
     tallies: list[Tally] = []
     with tempfile.TemporaryDirectory(prefix="edgesr-campaign-") as temporary:
@@ -42,12 +42,14 @@ def main() -> int:
         os.environ["EDGESR_CACHE"] = str(scratch / "cache")
         prepare(scratch / "whole")
         for name, (part, share) in PARTS.items():
-            if asked.only in (None, name):
-                until = time.monotonic() + (end - time.monotonic()) * (1 if asked.only else share)
-                bench = Bench(scratch / "whole", random.Random(f"{asked.seed} {name}"), until)
+            if requested.only in (None, name):
+                until = time.monotonic() + (end - time.monotonic()) * (
+                    1 if requested.only else share
+                )
+                bench = Bench(scratch / "whole", random.Random(f"{requested.seed} {name}"), until)
                 (scratch / name).mkdir()
                 tallies += part(bench, scratch / name)
-    return _show(tallies, asked.seed)
+    return _show(tallies, requested.seed)
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,7 +66,7 @@ def _load() -> None:
 
     import edgesr.blend
     import edgesr.cli
-    import edgesr.deploy.bundle
+    import edgesr.deploy.stage
     import edgesr.quality.compare
     import edgesr.report.stage
     import edgesr.training.stage

@@ -179,11 +179,11 @@ def _record(name: str) -> Attempt:
     """A record of the bundle that its sums cover; they are made anew, as an attacker would."""
 
     def attempt(rng: random.Random, folder: Path) -> None:
-        from edgesr.deploy.check import check
-        from edgesr.deploy.sums import write_sums
+        from edgesr.bundle.check import check
+        from edgesr.bundle.checksums import write_checksums
 
         bundle = _changed(rng, folder, name)
-        write_sums(bundle)
+        write_checksums(bundle)
         check(bundle)
 
     return attempt
@@ -193,12 +193,12 @@ def _evidence(name: str) -> Attempt:
     """A record that the report shows; its pictures, which take seconds, are made once."""
 
     def attempt(rng: random.Random, folder: Path) -> None:
-        from edgesr.deploy.sums import digest, write_sums
+        from edgesr.bundle.checksums import digest, write_checksums
         from edgesr.report.stage import report
 
         bundle, verified = _changed(rng, folder, name), digest(folder / "exports/tiny")
         (bundle / "model.onnx").unlink()
-        write_sums(bundle)
+        write_checksums(bundle)
         evidence = (bundle / "verify.json").read_bytes()  # names the bundle, else it is stale
         named = evidence.replace(verified.encode(), digest(bundle).encode())
         (bundle / "verify.json").write_bytes(named)

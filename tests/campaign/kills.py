@@ -33,14 +33,17 @@ def _stop(bench: Bench, scratch: Path, name: str, words: list[str], part: float)
     tally = Tally(f"SIGTERM, SIGHUP of {name}")
     for number in bench.share(part):
         folder = bench.copy(scratch / f"stop-{name}-{number % 2}")
-        after, asked = bench.rng.uniform(0, 3), bench.rng.choice([signal.SIGTERM, signal.SIGHUP])
+        after, requested = (
+            bench.rng.uniform(0, 3),
+            bench.rng.choice([signal.SIGTERM, signal.SIGHUP]),
+        )
         pid = start(folder, words)
         time.sleep(after)
-        os.kill(pid, asked)
+        os.kill(pid, requested)
         ended = wait(pid, folder)
-        how = f"{name} stopped by {asked.name} after {after:.3f} s"
+        how = f"{name} stopped by {requested.name} after {after:.3f} s"
         # Minus the signal: it came before the command had begun.
-        fine = ended.code in (0, 1, 128 + asked, -asked) and "Traceback" not in ended.said
+        fine = ended.code in (0, 1, 128 + requested, -requested) and "Traceback" not in ended.said
         tally.expect(fine, f"{how}: {ended}")
         if left := left_behind(folder):
             tally.faults.append(f"{how}: left behind {', '.join(left)}")

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgesr.data import photos
-from edgesr.data.photos import PhotoError
 from edgesr.errors import DataError
+from edgesr.inference.decode import PhotoError
 from edgesr.recipe import Data
 
 
@@ -204,7 +204,7 @@ def test_text_by_the_name_of_an_image_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PhotoError, match="No such file"):
+    with pytest.raises(PhotoError, match="does not exist"):
         photos.decode(tmp_path / "gone.png")
 
 
@@ -267,14 +267,14 @@ def test_of_a_plain_folder_evenly_spaced_images_are_held_out(tmp_path: Path) -> 
     assert sorted(split.train + split.validation) == photos.find(tmp_path)
 
 
-@pytest.mark.parametrize(("images", "asked", "held_out"), [(12, 4, 1), (2, 4, 1), (30, 7, 3)])
+@pytest.mark.parametrize(("images", "requested", "held_out"), [(12, 4, 1), (2, 4, 1), (30, 7, 3)])
 def test_no_more_than_a_tenth_is_held_out_but_one(
-    tmp_path: Path, images: int, asked: int, held_out: int
+    tmp_path: Path, images: int, requested: int, held_out: int
 ) -> None:
     """Of twelve photographs, the default of four would leave eight to train on."""
     for n in range(images):
         save(tmp_path / f"{n}.png", colours(4, 4))
-    split = photos.split(Data(photos=str(tmp_path), validation=asked))
+    split = photos.split(Data(photos=str(tmp_path), validation=requested))
     assert (len(split.train), len(split.validation)) == (images - held_out, held_out)
 
 

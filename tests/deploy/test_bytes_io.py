@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edgesr.deploy.tiling import to_bytes, to_values
+from edgesr.inference.tiling import to_bytes, to_values
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:

@@ -15,9 +15,9 @@ import torch
 
 from edgesr.deploy import export as exporting
 from edgesr.deploy.export import export_onnx, max_difference, prove_same
-from edgesr.deploy.rewrite import deployable
 from edgesr.errors import ExportError
 from edgesr.models import zoo
+from edgesr.models.rewrite import deployable
 from edgesr.recipe import Edge, Export, Rewrites, Srgan
 
 SPECS: list[Srgan | Edge] = [

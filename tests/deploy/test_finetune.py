@@ -17,9 +17,9 @@ from edgesr.deploy.finetune import (
     wrap,
 )
 from edgesr.deploy.heldout import heldout
-from edgesr.deploy.rewrite import deployable
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
+from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import Student
 from edgesr.recipe import Data, Edge, Recipe, Rewrites, Srgan
 

@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from edgesr.deploy.card import read_card
+from edgesr.bundle.card import read_card
+from edgesr.bundle.likeness import likeness_db
+from edgesr.bundle.records.golden import Case
 from edgesr.deploy.golden import inputs, tolerated, write_golden
-from edgesr.deploy.likeness import likeness_db
 from edgesr.errors import ExportError
-from edgesr.records.golden import Case
 
 
 def test_the_files_hold_what_the_format_says_and_onnx_runtime_gives(made: Path) -> None:

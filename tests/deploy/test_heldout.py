@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from edgesr.bundle.likeness import IDENTICAL_DB
 from edgesr.deploy.heldout import Pair, Score, score
-from edgesr.deploy.likeness import IDENTICAL_DB
 from edgesr.errors import ExportError
 
 

@@ -16,10 +16,10 @@ from edgesr.deploy.export import max_difference, to_graph
 from edgesr.deploy.fidelity import Fidelity
 from edgesr.deploy.heldout import calibration, heldout
 from edgesr.deploy.int8 import Court, Int8, Loss
-from edgesr.deploy.levels import repeat_by_concat
+from edgesr.deploy.int8_tail import repeat_by_concat
 from edgesr.deploy.quantiser import Quantiser
-from edgesr.deploy.rewrite import deployable
 from edgesr.models import zoo
+from edgesr.models.rewrite import deployable
 from edgesr.recipe import Data, Edge, Export, Recipe, Rewrites
 
 RECIPE = Recipe.model_validate(

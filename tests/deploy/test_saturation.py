@@ -14,13 +14,13 @@ from onnx import numpy_helper
 from edgesr.deploy import saturation
 from edgesr.deploy.export import to_graph
 from edgesr.deploy.heldout import Pair, Pixels, Values, calibration, heldout, outputs
-from edgesr.deploy.levels import repeat_by_concat
+from edgesr.deploy.int8_tail import repeat_by_concat
 from edgesr.deploy.quantiser import Quantiser
-from edgesr.deploy.rewrite import deployable
-from edgesr.deploy.tiling import to_bytes
+from edgesr.inference.tiling import to_bytes
+from edgesr.metrics import psnr
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
-from edgesr.quality.metrics import psnr
+from edgesr.models.rewrite import deployable
 from edgesr.recipe import Data, Export, Rewrites
 
 EXPORTS = Path(__file__).parents[2] / "exports"

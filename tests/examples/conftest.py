@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from edgesr.deploy.bundle import write_bundle
+from edgesr.deploy.stage import write_bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Export, Fp16, Recipe
 from edgesr.workspace import Workspace

@@ -17,12 +17,12 @@ class Machine:
     """Latency linear in multiply-adds, worse for widths that do not fill its vectors.
 
     Attributes:
-        asked: what was timed side by side, call after call.
+        requested: what was timed side by side, call after call.
         confirmed: what was timed alone, in order.
         slower_alone: how much longer a network takes alone.
     """
 
-    asked: list[list[Candidate]] = field(default_factory=list)
+    requested: list[list[Candidate]] = field(default_factory=list)
     confirmed: list[Candidate] = field(default_factory=list)
     slower_alone: float = 1.0
 
@@ -31,7 +31,7 @@ class Machine:
         return 0.1 + waste * candidate.cost.macs / 10_000
 
     def together(self, candidates: list[Candidate]) -> dict[Candidate, Latency]:
-        self.asked.append(candidates)
+        self.requested.append(candidates)
         return {c: Latency(self.ms(c), 1.1 * self.ms(c)) for c in candidates}
 
     def alone(self, candidate: Candidate) -> Latency:
@@ -60,7 +60,7 @@ def test_the_search_finds_what_timing_everything_would(
     proposed, alone = propose(found, budget, machine.alone)
     assert proposed == best
     assert alone == everything[best]
-    assert sum(map(len, machine.asked)) <= 35, "the grid has 100 networks"
+    assert sum(map(len, machine.requested)) <= 35, "the grid has 100 networks"
 
 
 def test_the_finalists_take_turns_with_one_another_at_the_end(machine: Machine) -> None:
@@ -78,7 +78,7 @@ def test_a_finalist_that_is_slower_the_second_time_gives_way_to_a_shallower_one(
     budget, bad = Budget("p50", 12.0, "64x64"), Candidate(48, 4)
 
     def unsteady(candidates: list[Candidate]) -> dict[Candidate, Latency]:
-        seen = any(bad in earlier for earlier in machine.asked)
+        seen = any(bad in earlier for earlier in machine.requested)
         found = machine.together(candidates)
         return found | ({bad: Latency(99.0, 99.0)} if seen and bad in candidates else {})
 
@@ -152,4 +152,4 @@ def test_a_budget_that_nothing_comes_near_to_is_refused_after_the_smallest(
     """At an absurd size every network of the grid was exported and timed first."""
     with pytest.raises(VerifyError, match=r"no candidate meets the budget .* edge 16x1"):
         search(machine.together, Budget("p95", 0.1, "64x64"))
-    assert machine.asked == [[Candidate(16, 1)]]
+    assert machine.requested == [[Candidate(16, 1)]]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from edgesr import recipe_io
 from edgesr.cli import app
-from edgesr.deploy import bundle
+from edgesr.deploy.stage import write_bundle
 from edgesr.errors import EdgesrError, MachineError, RecipeError, VerifyError
 from edgesr.fit.budget import parse
 from edgesr.fit.stage import fit
@@ -36,8 +36,8 @@ def test_the_proposed_student_exported_meets_the_budget(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    asked = ["fit", "--budget", GENEROUS, "--threads", "1", "-o", "phone.toml"]
-    done = CliRunner().invoke(app, asked, catch_exceptions=False)
+    requested = ["fit", "--budget", GENEROUS, "--threads", "1", "-o", "phone.toml"]
+    done = CliRunner().invoke(app, requested, catch_exceptions=False)
     assert done.exit_code == 0
     untrained = ["gates.min_gain_over_bicubic_db=-99.0"]
     recipe = recipe_io.load(Path("phone.toml"), overrides=untrained)
@@ -45,9 +45,7 @@ def test_the_proposed_student_exported_meets_the_budget(
     torch.manual_seed(0)
     zoo.save(zoo.build(recipe.model), Path("random.safetensors"), licence="MIT")
     student = zoo.load(Path("random.safetensors"))
-    folder = bundle.write_bundle(
-        student, recipe, Workspace(), role="student", teacher=None, extras=[]
-    )
+    folder = write_bundle(student, recipe, Workspace(), role="student", teacher=None, extras=[])
     evidence = verification.verify(folder, providers=["cpu"])
     gate = next(row for row in evidence.gates if row.gate == "p95_ms")
     assert (gate.limit, gate.where) == (2000.0, "cpu, fp32, 12x8")

@@ -58,9 +58,9 @@ def test_lpips_equals_the_packages_own(network: weights.Network, side: int) -> N
 
 def test_both_backbones_are_their_mean_and_vgg16_is_still_shared() -> None:
     sr, hr, teacher_sr = pictures()
-    asked = VGG16_TWICE.model_copy(update={"lpips_against": "both"})
+    requested = VGG16_TWICE.model_copy(update={"lpips_against": "both"})
     value = {
-        network: Perceptual(asked.model_copy(update={"lpips_network": network})).terms(
+        network: Perceptual(requested.model_copy(update={"lpips_network": network})).terms(
             sr, hr, teacher_sr
         )
         for network in ("vgg16", "alexnet", "both")
@@ -68,7 +68,7 @@ def test_both_backbones_are_their_mean_and_vgg16_is_still_shared() -> None:
     mean = (value["vgg16"]["lpips"] + value["alexnet"]["lpips"]) / 2
     torch.testing.assert_close(value["both"]["lpips"], mean)
     torch.testing.assert_close(value["both"]["vgg"], value["vgg16"]["vgg"])
-    both = Perceptual(asked.model_copy(update={"lpips_network": "both"}))
+    both = Perceptual(requested.model_copy(update={"lpips_network": "both"}))
     assert both.vgg is None
 
 

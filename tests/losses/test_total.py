@@ -14,7 +14,7 @@ from edgesr.losses.adversarial import discriminator_loss, generator_loss
 from edgesr.losses.content import BT601, l1, luma_l1
 from edgesr.losses.distillation import feature_affinity, frequency, spatial_affinity
 from edgesr.losses.total import GeneratorLoss, Outputs, choose, prove_gradients
-from edgesr.quality.metrics import luma
+from edgesr.metrics import luma
 from edgesr.recipe import Losses
 
 

@@ -130,5 +130,5 @@ def test_a_model_is_found_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "model.pth")
-    with pytest.raises(ModelError, match=r"model\.pth is no regular file"):
+    with pytest.raises(ModelError, match=r"model\.pth is not a regular file"):
         zoo.load(tmp_path / "model.pth")

@@ -12,10 +12,11 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from edgesr.bundle.likeness import IDENTICAL_DB
 from edgesr.console import Terminal
 from edgesr.data.degrade import bicubic_up
-from edgesr.deploy.likeness import IDENTICAL_DB
 from edgesr.errors import DataError, ModelError, WeightsError
+from edgesr.metrics import Image
 from edgesr.models import zoo
 from edgesr.quality.compare import compare_models
 from edgesr.quality.evaluate import (
@@ -32,7 +33,6 @@ from edgesr.quality.evaluate import (
     to_tensor,
     upscaler_for,
 )
-from edgesr.quality.metrics import Image
 from edgesr.recipe import Edge
 from edgesr.workspace import write_json
 
@@ -181,9 +181,9 @@ def test_onnx_files_and_bundles_go_through_the_upscaler(
         def __call__(self, lr: Image) -> Image:
             return lr.repeat(4, 0).repeat(4, 1)
 
-    module = types.ModuleType("edgesr.upscale")
+    module = types.ModuleType("edgesr.inference.upscaler")
     module.Upscaler = Upscaler  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "edgesr.upscale", module)
+    monkeypatch.setitem(sys.modules, "edgesr.inference.upscaler", module)
     (tmp_path / "model.onnx").write_bytes(b"")
     path = tmp_path if bundle else tmp_path / "model.onnx"
     upscale = upscaler_for(path)

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesr import recipe_io
-from edgesr.deploy.sums import digest, write_sums
+from edgesr.bundle.checksums import digest, write_checksums
 from edgesr.recipe import Edge, Recipe
 
 MACHINE = {"cpu": "Example CPU @ 2.0 GHz", "cores": 2, "system": "Linux"}
@@ -181,7 +181,7 @@ def evidence(name: str, student: bool) -> dict[str, Any]:
         "machine": MACHINE,
         "file": {"bytes": 362_114 if student else 6_210_553},
         "variants": {"fp32": 362_114 if student else 6_210_553},
-        "not_taken": [],
+        "unsupported": [],
         "providers": [
             provider
             | {
@@ -203,7 +203,7 @@ def evidence(name: str, student: bool) -> dict[str, Any]:
             place
             | facts
             | {"max_abs_diff": 1.2e-6, "max_pixels_changed": 0.0, "min_psnr_db": 131.2}
-            | {"kinds_db": {}, "flat_levels": None, "cases": cases(), "not_taken": []}
+            | {"kinds_db": {}, "flat_levels": None, "cases": cases(), "unsupported": []}
         ],
         "speed": [speed],
         "cost": cost(student),
@@ -293,7 +293,7 @@ def write_bundle(folder: Path, role: str = "student", **changes: Any) -> Path:
         (folder / "recipe.toml").write_text(files["recipe"])
     if files["model"]:
         nearest_x4(folder / "model.onnx")
-    write_sums(folder)
+    write_checksums(folder)
     if (folder / "verify.json").exists():
         bind(folder)
     return folder

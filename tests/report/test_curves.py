@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesr.records.run import LogLine
+from edgesr.bundle.records.run import LogLine
 from edgesr.report import curves
 from edgesr.report.curves import Chart, Curve
 

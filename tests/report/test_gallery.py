@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgesr.bundle.records.evidence import Scores
 from edgesr.data import judges
 from edgesr.data.photos import decode, digest
 from edgesr.errors import EdgesrError, ModelError
 from edgesr.models import zoo
 from edgesr.recipe import Edge
-from edgesr.records.evidence import Scores
 from edgesr.report import bundles, gallery, stage
 from edgesr.report.gallery import Source, shot, source_of, teacher_file
 from edgesr.workspace import sha256

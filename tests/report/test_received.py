@@ -14,14 +14,14 @@ import pytest
 from jinja2 import Environment
 from PIL import Image
 
+from edgesr.bundle.records.base import Record
+from edgesr.bundle.records.card import Card
+from edgesr.bundle.records.evidence import Evidence, Scores
+from edgesr.bundle.records.run import Run
 from edgesr.data import judges, photos
 from edgesr.errors import BundleError
 from edgesr.models import zoo
 from edgesr.recipe import Edge
-from edgesr.records.base import Record
-from edgesr.records.card import Card
-from edgesr.records.evidence import Evidence, Scores
-from edgesr.records.run import Run
 from edgesr.report import bundles, gallery, stage
 from edgesr.report.pictures import Pictures
 from edgesr.workspace import sha256

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgesr.records.evidence import Cost, Evidence, Gate
+from edgesr.bundle.records.evidence import Cost, Evidence, Gate
 from edgesr.report import bundles, tables, text
 from edgesr.report.tables import UNKNOWN
 

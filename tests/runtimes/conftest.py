@@ -69,7 +69,7 @@ def half(network: Network, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """A file that is no model."""
+    """A file that is not a model."""
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"no model")
     return path

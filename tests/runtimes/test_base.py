@@ -8,11 +8,12 @@ import sys
 import pytest
 
 from edgesr.errors import VerifyError
-from edgesr.runtimes.base import LABELS, Memory, load, peak_memory_mb
+from edgesr.runtimes.base import LABELS, Memory, peak_memory_mb
+from edgesr.runtimes.registry import load
 
 
 def test_no_adapter_imports_torch() -> None:
-    modules = "edgesr.runtimes.base, edgesr.runtimes.onnxruntime, edgesr.runtimes.web"
+    modules = "edgesr.runtimes.registry, edgesr.runtimes.onnxruntime, edgesr.runtimes.web"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

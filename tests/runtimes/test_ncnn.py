@@ -13,15 +13,15 @@ pytest.importorskip("ncnn", reason="ncnn is not installed: pip install edgesr[nc
 if importlib.util.find_spec("pnnx") is None:
     pytest.skip("pnnx is not installed: pip install edgesr[ncnn]", allow_module_level=True)
 
-from edgesr.errors import NotTaken, VerifyError
+from edgesr.errors import Unsupported, VerifyError
 from edgesr.runtimes.ncnn import Ncnn, convert, find_pnnx
 
 
 def test_the_function_is_pytorchs_one_picture_at_a_time(network) -> None:
     found = network.parity(Ncnn())
     assert found["max_abs_diff"] < 1e-5
-    assert {case["batch"] for case in found["not_taken"]} == {3}
-    assert {case["reason"] for case in found["not_taken"]} == {"ncnn takes one picture at a time"}
+    assert {case["batch"] for case in found["unsupported"]} == {3}
+    assert {case["reason"] for case in found["unsupported"]} == {"ncnn takes one picture at a time"}
     assert (1, 1) in {(case["width"], case["height"]) for case in found["cases"]}
 
 
@@ -45,7 +45,7 @@ def test_converting_leaves_the_models_folder_as_it_was(network) -> None:
 
 
 def test_a_file_that_is_no_model_is_not_taken(broken: Path) -> None:
-    with pytest.raises(NotTaken, match="pnnx cannot convert it"):
+    with pytest.raises(Unsupported, match="pnnx cannot convert it"):
         Ncnn().open(broken, threads=1)
 
 
@@ -57,12 +57,12 @@ def test_an_operator_that_ncnn_lacks_is_named(network, tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "cast.onnx")
     folder = tmp_path / "converted"
     folder.mkdir()
-    with pytest.raises(NotTaken, match=r"layers of it that ncnn lacks: Tensor\.to"):
+    with pytest.raises(Unsupported, match=r"layers of it that ncnn lacks: Tensor\.to"):
         convert(tmp_path / "cast.onnx", folder, find_pnnx())
 
 
 def test_a_file_with_float16_ends_is_not_taken_and_the_reason_names_the_type(half: Path) -> None:
-    with pytest.raises(NotTaken, match=r"pnnx cannot convert it: .* expect .*f16 but got"):
+    with pytest.raises(Unsupported, match=r"pnnx cannot convert it: .* expect .*f16 but got"):
         Ncnn().open(half, threads=1)
 
 

@@ -16,13 +16,13 @@ from edgesr.runtimes.onnxruntime import OnnxRuntime
 def test_the_function_is_pytorchs(network) -> None:
     found = network.parity(OnnxRuntime("cpu"))
     assert found["max_abs_diff"] < 1e-5
-    assert found["not_taken"] == []
+    assert found["unsupported"] == []
 
 
 def test_a_file_with_float16_ends_gets_and_gives_float16(network, half: Path) -> None:
     found = network.half_parity(OnnxRuntime("cpu"), half)
     assert 1e-6 < found["max_abs_diff"] < 5e-3
-    assert found["not_taken"] == []
+    assert found["unsupported"] == []
 
 
 def test_it_states_version_threads_and_precision(network) -> None:
@@ -46,8 +46,8 @@ def test_a_file_that_is_no_model_is_an_error(broken: Path) -> None:
 def test_cuda_gets_tf32_only_where_it_runs_as_it_comes(
     exact: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(adapter, "open_session", lambda _, **options: asked.update(options))
+    requested: dict[str, Any] = {}
+    monkeypatch.setattr(adapter, "open_session", lambda _, **options: requested.update(options))
     running = OnnxRuntime("cuda").open(Path("model.onnx"), threads=2, exact=exact)
-    assert asked == {"provider": "cuda", "threads": 2, "tf32": not exact}
+    assert requested == {"provider": "cuda", "threads": 2, "tf32": not exact}
     assert running.describe().precision == precision

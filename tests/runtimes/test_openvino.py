@@ -9,20 +9,20 @@ import pytest
 
 pytest.importorskip("openvino", reason="openvino is not installed: pip install edgesr[openvino]")
 
-from edgesr.errors import NotTaken
+from edgesr.errors import Unsupported
 from edgesr.runtimes.openvino import OpenVino
 
 
 def test_the_function_is_pytorchs_at_every_size_and_batch(network) -> None:
     found = network.parity(OpenVino())
     assert found["max_abs_diff"] < 1e-5
-    assert found["not_taken"] == []
+    assert found["unsupported"] == []
 
 
 def test_a_file_with_float16_ends_gets_and_gives_float16(network, half: Path) -> None:
     found = network.half_parity(OpenVino(), half)
     assert 1e-6 < found["max_abs_diff"] < 5e-3
-    assert found["not_taken"] == []
+    assert found["unsupported"] == []
 
 
 def test_exact_is_float32_whatever_the_processor_has(network) -> None:
@@ -46,11 +46,11 @@ def test_an_output_is_not_overwritten_by_the_next_run(network) -> None:
 
 
 def test_a_file_that_is_no_model_is_not_taken(broken: Path) -> None:
-    with pytest.raises(NotTaken, match="OpenVINO cannot compile it: "):
+    with pytest.raises(Unsupported, match="OpenVINO cannot compile it: "):
         OpenVino().open(broken, threads=1)
 
 
 def test_an_input_of_another_shape_is_not_taken(network) -> None:
     running = OpenVino().open(network.file, threads=1)
-    with pytest.raises(NotTaken, match="OpenVINO cannot run it: "):
+    with pytest.raises(Unsupported, match="OpenVINO cannot run it: "):
         running.run(np.zeros((1, 5, 4, 4), np.float32))

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgesr.errors import NotTaken, VerifyError
+from edgesr.errors import Unsupported, VerifyError
 from edgesr.runtimes.web import Web, WebFile, find_package
 
 
@@ -35,13 +35,13 @@ def running(web: Web, network) -> Iterator[WebFile]:
 def test_the_function_is_pytorchs_at_every_size_and_batch(web: Web, network) -> None:
     found = network.parity(web)
     assert found["max_abs_diff"] < 1e-5
-    assert found["not_taken"] == []
+    assert found["unsupported"] == []
 
 
 def test_a_file_with_float16_ends_gets_and_gives_float16(web: Web, network, half: Path) -> None:
     found = network.half_parity(web, half)
     assert 1e-6 < found["max_abs_diff"] < 5e-3
-    assert found["not_taken"] == []
+    assert found["unsupported"] == []
 
 
 def test_it_states_its_version_and_times_inside_node(running: WebFile) -> None:
@@ -78,12 +78,12 @@ def test_bytes_go_in_and_come_out(web: Web, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_model_is_not_taken(web: Web, broken: Path) -> None:
-    with pytest.raises(NotTaken, match="ONNX Runtime Web cannot open it: "):
+    with pytest.raises(Unsupported, match="ONNX Runtime Web cannot open it: "):
         web.open(broken, threads=1)
 
 
 def test_after_an_input_that_is_not_taken_the_next_one_is(running: WebFile) -> None:
-    with pytest.raises(NotTaken, match="ONNX Runtime Web cannot run it: "):
+    with pytest.raises(Unsupported, match="ONNX Runtime Web cannot run it: "):
         running.run(np.zeros((1, 5, 4, 4), np.float32))
     assert running.run(np.zeros((1, 3, 4, 4), np.float32))[0].shape == (1, 3, 16, 16)
 

@@ -10,7 +10,7 @@ from edgesr.errors import TrainingError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Optimisation, Srgan
 from edgesr.training.muon import Muon, hidden, orthogonalised
-from edgesr.training.steps import Player
+from edgesr.training.steps import TrainedNetwork
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 40), (2, 40, 8), (1, 16, 16)], ids=str)
@@ -72,4 +72,4 @@ def test_kernels_at_the_picture_and_everything_else_stay_with_adam(
 def test_a_network_too_narrow_for_muon_is_told_so() -> None:
     fabric, net = Fabric(accelerator="cpu"), zoo.build(Edge(channels=2, depth=1))
     with pytest.raises(TrainingError, match='"muon": no convolution'):
-        Player.prepared(fabric, net, Optimisation(), "muon")
+        TrainedNetwork.prepared(fabric, net, Optimisation(), "muon")

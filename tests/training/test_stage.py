@@ -582,9 +582,9 @@ def test_a_term_that_only_frozen_parts_could_follow_is_named(
 def test_layers_that_cannot_be_frozen_are_told_before_the_first_stage(
     workspace: Workspace, photographs: Path, freeze: list[str], fault: str
 ) -> None:
-    asked = recipe(photographs, gan={**ADVERSARIAL, "freeze": freeze})
+    requested = recipe(photographs, gan={**ADVERSARIAL, "freeze": freeze})
     with pytest.raises(TrainingError, match=fault):
-        stage.train(asked, workspace)
+        stage.train(requested, workspace)
     assert not workspace.run("tiny").exists()
 
 

@@ -18,7 +18,7 @@ from edgesr.models import zoo
 from edgesr.models.unet import UNetDiscriminator
 from edgesr.recipe import Edge, GanLosses, Losses, Optimisation, Srgan
 from edgesr.training.precision import Autocast, exact_float32
-from edgesr.training.steps import Player, Step
+from edgesr.training.steps import Step, TrainedNetwork
 
 SETTINGS = Optimisation(lr=1e-3)
 TEACHER_TERMS = {"teacher_l1": 1.0, "teacher_luma": 1.0, "feature_affinity": 1.0, "frequency": 1.0}
@@ -46,10 +46,10 @@ def step(precision: str, losses: Losses, model: zoo.SRModel | None) -> Step:
     """A step of a small edge student; with a judge where `losses` are those of the GAN stage."""
     used = fabric(precision)
     torch.manual_seed(3)
-    student = Player.prepared(used, zoo.build(Edge(channels=8, depth=2)), SETTINGS)
+    student = TrainedNetwork.prepared(used, zoo.build(Edge(channels=8, depth=2)), SETTINGS)
     judge = None
     if losses.adversarial:
-        judge = Player.prepared(used, UNetDiscriminator(channels=8), SETTINGS)
+        judge = TrainedNetwork.prepared(used, UNetDiscriminator(channels=8), SETTINGS)
     return Step(used, student, GeneratorLoss(losses), model, judge)
 
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from edgesr import recipe_io
-from edgesr.deploy import bundle
+from edgesr.bundle.records.base import Record
+from edgesr.bundle.records.evidence import Evidence
+from edgesr.deploy.stage import write_bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
-from edgesr.records.base import Record
-from edgesr.records.evidence import Evidence
 from edgesr.workspace import Workspace
 
 
@@ -62,7 +62,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         raw["gates"] = {"min_gain_over_bicubic_db": -99.0}  # its weights are random
         recipe = Recipe.model_validate(raw)
         role = "student" if teacher else "teacher"
-        bundle.write_bundle(model, recipe, workspace, role=role, teacher=teacher, extras=[])
+        write_bundle(model, recipe, workspace, role=role, teacher=teacher, extras=[])
     return workspace.exports
 
 
@@ -94,7 +94,7 @@ def clipped(exported: Path, tmp_path: Path) -> Path:
 def _again(exported: Path, root: Path, variants: tuple[str, ...], *overrides: str) -> Path:
     model = zoo.load(exported / "small/weights.safetensors")
     recipe = recipe_io.load(exported / "small/recipe.toml", overrides=overrides)
-    return bundle.write_bundle(
+    return write_bundle(
         model,
         recipe,
         Workspace(root),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from edgesr.bundle.records.card import Card, Origin
 from edgesr.recipe import Edge, Srgan
-from edgesr.records.card import Card, Origin
 from edgesr.verify.cost import PAPER, compare, cost, total
 
 

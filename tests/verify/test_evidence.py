@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from edgesr import workspace
-from edgesr.deploy.check import check
-from edgesr.deploy.sums import EVIDENCE, digest
+from edgesr.bundle.check import check
+from edgesr.bundle.checksums import EVIDENCE, digest
 from edgesr.errors import BundleError, MachineError, VerifyError
 from edgesr.report import stage as report_stage
 from edgesr.report.pictures import Pictures

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
+from edgesr.bundle.records.evidence import Gate
 from edgesr.recipe import Fidelity, Gates, VariantGates
-from edgesr.records.evidence import Gate
 from edgesr.verify.gates import FAILS, HOLDS, NO_LIMIT, NOT_JUDGED, check, in_words, passed
 from edgesr.verify.junit import junit
 from edgesr.verify.measured import GRAPHICS, NO_WEIGHTS, RUNTIMES, place
@@ -47,14 +47,14 @@ def evidence() -> dict[str, Any]:
         "bundle": "x",
         "file": {"bytes": 2_000_000},
         "variants": {"fp32": 2_000_000, "int8": 600_000},
-        "not_taken": [],
+        "unsupported": [],
         "parity": [
             FP32
             | {
                 "max_abs_diff": 1e-5,
                 "max_pixels_changed": 0.0005,
                 "cases": [INPUT | {"case": "noise"}, INPUT | {"case": "black", "changed": 1}],
-                "not_taken": [],
+                "unsupported": [],
             },
             INT8
             | {
@@ -63,7 +63,7 @@ def evidence() -> dict[str, Any]:
                 "kinds_db": dict.fromkeys(KINDS, 40.0),
                 "flat_levels": 1,
                 "cases": [],
-                "not_taken": [],
+                "unsupported": [],
             },
         ],
         "speed": [FP32 | timing(18.0, 20.0), INT8 | timing(9.0, 10.0)],
@@ -366,8 +366,8 @@ def skipped(suite: xml.Element) -> dict[str | None, str | None]:
 
 def test_junit_has_a_case_per_gate_and_input_and_a_failure_per_fault(construct) -> None:
     found = evidence()
-    asked = {"max_mb": 1.0, "max_pixels_changed": 0.0004, **UNASKED}
-    found["gates"] = check(Gates.model_validate(asked), construct(found))
+    requested = {"max_mb": 1.0, "max_pixels_changed": 0.0004, **UNASKED}
+    found["gates"] = check(Gates.model_validate(requested), construct(found))
     suite = xml.fromstring(junit(construct(found)))
     assert len(suite) == 4 + 2 + len(skipped(suite))
     assert failures(suite) == {
@@ -384,8 +384,8 @@ def test_junit_skips_what_was_not_judged_or_measured_and_says_why(construct) -> 
     found["providers"][0] |= {"proved": False, "message": "these nodes ran elsewhere: PRelu"}
     missing = {"provider": CUDA, "variant": "fp32", "asked": False, "available": False}
     found["providers"].append(missing | {"message": "no device"})
-    found["not_taken"] = [{"runtime": "ncnn", "variant": "int8", "reason": "no such layer"}]
-    found["parity"][0]["not_taken"] = [
+    found["unsupported"] = [{"runtime": "ncnn", "variant": "int8", "reason": "no such layer"}]
+    found["parity"][0]["unsupported"] = [
         {"case": "noise", "width": 9, "height": 7, "batch": 3, "reason": "one only"}
     ]
     found["gates"] = check(Gates(), construct(found))
@@ -432,7 +432,7 @@ def test_junit_is_xml_whatever_names_and_messages_hold(construct) -> None:
     found = evidence()
     found["bundle"] = evil
     found["parity"][0]["cases"][0]["case"] = evil
-    found["not_taken"] = [{"runtime": "ncnn", "variant": "int8", "reason": evil}]
+    found["unsupported"] = [{"runtime": "ncnn", "variant": "int8", "reason": evil}]
     missing = {"provider": CUDA, "variant": "fp32", "asked": False, "available": False}
     found["providers"].append(missing | {"message": evil})
     row = Gate.model_construct(gate=evil, where="x", limit=1.0, measured=2.0, reason=evil)

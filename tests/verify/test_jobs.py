@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesr.deploy.card import read_card
-from edgesr.errors import NotTaken, VerifyError
-from edgesr.records.card import Output, Picture, Variant
+from edgesr.bundle.card import read_card
+from edgesr.bundle.records.card import Output, Picture, Variant
+from edgesr.errors import Unsupported, VerifyError
 from edgesr.runtimes.base import Facts, Tensor
 from edgesr.verify import jobs
-from edgesr.verify.jobs import Job, bytes_run, check_asked, float_run, plan
+from edgesr.verify.jobs import Job, bytes_run, check_requested, float_run, plan
 
 
 def variant(file: str, *, clipped: bool = False) -> Variant:
@@ -74,7 +74,7 @@ def test_where_the_default_is_float32_it_is_measured_once(open_as) -> None:
 def test_a_variant_that_a_runtime_does_not_take_is_told_with_the_reason(open_as) -> None:
     def rule(job: Job) -> str:
         if job.variant == "int8":
-            raise NotTaken("no such layer")
+            raise Unsupported("no such layer")
         return "float32"
 
     open_as(rule)
@@ -87,7 +87,7 @@ def test_a_variant_that_a_runtime_does_not_take_is_told_with_the_reason(open_as)
 
 def test_a_runtime_that_does_not_take_fp32_is_an_error(open_as) -> None:
     def rule(job: Job) -> str:
-        raise NotTaken(f"not {job.variant}")
+        raise Unsupported(f"not {job.variant}")
 
     open_as(rule)
     with pytest.raises(VerifyError, match=r"ncnn does not take model\.onnx: not fp32"):
@@ -97,7 +97,7 @@ def test_a_runtime_that_does_not_take_fp32_is_an_error(open_as) -> None:
 def test_only_asked_runtimes_are_loaded_in_a_fixed_order(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
     monkeypatch.setattr(jobs, "load", loaded.append)
-    assert check_asked(["web", "onnxruntime", "ncnn", "web"]) == ["ncnn", "web"]
+    assert check_requested(["web", "onnxruntime", "ncnn", "web"]) == ["ncnn", "web"]
     assert loaded == ["ncnn", "web"]
 
 

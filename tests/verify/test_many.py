@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgesr.deploy.sums import write_sums
+from edgesr.bundle.checksums import write_checksums
+from edgesr.bundle.records.evidence import Evidence
 from edgesr.errors import BundleError, MachineError, RecipeError, VerifyError
-from edgesr.records.evidence import Evidence
 from edgesr.verify import many, stage
 from edgesr.workspace import sha256
 
@@ -77,7 +77,7 @@ def damage(folder: Path, recipe: str) -> Path:
     card = json.loads((folder / "card.json").read_text())
     card["sha256"]["recipe.toml"] = sha256(folder / "recipe.toml")
     (folder / "card.json").write_text(json.dumps(card))
-    write_sums(folder)
+    write_checksums(folder)
     return folder
 
 

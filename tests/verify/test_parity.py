@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from edgesr.deploy.likeness import IDENTICAL_DB
-from edgesr.deploy.tiling import to_bytes
-from edgesr.errors import NotTaken, VerifyError
+from edgesr.bundle.likeness import IDENTICAL_DB
+from edgesr.errors import Unsupported, VerifyError
+from edgesr.inference.tiling import to_bytes
 from edgesr.models import zoo
 from edgesr.recipe import Edge
 from edgesr.verify.parity import Batch, Expected, bytes_off, expected, grid, parity
@@ -139,19 +139,21 @@ def test_inputs_that_are_not_taken_are_named_with_the_reason(
 ) -> None:
     def single(lr: Batch) -> Batch:
         if lr.shape[0] > 1:
-            raise NotTaken("one picture at a time")
+            raise Unsupported("one picture at a time")
         return exact(module, lr)
 
     found = parity(references, single)
     assert found["max_abs_diff"] == 0
     assert {case["batch"] for case in found["cases"]} == {1}
-    assert len(found["cases"]) + len(found["not_taken"]) == len(references)
-    assert {(c["batch"], c["reason"]) for c in found["not_taken"]} == {(3, "one picture at a time")}
+    assert len(found["cases"]) + len(found["unsupported"]) == len(references)
+    assert {(c["batch"], c["reason"]) for c in found["unsupported"]} == {
+        (3, "one picture at a time")
+    }
 
 
 def test_a_runtime_that_takes_no_input_is_an_error(references: list[Expected]) -> None:
     def none(_: Batch) -> Batch:
-        raise NotTaken("no")
+        raise Unsupported("no")
 
     with pytest.raises(VerifyError, match="no input of the parity grid was taken: no"):
         parity(references, none)

@@ -11,9 +11,9 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from edgesr.deploy.session import CPU, CUDA, NO_FALLBACK, cuda_device_present
 from edgesr.deploy.variants import FILES
 from edgesr.errors import ModelError, VerifyError
+from edgesr.inference.session import CPU, CUDA, NO_FALLBACK, cuda_device_present
 from edgesr.verify import providers
 
 
@@ -171,7 +171,7 @@ def test_a_node_is_excused_by_what_it_moves_not_by_its_type(
 ) -> None:
     session = Session(profile(tmp_path, *nodes))
     monkeypatch.setattr(providers, "open_session", lambda *_, **__: session)
-    placement = providers.place(tmp_path, CUDA, 1, asked=False)
+    placement = providers.place(tmp_path, CUDA, 1, requested=False)
     assert placement.proved is proved
     assert placement.message == message
 
@@ -181,7 +181,7 @@ def test_a_session_that_lost_the_provider_is_no_proof(
 ) -> None:
     session = Session(profile(tmp_path, CONV), providers=[CPU])
     monkeypatch.setattr(providers, "open_session", lambda *_, **__: session)
-    placement = providers.place(tmp_path, CUDA, 1, asked=False)
+    placement = providers.place(tmp_path, CUDA, 1, requested=False)
     assert not placement.proved
     assert placement.message == f"the session runs on {CPU}"
     with pytest.raises(VerifyError, match=f"{CUDA} was asked for, but the session runs on {CPU}"):
@@ -193,11 +193,11 @@ def test_cuda_that_opens_and_cannot_run_is_not_available_and_a_fault_where_asked
 ) -> None:
     session = Session(profile(tmp_path), fault="cuDNN is too old\nstack")
     monkeypatch.setattr(providers, "open_session", lambda *_, **__: session)
-    placement = providers.place(tmp_path, CUDA, 1, asked=False)
+    placement = providers.place(tmp_path, CUDA, 1, requested=False)
     assert not placement.available
     assert placement.message.endswith("cannot run it: cuDNN is too old")
     with pytest.raises(VerifyError, match="cuDNN is too old"):
-        providers.place(tmp_path, CUDA, 1, asked=True)
+        providers.place(tmp_path, CUDA, 1, requested=True)
 
 
 def test_a_cpu_that_cannot_run_the_model_is_a_fault_unasked(
@@ -223,8 +223,8 @@ def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     }
     strict: list[bool] = []
 
-    def opened(path: Path, **asked: Any) -> Session:
-        strict.append(asked.get("strict", False))
+    def opened(path: Path, **requested: Any) -> Session:
+        strict.append(requested.get("strict", False))
         nodes = graphs[path.stem]
         if strict[-1] and any(node["args"]["provider"] == CPU for node in nodes):
             raise ModelError(f"ONNX Runtime cannot open {path}: assigned to the CPU, {NO_FALLBACK}")

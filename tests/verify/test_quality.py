@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgesr.deploy.card import read_card
-from edgesr.deploy.likeness import IDENTICAL_DB
-from edgesr.upscale import Upscaler
+from edgesr.bundle.card import read_card
+from edgesr.bundle.likeness import IDENTICAL_DB
+from edgesr.inference.upscaler import Upscaler
 from edgesr.verify import quality as module
 from edgesr.verify.jobs import plan
 from edgesr.verify.quality import PictureSet, picture_sets, quality

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from edgesr.bundle.records.evidence import Evidence
 from edgesr.console import Terminal
-from edgesr.records.evidence import Evidence
 from edgesr.verify import sidebyside
 
 CASE = {"case": "noise", "width": 9, "height": 7}
@@ -27,7 +27,7 @@ def speed(runtime: str, variant: str, p50: float, **more: Any) -> dict[str, Any]
 
 def parity(timed: dict[str, Any], **more: Any) -> dict[str, Any]:
     facts = {"version": "1.2.3", "note": "", "max_abs_diff": 1e-6, "max_pixels_changed": 0.01}
-    rest = {"min_psnr_db": None, "not_taken": []}
+    rest = {"min_psnr_db": None, "unsupported": []}
     keys = ("runtime", "variant", "exact", "precision")
     return {key: timed[key] for key in keys} | facts | rest | more
 
@@ -45,7 +45,7 @@ def stated() -> dict[str, Any]:
     parities = [parity(row) for row in speeds]
     parities[-1] |= {"note": "half precision off"}
     reason = "one picture at a time"
-    parities[-1]["not_taken"] = [CASE | {"batch": 3, "reason": reason}] * 2
+    parities[-1]["unsupported"] = [CASE | {"batch": 3, "reason": reason}] * 2
     return {
         "speed": speeds,
         "parity": parities,
@@ -57,7 +57,7 @@ def stated() -> dict[str, Any]:
         ],
         "variants": {"fp32": 360_000, "uint8-io": 361_000, "int8": 120_000},
         "providers": [],
-        "not_taken": [{"runtime": "ncnn", "variant": "int8", "reason": "no such [layer]"}],
+        "unsupported": [{"runtime": "ncnn", "variant": "int8", "reason": "no such [layer]"}],
     }
 
 

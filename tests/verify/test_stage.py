@@ -16,8 +16,8 @@ from xml.etree import ElementTree as xml
 import pytest
 
 from edgesr import recipe_io
+from edgesr.bundle.checksums import write_checksums
 from edgesr.console import Terminal
-from edgesr.deploy.sums import write_sums
 from edgesr.errors import DataError, MachineError, VerifyError
 from edgesr.recipe import Gates, Recipe, VariantGates
 from edgesr.report.stage import report
@@ -37,7 +37,7 @@ def set_gates(folder: Path, **gates: Any) -> None:
     card = json.loads((folder / "card.json").read_text())
     card["sha256"]["recipe.toml"] = sha256(folder / "recipe.toml")
     write_json(folder / "card.json", card)
-    write_sums(folder)
+    write_checksums(folder)
 
 
 def test_the_evidence_is_written_and_all_gates_of_a_good_bundle_hold(exports: Path) -> None:
@@ -146,7 +146,7 @@ def test_float16_ends_are_measured_or_not_with_the_reason(with_half: Path, tmp_p
         assert list(dict.fromkeys(row.runtime for row in found)) == ["cpu", *taken]
     for row in evidence.parity:
         assert row.max_abs_diff < 0.01 or not row.exact
-    for row in evidence.not_taken:
+    for row in evidence.unsupported:
         assert (row.runtime, row.variant) == ("ncnn", "fp16")
         assert "f16" in row.reason
     assert report(folder, folder.parent).is_file()

@@ -15,9 +15,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from edgesr.bundle.card import read_card
 from edgesr.console import Terminal
 from edgesr.deploy.bytes_io import to_bytes_io
-from edgesr.deploy.card import read_card
 from edgesr.deploy.export import export_onnx
 from edgesr.errors import ModelError, VerifyError
 from edgesr.models import zoo

@@ -1,0 +1,51 @@
+"""A bundle's README.md: how an app calls the model, for whoever gets only the folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from edgesr.bundle.records.card import Card, Variant
+from edgesr.console import printable
+
+MARKUP = re.compile(r"([\\`*_\[\]<>|~&$])")
+"""What Markdown, or HTML inside it, gives a meaning within a line."""
+
+ADVICE = {
+    "fp32": "unless there is a reason for another: the network as it was trained, in float32",
+    "fp16": "for GPUs and NPUs that compute in half precision",
+    "int8": "where 8-bit arithmetic is fast (many CPUs and NPUs) and a small loss is allowed",
+    "uint8-io": "to pass a bitmap's bytes: conversion, clipping and rounding are inside",
+}
+
+
+def readme(card: Card, *, invents: bool) -> str:
+    """The page of the bundle that `card` describes, variants that it lacks left out.
+
+    Args:
+        invents: a GAN stage trained the network, so it shows detail that is only plausible.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["plain"] = plain
+    template = environment.get_template("readme.md.j2")
+    return template.render(
+        card=card, variants=card.variants, advice=ADVICE, size=_size, invents=invents
+    )
+
+
+def _size(variant: Variant) -> str:
+    return f"{variant.bytes / 1e6:.2f} MB"
+
+
+def plain(text: str) -> str:
+    """`text` that others wrote, as Markdown within a line that shows it as it stands."""
+    return MARKUP.sub(r"\\\1", printable(" ".join(text.split())))

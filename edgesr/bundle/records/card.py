@@ -1,0 +1,108 @@
+"""The type of card.json: what an app must know to call a bundle's files. No torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgesr import recipe
+from edgesr.bundle.records.base import Digest, Few, File, Line, Many, Named, Number, Record, Whole
+
+FORMAT = 3
+VariantName = Literal["fp32", "fp16", "int8", "uint8-io"]
+Role = Literal["teacher", "student"]
+Losses = Annotated[dict[Named, Number], Few]
+PLAIN = ("weights.safetensors", "recipe.toml")
+"""Files whose sums the card states beside those of the model files."""
+
+
+class Picture(Record):
+    """What a model file takes."""
+
+    name: Literal["lr", "sr"]
+    colour: Literal["RGB"]
+    dtype: Literal["float32", "float16", "uint8"]
+    layout: Literal["NCHW", "NHWC"]
+    range: Annotated[list[Literal[0, 1, 255]], Field(min_length=2, max_length=2)]
+    shape: Annotated[list[Named | Literal[3]], Field(min_length=4, max_length=4)]
+
+
+class Output(Picture):
+    """What a model file gives."""
+
+    clipped: bool
+    """Whether the graph holds it to its range."""
+
+
+class Variant(Record):
+    """One model file of the bundle."""
+
+    file: File
+    bytes: Whole
+    input: Picture
+    output: Output
+    psnr_to_fp32_db: Number | None = None
+    """Of fp16, on the worst of the photographs that judge."""
+    needs: Line | None = None
+    """Of int8, as all that follows: what its arithmetic asks of a processor."""
+    calibration: Named | None = None
+    """How the ranges were found."""
+    calibrated_on: Named | None = None
+    """The pictures that they were found on."""
+    calibration_images: Whole | None = None
+    psnr_loss_db: Losses | None = None
+    """By way of calibration, against fp32."""
+    finetuned: bool | None = None
+    psnr_loss_db_of_one_layer: Annotated[dict[Named, Number], Many] | None = None
+    float_layers: Annotated[list[Named], Many] | None = None
+    layers: Whole | None = None
+    psnr_loss_db_shipped: Number | None = None
+    likeness_db: Losses | None = None
+    """PSNR against fp32's picture, by kind of picture."""
+    flat_levels: Whole | None = None
+    """The most 8-bit levels that a flat colour moves."""
+    judged_on: Line | None = None
+
+
+class Origin(Record):
+    """The network that taught."""
+
+    name: recipe.Name
+    architecture: Line
+    spec: recipe.Model | None
+    """None where it is a foreign network."""
+
+
+class Card(Record):
+    """card.json."""
+
+    format: Literal[3]
+    name: recipe.Name
+    architecture: Line
+    scale: Literal[4]
+    min_size: Annotated[int, Field(ge=1, le=1024)]
+    """LR pixels of the shortest side that the files take."""
+    halo: Annotated[int, Field(ge=0, le=4096)]
+    """LR pixels around a pixel that decide its value."""
+    licence: Line
+    git_revision: Named
+    """Of edgesr: its commit, or its version."""
+    opset: Annotated[int, Field(ge=1, le=1000)]
+    ir_version: Annotated[int, Field(ge=1, le=1000)]
+    simplified: bool
+    spec: recipe.Model
+    variants: Annotated[dict[VariantName, Variant], Field(min_length=1)]
+    sha256: Annotated[dict[File, Digest], Few]
+    """Of the model files, the weights and the recipe."""
+    role: Role
+    teacher: Origin | None
+
+    @model_validator(mode="after")
+    def complete(self) -> Self:
+        files = [variant.file for variant in self.variants.values()]
+        missing = [] if "fp32" in self.variants else ["the variant fp32"]
+        missing += [f"SHA-256 of {file}" for file in (*files, *PLAIN) if file not in self.sha256]
+        if missing:
+            raise ValueError(f"it does not state: {', '.join(missing)}")
+        return self

@@ -1,0 +1,82 @@
+"""The types of run.json and of a line of log.jsonl: what a training says of itself. No torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from edgesr import recipe
+from edgesr.bundle.records.base import Amount, Digest, Few, Line, Named, Number, Record, Whole
+from edgesr.bundle.records.evidence import Machine
+
+
+class TaughtBy(Record):
+    """The network that taught, by name and sum; where its file lay is nobody else's business."""
+
+    name: recipe.Name
+    sha256: Digest
+    architecture: Line
+    spec: recipe.Model | None = None
+
+
+class Hardware(Machine):
+    """Where it was trained."""
+
+    device: Line
+
+
+class Score(Record):
+    """Mean PSNR on Y over the photographs held out from training."""
+
+    psnr_db: Number
+    bicubic_psnr_db: Number
+
+
+class Blended(Record):
+    """One of the two networks of a blend."""
+
+    name: recipe.Name
+    sha256: Digest
+
+
+class Blend(Record):
+    """A network that was interpolated, not trained."""
+
+    alpha: Annotated[float, Field(ge=0, le=1)]
+    """The second one's share."""
+    of: Annotated[list[Blended], Field(min_length=2, max_length=2)]
+    batch_norm: Line | None = None
+
+
+class Run(Record):
+    """run.json."""
+
+    name: recipe.Name
+    command: Literal["train", "distill", "blend"]
+    architecture: Line
+    teacher: TaughtBy | None
+    blend: Blend | None = None
+    sha256: Digest
+    """Of the weights."""
+    steps: Whole
+    seconds: Amount
+    hardware: Hardware
+    validation: Score | None
+    versions: Annotated[dict[Named, Line], Few]
+
+
+class LogLine(Record):
+    """A line of log.jsonl: rates and loss terms by name, or a validation."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=True)
+    __pydantic_extra__: dict[str, float]
+
+    stage: Named
+    step: Whole
+    validation: Score | None = None
+
+    @property
+    def values(self) -> dict[str, float]:
+        """What was logged beside the validation."""
+        return self.__pydantic_extra__

@@ -1,0 +1,341 @@
+"""What is shipped: `exports/<name>/` with the ONNX files, their contract and how to test them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edgesr import console, recipe_io
+from edgesr.bundle.card import read_card
+from edgesr.bundle.check import check
+from edgesr.bundle.checksums import write_checksums
+from edgesr.bundle.readme import readme
+from edgesr.bundle.records.card import FORMAT, PLAIN, Card, Origin, Role
+from edgesr.bundle.records.run import Run, TaughtBy
+from edgesr.deploy.export import MIN_SIZE, export_onnx
+from edgesr.deploy.golden import write_golden
+from edgesr.deploy.variants import FILES as VARIANTS
+from edgesr.deploy.variants import Variant, write_variant
+from edgesr.errors import BundleError, ExportError, ModelError, cut
+from edgesr.folders import BUNDLE, locked, replacing
+from edgesr.models import zoo
+from edgesr.models.zoo import SRModel, Student
+from edgesr.recipe import Gates, Recipe
+from edgesr.revision import git_revision
+from edgesr.workspace import (
+    WEIGHTS,
+    Workspace,
+    sha256,
+    weights_in,
+    write_text,
+)
+
+AFTER_TRAINING = ("export", "verify", "gates", "data.photos")
+"""The photographs set ranges and judge; where they lie is another matter on each machine."""
+NO_RUN = "Is the run finished? Train it again with this version."
+
+
+def export(
+    run: Path,
+    workspace: Workspace,
+    variants: tuple[str, ...] = (),
+    overrides: Sequence[str] = (),
+    *,
+    force: bool = False,
+) -> list[Path]:
+    """Export a run's model, and its teacher where that is an edgesr model, as bundles.
+
+    Args:
+        run: a finished run's folder, or a bundle's, which is then written anew.
+        variants: which files to make of the run's model beside fp32's, by their names in
+            `deploy.variants`; the teacher's bundle gets fp32 alone.
+        overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
+        force: replace an earlier bundle even where files of it, or another network, are lost.
+
+    Returns:
+        The folders `exports/<name>`, the run's own first. A teacher's bundle that is whole and
+        holds the same weights is left as it is. Why a teacher is not exported is said.
+
+    Raises:
+        EdgesrError: the run's record is missing or damaged, another command works on the bundle,
+            or the folder that is there is not edgesr's to replace.
+        ExportError: an ONNX file falls short of its contract, or the earlier bundle would lose
+            something.
+    """
+    record = Run.read(run / "run.json", NO_RUN)
+    recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
+    model = zoo.load(weights_in(run) or run / WEIGHTS[0])
+    teacher = _find_teacher(recipe, record, workspace)
+    own = _export_own(run, model, recipe, record, teacher, workspace, variants, force=force)
+    return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
+
+
+def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> Path:
+    """Write a bundle in `exports/` anew: the files that it has, from its own weights and recipe.
+
+    Raises:
+        EdgesrError: see `export`; or `folder` is not named as its recipe is.
+    """
+    record = Run.read(folder / "run.json", "Only a bundle with its run.json can be made again.")
+    recipe = recipe_io.load(folder / "recipe.toml", overrides=_checked(overrides))
+    if folder.resolve() != workspace.bundle(recipe.name).resolve():
+        raise ExportError(
+            f"{folder} holds a bundle named {recipe.name}",
+            f"Move it to {workspace.bundle(recipe.name)} first.",
+        )
+    model = zoo.load(weights_in(folder) or folder / WEIGHTS[1])
+    variants = tuple(name for name in VARIANTS if _has(folder, name) and name != "fp32")
+    return _export_own(folder, model, recipe, record, None, workspace, variants, force=False)
+
+
+def _export_own(
+    run: Path,
+    model: SRModel,
+    recipe: Recipe,
+    record: Run,
+    teacher: SRModel | None,
+    workspace: Workspace,
+    variants: tuple[str, ...],
+    *,
+    force: bool,
+) -> Path:
+    target = workspace.bundle(recipe.name)
+    with locked(target, f"edgesr export {recipe.name}"):
+        if not force:
+            own = run.resolve() in (target.resolve(), workspace.run(recipe.name).resolve())
+            _check_lost(target, model, variants, own=own)
+        return write_bundle(
+            model,
+            recipe,
+            workspace,
+            role="student" if recipe.teacher else "teacher",
+            # What it learned from is what was recorded: the file may be another one by now.
+            teacher=record.teacher or (zoo.facts(teacher) if teacher else None),
+            extras=[run / "run.json", run / "log.jsonl"],
+            variants=variants,
+        )
+
+
+def _check_lost(target: Path, model: SRModel, variants: tuple[str, ...], *, own: bool) -> None:
+    """Refuse to replace an earlier bundle that would lose something.
+
+    Args:
+        own: what is exported is the run of the bundle's name, or the bundle itself.
+
+    Raises:
+        ExportError: it holds another network that only has the same name, or model files that are
+            not asked for.
+    """
+    if not own and target.exists() and not _same_weights(target, model):
+        raise ExportError(
+            f"{target} holds another network than {model.path}",
+            "Rename that folder, or replace it: --force.",
+        )
+    lost = [
+        VARIANTS[name]
+        for name in VARIANTS
+        if name not in ("fp32", *variants) and _has(target, name)
+    ]
+    if lost:
+        raise ExportError(
+            f"{target} also has {', '.join(lost)}, not asked for now",
+            f"Make all that it has anew: edgesr export {target.name} --again. Ask for them too: "
+            "--fp16, --int8, --uint8-io. Or let them go: --force.",
+        )
+
+
+def _has(folder: Path, variant: str) -> bool:
+    return (folder / VARIANTS[variant]).is_file()
+
+
+def _same_weights(folder: Path, model: SRModel) -> bool:
+    path = folder / WEIGHTS[1]
+    return path.is_file() and sha256(path) == model.sha256
+
+
+def _find_teacher(recipe: Recipe, record: Run, workspace: Workspace) -> SRModel | None:
+    """The recipe's teacher where it has one, and its file is there and is the one that taught."""
+    if recipe.teacher is None:
+        return None
+    try:
+        path = workspace.find_weights(recipe.teacher.path)
+    except ModelError:
+        console.warn(
+            f"teacher {recipe.teacher.path} is not there: it gets no bundle, and is named by "
+            "run.json"
+        )
+        return None
+    if record.teacher and record.teacher.sha256 != sha256(path):
+        console.say(f"teacher {path} is not the file that taught any more: not exported")
+        return None
+    return zoo.load(path)
+
+
+def _checked(overrides: Sequence[str]) -> list[str]:
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if not {key, key.partition(".")[0]} & set(AFTER_TRAINING):
+            raise ExportError(
+                f"--set {override}: the run was trained with its recipe, export can change "
+                f"{', '.join(AFTER_TRAINING)} only",
+                "Train again with the other value.",
+            )
+    return list(overrides)
+
+
+def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> list[Path]:
+    """The teacher's bundle, where there is none yet or it is one of the same weights."""
+    if teacher.spec is None:
+        console.say(f"teacher {teacher.path} ({teacher.architecture}) is foreign: not exported")
+        return []
+    beside = teacher.path.parent / "recipe.toml"
+    if beside.is_file() and teacher.path.name in WEIGHTS:
+        own = recipe_io.load(beside)
+        extras = [teacher.path.parent / "run.json", teacher.path.parent / "log.jsonl"]
+    else:
+        name = zoo.label(teacher.path)
+        own = Recipe(
+            name=name,
+            model=teacher.spec,
+            verify=recipe.verify,
+            export=recipe.export,
+            gates=Gates(),  # a teacher for real photographs may be below bicubic
+        )
+        extras = []
+    folder = workspace.bundle(own.name)
+    if own.name == recipe.name or (folder.exists() and not _same_weights(folder, teacher)):
+        console.say(f"teacher {teacher.path}: not exported, {folder} holds another network")
+        return []
+    if _whole(folder):
+        return [folder]
+    with locked(folder, f"edgesr export {recipe.name}"):
+        _check_lost(folder, teacher, (), own=True)
+        return [write_bundle(teacher, own, workspace, role="teacher", teacher=None, extras=extras)]
+
+
+def _whole(folder: Path) -> bool:
+    """Whether `folder` is a bundle that verify would take."""
+    try:
+        read_card(folder)
+    except BundleError:
+        return False
+    return True
+
+
+def write_bundle(
+    model: SRModel,
+    recipe: Recipe,
+    workspace: Workspace,
+    *,
+    role: Role,
+    teacher: TaughtBy | None,
+    extras: list[Path],
+    variants: tuple[str, ...] = (),
+) -> Path:
+    """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
+
+    The caller has `locked` the folder.
+
+    Args:
+        teacher: what run.json says of it, see `zoo.facts`.
+        extras: files of the run to copy, where they are there.
+        variants: which files to make beside fp32's, by their names in `deploy.variants`.
+
+    Raises:
+        ExportError: a file falls short of its contract, or of its own golden vectors.
+    """
+    target = workspace.bundle(recipe.name)
+    with replacing(target, BUNDLE) as folder:
+        shutil.copyfile(model.path, folder / "weights.safetensors")
+        write_text(folder / "recipe.toml", recipe_io.dumps(portable(recipe)))
+        for extra in extras:
+            if extra.is_file():
+                shutil.copyfile(extra, folder / extra.name)
+        facts = _write_models(model, recipe, folder, variants, role, teacher)
+        facts.write(folder / "card.json")
+        write_text(folder / "README.md", readme(facts, invents=recipe.gan is not None))
+        write_golden(folder, facts.variants)
+        write_checksums(folder)
+        _check(folder, recipe.name)
+    return target
+
+
+def portable(recipe: Recipe) -> Recipe:
+    """`recipe` as others get it: folders of this machine by their last name alone."""
+    data = recipe.data.model_copy(update={"photos": _by_name(recipe.data.photos)})
+    weights = recipe.weights
+    if _is_local(weights.folder):
+        weights = weights.model_copy(update={"folder": ""})
+    teacher = recipe.teacher
+    if teacher is not None:
+        teacher = teacher.model_copy(update={"path": _by_name(teacher.path)})
+    return recipe.model_copy(update={"data": data, "weights": weights, "teacher": teacher})
+
+
+def _is_local(path: str) -> bool:
+    return path.startswith("~") or Path(path).is_absolute()
+
+
+def _by_name(path: str) -> str:
+    return (Path(path).name or "photos") if _is_local(path) else path
+
+
+def _write_models(
+    model: SRModel,
+    recipe: Recipe,
+    folder: Path,
+    names: tuple[str, ...],
+    role: Role,
+    teacher: TaughtBy | None,
+) -> Card:
+    """Write model.onnx, then the variants; what the card says of them."""
+    module = model.module
+    if not isinstance(module, Student) or model.spec is None:
+        raise ExportError(f"{model.path} is {model.architecture}: edgesr exports its own models")
+    facts: dict[str, object] = {
+        "format": FORMAT,
+        "name": recipe.name,
+        "architecture": model.architecture,
+        "scale": module.scale,
+        "min_size": MIN_SIZE,
+        "halo": module.halo,
+        "licence": model.licence,
+        "git_revision": git_revision(),
+    }
+    metadata = {f"edgesr.{key}": str(value) for key, value in facts.items()}
+    metadata |= {
+        "edgesr.colour": "RGB",
+        "edgesr.checkpoint_sha256": model.sha256,
+        "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
+    }
+    fp32 = Variant("fp32", clipped=recipe.export.rewrites.clip)
+    own = metadata | fp32.metadata()
+    exported = export_onnx(module, folder / fp32.file, recipe.export, metadata=own)
+    variants = [fp32, *(write_variant(name, module, folder, recipe, metadata) for name in names)]
+    files = [*PLAIN, *(variant.file for variant in variants)]
+    facts |= {
+        "opset": exported.opset,
+        "ir_version": exported.ir_version,
+        "simplified": exported.simplified,
+        "spec": model.spec,
+        "variants": {variant.name: variant.card(folder) for variant in variants},
+        "sha256": {name: sha256(folder / name) for name in files},
+        "role": role,
+        "teacher": teacher
+        and Origin(name=teacher.name, architecture=teacher.architecture, spec=teacher.spec),
+    }
+    try:
+        return Card.model_validate(facts)
+    except ValidationError as error:
+        raise ExportError(f"{model.path} has no card: {cut(str(error))}") from None
+
+
+def _check(folder: Path, name: str) -> None:
+    """What a bundle's user would check, before the bundle is there to be used."""
+    failed = [row for row in check(folder) if not row.passed]
+    if failed:
+        lines = "; ".join(" ".join(row.cells()) for row in failed)
+        raise ExportError(f"{name} falls short of its golden vectors: {lines}")

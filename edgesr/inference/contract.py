@@ -1,0 +1,107 @@
+"""What the metadata of an ONNX file promise, and whether one small run keeps to it; no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edgesr.errors import ModelError
+from edgesr.inference.infer import infer
+
+LAYOUTS = {("NCHW", "0..1"): False, ("NHWC", "0..255"): True}
+"""Layout and range of what edgesr's files take, and whether that is bytes."""
+BOUNDS = {"scale": (1, 16), "halo": (0, 1024), "min_size": (1, 1024)}
+"""What a file may state: beyond it a picture of one pixel would take all memory."""
+SIDE = 8
+"""Height in LR pixels of the picture that a file is tried on; it is wider by one."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the metadata of a file say.
+
+    Attributes:
+        scale: how many times larger the result is.
+        halo: radius of the receptive field, in LR pixels.
+        min_size: the shortest side that the model takes, in LR pixels.
+        takes_bytes: (batch, height, width, 3) uint8, in and out; else the same as floats, NCHW,
+            of the type that the session takes.
+    """
+
+    scale: int
+    halo: int
+    min_size: int
+    takes_bytes: bool
+
+
+def read(session: onnxruntime.InferenceSession, path: Path) -> Contract:
+    """The contract in the metadata of the file `path`, which `session` holds.
+
+    Raises:
+        ModelError: there is none, or one that edgesr does not write.
+    """
+    facts = session.get_modelmeta().custom_metadata_map
+    try:
+        scale, halo, smallest = (_number(facts, key, path) for key in BOUNDS)
+        taken = facts["edgesr.layout"], facts["edgesr.range"]
+    except (KeyError, ValueError) as error:
+        raise ModelError(
+            f"{path} is not an edgesr model: its metadata state no contract ({error})",
+            "Export one: edgesr export --onnx",
+        ) from None
+    if taken not in LAYOUTS:
+        known = " or ".join(" ".join(each) for each in LAYOUTS)
+        raise ModelError(f"{path} takes {' '.join(taken)}, expected {known}")
+    return Contract(scale, halo, smallest, LAYOUTS[taken])
+
+
+def _number(facts: dict[str, str], key: str, path: Path) -> int:
+    number = int(facts[f"edgesr.{key}"][:20])
+    least, most = BOUNDS[key]
+    if not least <= number <= most:
+        raise ModelError(
+            f"{path}: its metadata say edgesr.{key} = {number}, expected {least}..{most}"
+        )
+    return number
+
+
+def prove(session: onnxruntime.InferenceSession, contract: Contract, path: Path) -> None:
+    """Compare what a file says of itself with what it returns of a small grey picture.
+
+    Raises:
+        ModelError: another shape or type than its metadata promise, NaN, infinity, or no run.
+    """
+    height = max(SIDE, contract.min_size)
+    shape = (1, height, height + 1, 3) if contract.takes_bytes else (1, 3, height, height + 1)
+    lr = np.full(shape, 128, np.uint8) if contract.takes_bytes else np.full(shape, 0.5, np.float32)
+    claim = f"{path} is not the x{contract.scale} RGB model that its metadata say"
+    try:
+        sr = infer(session, lr)
+    except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
+        raise ModelError(f"{claim}: of {_kind(lr)} it fails: {_first_line(error)}") from None
+    kind = _kind(np.empty(_expected(shape, contract), lr.dtype))
+    if not isinstance(sr, np.ndarray) or _kind(sr) != kind:
+        found = _kind(sr) if isinstance(sr, np.ndarray) else type(sr).__name__
+        raise ModelError(f"{claim}: of {_kind(lr)} it returned {found}, expected {kind}")
+    if not np.isfinite(sr).all():
+        raise ModelError(f"{path} returns NaN or infinity of a grey picture")
+
+
+def _expected(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
+    sides = slice(1, 3) if contract.takes_bytes else slice(2, 4)
+    large = list(shape)
+    large[sides] = [contract.scale * side for side in shape[sides]]
+    return tuple(large)
+
+
+def _kind(array: NDArray[Any]) -> str:
+    return f"{array.dtype} {array.shape}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

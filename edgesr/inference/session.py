@@ -1,0 +1,167 @@
+"""Opening an ONNX file in ONNX Runtime, on the execution provider that was meant.
+
+Imports no torch, so that an app, and the process that measures speed, stay small.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import onnxruntime
+
+from edgesr import console
+from edgesr.errors import ModelError, VerifyError
+
+Provider = Literal["cpu", "cuda"]
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# ONNX Runtime's scale of severity.
+WARNINGS, ERRORS_ONLY, FATAL_ONLY = 2, 3, 4
+NO_FALLBACK = "fallback to CPU EP has been explicitly disabled"
+"""Stands in ONNX Runtime's refusal of a strict session whose graph has a node for the CPU."""
+# With TF32, its default, products keep 10 bits of mantissa: visible in 8-bit pixels.
+CUDA_OPTIONS = {"use_tf32": "0"}
+
+
+def open_session(
+    path: Path,
+    *,
+    provider: Provider | None = None,
+    threads: int | None = None,
+    profile: Path | None = None,
+    spinning: bool = True,
+    tf32: bool = False,
+    memory_pattern: bool = True,
+    strict: bool = False,
+) -> onnxruntime.InferenceSession:
+    """Open the model at `path`.
+
+    Args:
+        provider: where it must run; None takes CUDA where it works, else the CPU.
+        threads: of the CPU provider; None leaves it to ONNX Runtime.
+        profile: where to write ONNX Runtime's profile, without its suffix; None for no profile.
+        spinning: whether idle threads wait busily. False where several sessions take turns.
+        tf32: whether CUDA may compute products with 10 bits of mantissa, as is its default.
+        memory_pattern: whether later runs of a shape take one block that was planned in the first.
+            It comes on top of what the first run took, which is kept.
+        strict: on CUDA no node may be the CPU's. ONNX Runtime then refuses every graph that has
+            such a node, the arithmetic of shapes included; see `NO_FALLBACK`.
+
+    Raises:
+        ModelError: no such file, or none that ONNX Runtime can read.
+        VerifyError: the provider that was asked for is not the one that would run.
+    """
+    if not path.is_file():  # opening a FIFO would wait for its writer
+        fault = "is not a regular file" if path.exists() else "does not exist"
+        raise ModelError(f"model {path} {fault}", "Export one: edgesr export --onnx")
+    options = _options(threads, profile, spinning)
+    options.enable_mem_pattern = memory_pattern
+    if provider == "cpu":
+        return _open(path, options, [CPU])
+    reason = _why_no_cuda()
+    if reason is None:
+        session = _open_on_cuda(path, options, {} if tf32 else CUDA_OPTIONS, strict=strict)
+        if CUDA in session.get_providers():
+            return session
+        reason = "its libraries do not load or the device does not start"
+        if provider is None:
+            console.warn(f"{CUDA} is not available: {reason}; the CPU is used")
+            return session
+    if provider is None:
+        return _open(path, options, [CPU])
+    raise VerifyError(
+        f"execution provider {CUDA} was asked for, but {reason}",
+        f"{_requirement()} Without one: --provider cpu. See edgesr doctor.",
+    )
+
+
+def _options(
+    threads: int | None, profile: Path | None, spinning: bool
+) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _open(
+    path: Path,
+    options: onnxruntime.SessionOptions,
+    providers: list[str | tuple[str, dict[str, str]]],
+) -> onnxruntime.InferenceSession:
+    try:
+        # Its fallback would move a model to the CPU whenever a run fails, and only print so.
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=providers, enable_fallback=0
+        )
+    except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
+        raise ModelError(
+            f"ONNX Runtime cannot open {path}: {error}", "Export it again: edgesr export --onnx"
+        ) from None
+
+
+def _open_on_cuda(
+    path: Path, options: onnxruntime.SessionOptions, settings: dict[str, str], *, strict: bool
+) -> onnxruntime.InferenceSession:
+    """A session on CUDA, or on the CPU where CUDA does not start."""
+    with _hushed():
+        # Finds the CUDA and cuDNN that pip installed beside torch, without importing torch.
+        onnxruntime.preload_dlls()
+        if strict:  # a CPU provider that is named contradicts the entry
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+            return _open(path, options, [(CUDA, settings)])
+        try:
+            return _open(path, options, [(CUDA, settings), CPU])
+        except ModelError:
+            return _open(path, options, [CPU])  # raises if the model is at fault, not CUDA
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what ONNX Runtime prints about CUDA off the terminal; callers say what matters."""
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        onnxruntime.set_default_logger_severity(WARNINGS)
+
+
+def _requirement() -> str:
+    version = getattr(onnxruntime, "cuda_version", "")
+    needed = f"CUDA {version.split('.')[0]}" if version else "the onnxruntime-gpu package, CUDA"
+    return f"Needed: an NVIDIA GPU with its driver, {needed} and cuDNN 9."
+
+
+def _why_no_cuda() -> str | None:
+    """Why CUDA cannot be tried here; None where it can."""
+    if CUDA not in onnxruntime.get_available_providers():
+        return "this build of ONNX Runtime does not have it (onnxruntime-gpu does)"
+    if not cuda_device_present():
+        return "no CUDA device was found on this machine"
+    return None
+
+
+@cache
+def cuda_device_present() -> bool:
+    """Whether the CUDA driver is installed and counts at least one device."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(name)
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    done = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return done and count.value > 0

@@ -1,0 +1,217 @@
+"""The upscale command: image files decoded, enlarged and written side by side; no torch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from edgesr import console
+from edgesr.ending import as_refusal
+from edgesr.errors import DataError, EdgesrError
+from edgesr.inference import decode, imagefile, picture_folder
+from edgesr.inference.decode import PhotoError
+from edgesr.inference.memory import Windows, megabytes
+from edgesr.inference.picture_metadata import Metadata
+from edgesr.inference.prefetch import prefetch
+from edgesr.inference.tiling import OnTile, Pixels, ignore
+from edgesr.inference.upscaler import Upscaler
+
+FAULTS = (EdgesrError, OSError, MemoryError)
+"""What keeps one image from being enlarged, and not the next."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a folder: how many images were enlarged, and why the others were not."""
+
+    done: int
+    failed: dict[Path, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The file that is to be written, before its pixels come. Size: width and height."""
+
+    path: Path
+    mode: str
+    size: tuple[int, int]
+    metadata: Metadata
+    depth: int
+
+
+Decoded = tuple[Result, Pixels]
+Part = Result | Pixels | Exception
+
+
+def upscale_file(upscaler: Upscaler, source: Path, target: Path, *, quality: int = 95) -> None:
+    """Enlarge the image file `source` into `target`; the suffix names the format.
+
+    While one row of windows is in the model, the one before it is compressed. A PNG is written as
+    the rows come; for JPEG and WebP the result is held whole.
+
+    Args:
+        quality: of JPEG and WebP, 1..100.
+
+    Raises:
+        DataError: the source cannot be read; the target's format is not PNG, JPEG or WebP, cannot
+            hold the result, or is the source; the quality is out of range; the upscaler's memory
+            does not suffice.
+        ModelError: the model cannot be run, or returns NaN.
+        OSError: the target cannot be written.
+    """
+    imagefile.check_quality(quality)
+    imagefile.check_target(source, target)
+    with console.bar(source.name, 1) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.resize(total)
+            bar.advance(done - bar.done, "tiles")
+
+        for _, fault in _write_all(upscaler, {source: target}, quality, show):
+            if fault is not None:
+                raise fault
+
+
+def upscale_folder(upscaler: Upscaler, source: Path, target: Path, *, quality: int = 95) -> Summary:
+    """Enlarge every image under `source` into the same place under `target`.
+
+    See `picture_folder.plan` for which are taken, and their names. One bad file does not stop the
+    rest. While one image is enlarged, the next is decoded and the one before it written.
+
+    Args:
+        quality: of JPEG and WebP, 1..100.
+
+    Raises:
+        DataError: there is no image in `source`, `target` lies inside it, or the quality is out
+            of range.
+    """
+    imagefile.check_quality(quality)
+    if target.is_file():
+        raise DataError(f"{target} is a file, expected a folder", "Give another name.")
+    if target.resolve().is_relative_to(source.resolve()):
+        raise DataError(f"{target} lies inside {source}", "Give a folder outside it.")
+    plan = picture_folder.plan(source, target)
+    failed = plan.failed
+    with console.bar(str(source), len(plan.jobs)) as bar:
+        for path, fault in _write_all(upscaler, plan.jobs, quality, ignore):
+            if fault is not None:
+                failed[path] = _reason(fault)
+            bar.advance(1, path.name)
+    return Summary(len(plan.jobs.keys() - failed.keys()), failed)
+
+
+def _reason(fault: Exception) -> str:
+    """In one line, for a list of them."""
+    if isinstance(fault, PhotoError):
+        return fault.reason
+    told = as_refusal(fault) or fault
+    return str(told).replace("\n", ". ")
+
+
+def _write_all(
+    upscaler: Upscaler, jobs: dict[Path, Path], quality: int, on_tile: OnTile
+) -> Iterator[tuple[Path, Exception | None]]:
+    """Enlarge each file into its target; gives each once it is written, and what was wrong."""
+    stop = threading.Event()
+
+    def watched(done: int, total: int) -> None:
+        if stop.is_set():
+            raise InterruptedError
+        on_tile(done, total)
+
+    stream = prefetch(_enlarged(upscaler, prefetch(_decoded(jobs, upscaler)), watched))
+    try:
+        for source, parts in groupby(stream, itemgetter(0)):
+            try:
+                _write((part for _, part in parts), quality)
+                yield source, None
+            except FAULTS as fault:
+                yield source, fault
+    finally:
+        stop.set()
+
+
+def _decoded(
+    jobs: dict[Path, Path], upscaler: Upscaler
+) -> Iterator[tuple[Path, Decoded | Exception]]:
+    for source, target in jobs.items():
+        try:
+            yield source, _read(source, target, upscaler)
+        except FAULTS as fault:
+            yield source, fault
+
+
+def _read(source: Path, target: Path, upscaler: Upscaler) -> Decoded:
+    picture = decode.read(source)
+    height, width = (upscaler.scale * side for side in picture.pixels.shape[:2])
+    imagefile.check_size(width, height, target)
+    if picture.deep and (reason := _why_shallow(target, upscaler)):
+        console.warn(f"{source}: 16 bits are reduced to 8: {reason}")
+        picture = picture.shallow()
+    depth = 16 if picture.deep else 8
+    return Result(target, picture.mode, (width, height), picture.metadata, depth), picture.pixels
+
+
+def _why_shallow(target: Path, upscaler: Upscaler) -> str:
+    """Why a picture of 16 bits has to become one of 8; empty where it need not."""
+    if not upscaler.takes_16_bits:
+        return "the model takes bytes (the variants of floats do not)"
+    if target.suffix.lower() != ".png":
+        return "only a PNG holds more"
+    return ""
+
+
+def _enlarged(
+    upscaler: Upscaler, images: Iterable[tuple[Path, Decoded | Exception]], on_tile: OnTile
+) -> Iterator[tuple[Path, Part]]:
+    """Of each image its `Result`, then its bands; or, in the place of either, what is wrong."""
+    for source, image in images:
+        if isinstance(image, Exception):
+            yield source, image
+            continue
+        result, lr = image
+        try:
+            held = imagefile.held(result.mode, result.size, result.path)
+            windows = upscaler.windows(lr, held=held)
+            _say(source, lr, windows, upscaler)
+            yield source, result
+            for band in upscaler.bands(lr, windows, on_tile):
+                yield source, band
+        except FAULTS as fault:
+            yield source, fault
+
+
+def _say(source: Path, lr: Pixels, windows: Windows, upscaler: Upscaler) -> None:
+    if windows.count == 1:
+        return
+    within = f" within {megabytes(upscaler.budget)}" if upscaler.tile == "auto" else ""
+    console.say(
+        f"{source}: {lr.shape[1]} x {lr.shape[0]} pixels in {windows.count} windows of"
+        f" {windows.sides[1]} x {windows.sides[0]}{within}, {windows.work:.2f} times the work"
+    )
+
+
+def _write(parts: Iterator[Part], quality: int) -> None:
+    """Write one image: its `Result`, then its bands."""
+    sound = map(_sound, parts)
+    result: Result = next(sound)
+    imagefile.write(
+        sound,
+        result.path,
+        mode=result.mode,
+        size=result.size,
+        metadata=result.metadata,
+        quality=quality,
+        depth=result.depth,
+    )
+
+
+def _sound(part: Part) -> Any:
+    if isinstance(part, Exception):
+        raise part
+    return part
