@@ -1,4 +1,4 @@
-"""docs/recipes.md, made from the types in edgesr/recipe.py.
+"""docs/recipes.md, made from the types in edgesr/recipe/.
 
 python docs/recipe_reference.py
 """
@@ -20,7 +20,7 @@ PAGE = Path(__file__).with_name("recipes.md")
 INTRODUCTION = """\
 # Recipes
 
-<!-- Written by docs/recipe_reference.py from the types in edgesr/recipe.py: do not edit. -->
+<!-- Written by docs/recipe_reference.py from the types in edgesr/recipe/: do not edit. -->
 
 A recipe is one TOML file that holds everything a run needs to be repeated. What it leaves out has
 the default below. Unknown keys are refused, a value must have exactly the type that is named

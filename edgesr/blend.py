@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import edgesr
-from edgesr import console, recipe_io
+from edgesr import console
 from edgesr.bundle.records.run import Run
 from edgesr.errors import EdgesrError, ModelError
 from edgesr.folders import RUN, locked, replacing
@@ -22,6 +22,7 @@ from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe, check_name
+from edgesr.recipe import io as recipe_io
 from edgesr.workspace import (
     WEIGHTS,
     Workspace,

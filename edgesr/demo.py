@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from edgesr import console, recipe_io
+from edgesr import console
 from edgesr.bundle.records.evidence import Evidence
 from edgesr.deploy.stage import export
 from edgesr.errors import EdgesrError
+from edgesr.recipe import io as recipe_io
 from edgesr.report import stage as report
 from edgesr.training import stage as training
 from edgesr.verify import stage as verify

@@ -144,7 +144,7 @@ def check_replaceable(target: Path, owned: tuple[str, ...], inputs: Iterable[Pat
         inputs: what the command reads, and would lose.
 
     Raises:
-        EdgesrError: `target` is not a folder, holds files of others or one of `inputs`, or cannot be
+        EdgesrError: `target` is not a folder, holds others' files or one of `inputs`, or cannot be
             deleted whole.
     """
     if not os.path.lexists(target):

@@ -42,7 +42,7 @@ class Stream(io.TextIOWrapper):
 
 
 def stand_in(stream: object) -> Stream | None:
-    """A `Stream` on the file of `stream`; None where that is closed, or is not a file of the process.
+    """A `Stream` on the file of `stream`; None where that is closed, or not a file of the process.
 
     Characters that the terminal's encoding lacks are written as escapes.
     """

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgesr import recipe_io
 from edgesr.bundle.records.run import Hardware, Run
 from edgesr.models import zoo
 from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
+from edgesr.recipe import io as recipe_io
 from edgesr.workspace import Workspace, sha256, write_text
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from edgesr import recipe_io
 from edgesr.blend import blend, interpolate
 from edgesr.bundle.records.run import TaughtBy
 from edgesr.deploy.stage import export
@@ -21,6 +20,7 @@ from edgesr.models.edge import EdgeStudent
 from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import Student
 from edgesr.recipe import Edge, Recipe, Rewrites, Srgan
+from edgesr.recipe import io as recipe_io
 from edgesr.verify.stage import verify
 from edgesr.workspace import Workspace, sha256
 from tests.runs import write_run

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesr import recipe_io
 from edgesr.bounds import parse_size
 from edgesr.errors import RecipeError
 from edgesr.recipe import Edge, GanLosses, Recipe, Srgan, VariantGates
+from edgesr.recipe import io as recipe_io
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
 MINIMAL = 'name = "x"\n[model]\narch = "edge"\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgesr import console, recipe_io
+from edgesr import console
 from edgesr.bundle.card import read_card
 from edgesr.bundle.check import check
 from edgesr.bundle.checksums import write_checksums
@@ -24,6 +24,7 @@ from edgesr.folders import BUNDLE, locked, replacing
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Gates, Recipe
+from edgesr.recipe import io as recipe_io
 from edgesr.revision import git_revision
 from edgesr.workspace import (
     WEIGHTS,

@@ -8,9 +8,8 @@ from pathlib import Path
 from edgesr.bundle.records.base import read_bytes
 from edgesr.bundle.records.card import Card
 from edgesr.bundle.records.evidence import Evidence
-from edgesr.bundle.records.run import LogLine, Run
+from edgesr.bundle.records.run import LogLine, Run, read_log
 from edgesr.errors import EdgesrError
-from edgesr.training import log
 from edgesr.verify import evidence
 
 AGAIN = "Make it again: edgesr export --onnx, edgesr verify"
@@ -61,7 +60,7 @@ def read(folder: Path, place: Path | None = None) -> Bundle:
         verify=found.evidence,
         stale=found.stale,
         run=Run.read(run, AGAIN) if run.exists() else None,
-        log=log.read(folder / "log.jsonl"),
+        log=read_log(folder / "log.jsonl"),
         recipe=read_bytes(recipe, AGAIN).decode(errors="replace") if recipe.exists() else "",
         has_model=(folder / "model.onnx").is_file(),
     )

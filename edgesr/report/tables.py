@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgesr.bundle.records.evidence import Cost, Counts, Evidence, Quality, Speed
+from edgesr.bundle.records.evidence import Evidence
 from edgesr.bundle.records.evidence import Gate as Checked
+from edgesr.bundle.records.rows import Cost, Counts, Quality, Speed
 from edgesr.report.bundles import Bundle
 from edgesr.report.text import (
     UNKNOWN,

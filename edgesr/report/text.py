@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from edgesr.bundle.records.evidence import Measured
+from edgesr.bundle.records.rows import Measured
 from edgesr.verify.sidebyside import names
 
 UNKNOWN = "–"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from edgesr.bundle.records.evidence import Delegate, Look, Target
+from edgesr.bundle.records.rows import Delegate, Look, Target
 from edgesr.targets.delegate import FIX_SHAPES
 
 

@@ -16,9 +16,10 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from edgesr import console, recipe_io
+from edgesr import console
 from edgesr.errors import EdgesrError, TrainingError
 from edgesr.recipe import Recipe, Training
+from edgesr.recipe import io as recipe_io
 from edgesr.training.precision import Autocast, exact_float32
 
 NAMED = 5

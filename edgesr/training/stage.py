@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 import edgesr
-from edgesr import console, recipe_io
+from edgesr import console
 from edgesr.bundle.records import run as record
 from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
@@ -29,6 +29,7 @@ from edgesr.models.unet import UNetDiscriminator
 from edgesr.models.zoo import SRModel, Student
 from edgesr.places import check_writable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
+from edgesr.recipe import io as recipe_io
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.batch_norm import share_batch_norm
 from edgesr.training.ema import Ema

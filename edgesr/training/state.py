@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgesr import console, recipe_io
+from edgesr import console
 from edgesr.data.patches import PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.recipe import Recipe, stages
+from edgesr.recipe import io as recipe_io
 from edgesr.training.ema import Ema
 from edgesr.training.steps import TrainedNetwork
 from edgesr.workspace import atomic

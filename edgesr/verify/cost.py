@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgesr.bounds import parse_size
-from edgesr.bundle.records import evidence
+from edgesr.bundle.records import rows
 from edgesr.bundle.records.card import Card
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
@@ -57,9 +57,9 @@ class Cost:
         """Two per multiply-add."""
         return 2 * self.macs
 
-    def counts(self) -> evidence.Counts:
+    def counts(self) -> rows.Counts:
         """For verify.json."""
-        return evidence.Counts(
+        return rows.Counts(
             parameters=self.parameters, macs=self.macs, bytes=self.bytes, flops=self.flops
         )
 
@@ -105,7 +105,7 @@ def total(parts: dict[str, Cost]) -> Cost:
     return Cost(sum(c.parameters for c in parts.values()), sum(c.macs for c in parts.values()))
 
 
-def compare(card: Card, size: str, *, collapsed: bool = True) -> evidence.Cost:
+def compare(card: Card, size: str, *, collapsed: bool = True) -> rows.Cost:
     """The evidence on cost: the card's network, and its teacher's where that is known.
 
     Args:
@@ -116,7 +116,7 @@ def compare(card: Card, size: str, *, collapsed: bool = True) -> evidence.Cost:
     if teacher and teacher.spec:
         parts = cost(teacher.spec, size)
         whole = total(parts)
-        theirs = evidence.TeacherCost(
+        theirs = rows.TeacherCost(
             name=teacher.name,
             architecture=teacher.architecture,
             parts=_counts(parts),
@@ -124,7 +124,7 @@ def compare(card: Card, size: str, *, collapsed: bool = True) -> evidence.Cost:
         )
         reduction = 100 * (1 - ours.parameters / whole.parameters)
         ratio = whole.macs / ours.macs
-    return evidence.Cost(
+    return rows.Cost(
         size=size,
         parts=_counts(own),
         total=ours.counts(),
@@ -134,5 +134,5 @@ def compare(card: Card, size: str, *, collapsed: bool = True) -> evidence.Cost:
     )
 
 
-def _counts(parts: dict[str, Cost]) -> dict[str, evidence.Counts]:
+def _counts(parts: dict[str, Cost]) -> dict[str, rows.Counts]:
     return {name: part.counts() for name, part in parts.items()}

@@ -9,15 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from edgesr.bundle.records.evidence import (
-    FAILS,
-    HOLDS,
-    NOT_JUDGED,
-    Gate,
-    Measurements,
-    Placement,
-    State,
-)
+from edgesr.bundle.records.evidence import FAILS, HOLDS, NOT_JUDGED, Gate, Measurements, State
+from edgesr.bundle.records.rows import Placement
 from edgesr.recipe import Fidelity, Gates, VariantGates
 from edgesr.verify.measured import (
     RUNTIMES,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgesr.bundle.records.card import Variant, VariantName
-from edgesr.bundle.records.evidence import Unsupported as Refused
+from edgesr.bundle.records.rows import Unsupported as Refused
 from edgesr.errors import Unsupported, VerifyError
 from edgesr.inference.tiling import to_bytes, to_values
 from edgesr.runtimes.base import Facts, Name, Running, Values

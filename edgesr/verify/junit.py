@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as xml
 
-from edgesr.bundle.records.evidence import FAILS, NOT_JUDGED, Evidence, Gate, Input
+from edgesr.bundle.records.evidence import FAILS, NOT_JUDGED, Evidence, Gate
+from edgesr.bundle.records.rows import Input
 from edgesr.verify.measured import place, proved_of
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

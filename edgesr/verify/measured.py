@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
-from edgesr.bundle.records import evidence as records
-from edgesr.bundle.records.evidence import Measurements, Placement, Quality, Shape, Speed
+from edgesr.bundle.records import rows as records
+from edgesr.bundle.records.evidence import Measurements
+from edgesr.bundle.records.rows import Placement, Quality, Shape, Speed
 from edgesr.recipe import Gates, VariantGates
 
 Row = TypeVar("Row", bound=records.Job)

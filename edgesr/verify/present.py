@@ -9,17 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edgesr import console
-from edgesr.bundle.records.evidence import (
-    FAILS,
-    HOLDS,
-    NOT_JUDGED,
-    Cost,
-    Counts,
-    Evidence,
-    Gate,
-    Quality,
-    TeacherCost,
-)
+from edgesr.bundle.records.evidence import FAILS, HOLDS, NOT_JUDGED, Evidence, Gate
+from edgesr.bundle.records.rows import Cost, Counts, Quality, TeacherCost
 from edgesr.recipe import Srgan
 from edgesr.targets import present as targets
 from edgesr.verify import cost as counting

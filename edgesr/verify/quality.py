@@ -13,7 +13,7 @@ from torch import nn
 
 from edgesr.bundle.likeness import IDENTICAL_DB
 from edgesr.bundle.records.card import Card
-from edgesr.bundle.records.evidence import Quality
+from edgesr.bundle.records.rows import Quality
 from edgesr.data import judges, photos
 from edgesr.data.photos import digest
 from edgesr.inference.tiling import bands, to_picture, to_values

@@ -8,7 +8,8 @@ from itertools import groupby
 
 from rich.table import Table
 
-from edgesr.bundle.records.evidence import Evidence, Input, Measured, Parity, Speed
+from edgesr.bundle.records.evidence import Evidence
+from edgesr.bundle.records.rows import Input, Measured, Parity, Speed
 from edgesr.runtimes.base import LABELS
 from edgesr.verify.measured import photographs, ratio
 

@@ -14,13 +14,14 @@ import onnxruntime
 import torch
 from pydantic import ValidationError
 
-from edgesr import __version__, console, recipe_io
+from edgesr import __version__, console
 from edgesr.bundle import card as bundle_cards
 from edgesr.bundle.card import read_card
 from edgesr.bundle.checksums import EVIDENCE, check_checksums, digest
 from edgesr.bundle.records.base import told
 from edgesr.bundle.records.card import Card
-from edgesr.bundle.records.evidence import FORMAT, Evidence, Measured, Measurements, Parity, Speed
+from edgesr.bundle.records.evidence import FORMAT, Evidence, Measurements
+from edgesr.bundle.records.rows import Measured, Parity, Speed
 from edgesr.deploy.variants import FILES
 from edgesr.errors import BundleError, VerifyError
 from edgesr.folders import locked
@@ -29,6 +30,7 @@ from edgesr.models import zoo
 from edgesr.places import check_writable
 from edgesr.quality.evaluate import find_lpips
 from edgesr.recipe import Recipe
+from edgesr.recipe import io as recipe_io
 from edgesr.runtimes.base import Name
 from edgesr.verify import cost, gates, parity, speed
 from edgesr.verify import providers as proof

@@ -15,7 +15,7 @@ import onnx
 
 from edgesr.bounds import parse_size
 from edgesr.bundle.records.card import Card
-from edgesr.bundle.records.evidence import Target
+from edgesr.bundle.records.rows import Target
 from edgesr.errors import ModelError, VerifyError
 from edgesr.recipe import Verify
 from edgesr.targets import coreml, nnapi, qnn, tensorrt, web, xnnpack

@@ -160,7 +160,7 @@ def altered(rng: random.Random, value: Any) -> Any:
 
 
 def _recipe(rng: random.Random, folder: Path) -> None:
-    from edgesr import recipe_io
+    from edgesr.recipe import io as recipe_io
 
     path = folder / "fuzzed.toml"
     path.write_bytes(damaged(rng, (folder / "recipe.toml").read_bytes()))
@@ -168,7 +168,7 @@ def _recipe(rng: random.Random, folder: Path) -> None:
 
 
 def _override(rng: random.Random, folder: Path) -> None:
-    from edgesr import recipe_io
+    from edgesr.recipe import io as recipe_io
 
     text = rng.choice(["training.steps=3", "gates.cpu.int8.p95_ms=1", "verify.shapes=['8x8']"])
     changed = damaged(rng, text.encode()).decode("utf-8", "surrogateescape")
@@ -254,7 +254,7 @@ def _onnx(rng: random.Random, folder: Path) -> None:
 
 
 def _checkpoint(rng: random.Random, folder: Path) -> None:
-    from edgesr import recipe_io
+    from edgesr.recipe import io as recipe_io
     from edgesr.training.state import read_checkpoint
 
     path = folder / "fuzzed/last.pt"

@@ -12,7 +12,6 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from edgesr import recipe_io
 from edgesr.bundle.card import bundles, read_card
 from edgesr.bundle.check import Row, check
 from edgesr.deploy import stage
@@ -20,6 +19,7 @@ from edgesr.errors import EdgesrError, ExportError
 from edgesr.folders import NEW
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
+from edgesr.recipe import io as recipe_io
 from edgesr.workspace import Workspace, sha256, write_json, write_text
 from tests.runs import write_run
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edgesr import recipe_io
 from edgesr.errors import RecipeError
 from edgesr.fit.budget import Budget, Latency
 from edgesr.fit.candidates import Candidate
 from edgesr.fit.proposal import check_target, path_for, write
 from edgesr.recipe import VariantGates
+from edgesr.recipe import io as recipe_io
 
 CHOSEN, LATENCY = Candidate(48, 6), Latency(7.125, 7.5)
 

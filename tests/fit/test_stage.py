@@ -8,13 +8,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from edgesr import recipe_io
 from edgesr.cli import app
 from edgesr.deploy.stage import write_bundle
 from edgesr.errors import EdgesrError, MachineError, RecipeError, VerifyError
 from edgesr.fit.budget import parse
 from edgesr.fit.stage import fit
 from edgesr.models import zoo
+from edgesr.recipe import io as recipe_io
 from edgesr.verify import stage as verification
 from edgesr.workspace import Workspace
 

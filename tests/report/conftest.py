@@ -13,9 +13,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgesr import recipe_io
 from edgesr.bundle.checksums import digest, write_checksums
 from edgesr.recipe import Edge, Recipe
+from edgesr.recipe import io as recipe_io
 
 MACHINE = {"cpu": "Example CPU @ 2.0 GHz", "cores": 2, "system": "Linux"}
 SHA = "ab" * 32

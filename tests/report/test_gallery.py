@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgesr.bundle.records.evidence import Scores
+from edgesr.bundle.records.rows import Scores
 from edgesr.data import judges
 from edgesr.data.photos import decode, digest
 from edgesr.errors import EdgesrError, ModelError

@@ -16,7 +16,8 @@ from PIL import Image
 
 from edgesr.bundle.records.base import Record
 from edgesr.bundle.records.card import Card
-from edgesr.bundle.records.evidence import Evidence, Scores
+from edgesr.bundle.records.evidence import Evidence
+from edgesr.bundle.records.rows import Scores
 from edgesr.bundle.records.run import Run
 from edgesr.data import judges, photos
 from edgesr.errors import BundleError

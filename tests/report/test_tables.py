@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from edgesr.bundle.records.evidence import Cost, Evidence, Gate
+from edgesr.bundle.records.evidence import Evidence, Gate
+from edgesr.bundle.records.rows import Cost
 from edgesr.report import bundles, tables, text
 from edgesr.report.tables import UNKNOWN
 

@@ -14,7 +14,6 @@ import pytest
 import torch
 from PIL import Image
 
-from edgesr import recipe_io
 from edgesr.data import photos
 from edgesr.data.patches import PatchCache
 from edgesr.errors import EdgesrError, MachineError, ModelError, TrainingError, WeightsError
@@ -22,6 +21,7 @@ from edgesr.folders import locked
 from edgesr.models import zoo
 from edgesr.places import check_writable
 from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
+from edgesr.recipe import io as recipe_io
 from edgesr.training import loop, stage, state
 from edgesr.training.loop import Interrupted, learning_rate
 from edgesr.training.steps import Step

@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from edgesr import recipe_io
+from edgesr.recipe import io as recipe_io
 from edgesr.training import stage
 from edgesr.training.state import read_checkpoint
 from edgesr.workspace import Workspace

@@ -10,12 +10,12 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from edgesr import recipe_io
 from edgesr.bundle.records.base import Record
 from edgesr.bundle.records.evidence import Evidence
 from edgesr.deploy.stage import write_bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Recipe, Srgan
+from edgesr.recipe import io as recipe_io
 from edgesr.workspace import Workspace
 
 

@@ -15,11 +15,11 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from edgesr import recipe_io
 from edgesr.bundle.checksums import write_checksums
 from edgesr.console import Terminal
 from edgesr.errors import DataError, MachineError, VerifyError
 from edgesr.recipe import Gates, Recipe, VariantGates
+from edgesr.recipe import io as recipe_io
 from edgesr.report.stage import report
 from edgesr.runtimes.base import LABELS
 from edgesr.verify import present, stage

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 
 from edgesr import recipe
-from edgesr.bundle.records.base import Amount, Digest, Few, Line, Named, Number, Record, Whole
-from edgesr.bundle.records.evidence import Machine
+from edgesr.bundle.records.base import (
+    Amount,
+    Digest,
+    Few,
+    Line,
+    Named,
+    Number,
+    Record,
+    Whole,
+    read_bytes,
+)
+from edgesr.bundle.records.rows import Machine
 
 
 class TaughtBy(Record):
@@ -80,3 +94,22 @@ class LogLine(Record):
     def values(self) -> dict[str, float]:
         """What was logged beside the validation."""
         return self.__pydantic_extra__
+
+
+def read_log(path: Path) -> list[LogLine]:
+    """The lines of a log; none where there is no file. A line cut short by a crash is left out.
+
+    Raises:
+        BundleError: something else than a regular file is there.
+    """
+    return [line for _, line in read_log_lines(path)]
+
+
+def read_log_lines(path: Path) -> Iterator[tuple[str, LogLine]]:
+    """Each line that can be read, as it stands and as a record."""
+    if not os.path.lexists(path):
+        return
+    text = read_bytes(path, "Train again, or restore the file.").decode("utf-8", errors="replace")
+    for line in text.splitlines():
+        with suppress(ValidationError):
+            yield line, LogLine.model_validate_json(line)

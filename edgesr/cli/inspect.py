@@ -1,0 +1,101 @@
+"""Commands that show what there is: recipes, schemas, weights, this machine; and the demo."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from edgesr import console
+from edgesr.cli import completion
+from edgesr.cli.app import app, recipe_app
+from edgesr.cli.options import (
+    Overrides,
+    Photos,
+    Quiet,
+    RecipePath,
+    Small,
+    TeacherPath,
+    expanded,
+    load_recipe,
+    opened,
+)
+from edgesr.cli.usage import command
+from edgesr.recipe import Recipe
+from edgesr.recipe import io as recipe_io
+
+
+@command(app, "edgesr demo")
+def demo(quiet: Quiet = False) -> None:
+    """Run the whole chain on the embedded photographs in a few minutes."""
+    from edgesr import demo as chain
+
+    console.configure(quiet=quiet)
+    chain.run(opened())
+
+
+@command(app, "edgesr weights --fetch vgg16 alexnet")
+def weights(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NETWORK",
+            autocompletion=completion.networks,
+            help="vgg16, vgg19, alexnet; all of them if none is named.",
+        ),
+    ] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Get what of them is missing.")] = False,
+    folder: Annotated[
+        str, typer.Option(metavar="DIR", parser=expanded, help="Look here first.")
+    ] = "",
+) -> None:
+    """Show the perceptual weights that losses and LPIPS need, and where they were found."""
+    from edgesr import weights as perceptual
+
+    named = perceptual.known(networks or [])
+    if fetch:
+        from edgesr.weights_fetch import fetch_missing
+
+        fetch_missing(folder, named)
+    console.out.print(perceptual.table(perceptual.status(folder, named)))
+
+
+@command(app, "edgesr doctor")
+def doctor() -> None:
+    """Show what this machine can do: devices, execution providers, weights, versions."""
+    from edgesr import doctor as checks
+
+    console.out.print(checks.table())
+
+
+@command(recipe_app, "edgesr recipe show recipes/n4.toml --small", "show")
+def recipe_show(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    small: Small = False,
+    data: Photos = None,
+    teacher: TeacherPath = None,
+) -> None:
+    """Print a recipe with every default written out."""
+    console.page(recipe_io.dumps(load_recipe(recipe, overrides, small, data, teacher)).rstrip())
+
+
+@command(recipe_app, "edgesr recipe schema > recipe.schema.json", "schema")
+def recipe_schema() -> None:
+    """Print the JSON schema of recipes."""
+    console.out.print_json(data=Recipe.model_json_schema())
+
+
+@command(app, "edgesr schema card")
+def schema(
+    record: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECORD", autocompletion=completion.records, help="card, golden or verify."
+        ),
+    ],
+) -> None:
+    """Print the JSON schema of a bundle's card.json, golden.json or verify.json."""
+    from edgesr.bundle.records import schemas
+
+    console.out.print_json(data=schemas.schema(record))

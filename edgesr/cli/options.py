@@ -1,0 +1,91 @@
+"""Arguments and options that several commands take, and what they become."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesr.bounds import MAX_THREADS
+from edgesr.cli import completion
+from edgesr.folders import settle
+from edgesr.recipe import Recipe
+from edgesr.recipe import io as recipe_io
+from edgesr.workspace import Workspace
+
+
+def path(text: str) -> Path:
+    """What a user names: `~` is their home folder also where no shell has seen it, as in
+    `--data=~/photos`. Of an unknown user it stays as it is, where Path.expanduser fails."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111
+
+
+def expanded(text: str) -> str:
+    """`path` where a recipe's key, or a folder of weights, takes it."""
+    return str(path(text)) if text else ""
+
+
+RecipePath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        parser=path,
+        autocompletion=completion.recipes,
+        help="A TOML file, see recipes/.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a key, e.g. training.steps=2000. May be repeated.",
+    ),
+]
+# The backslash: brackets in a help text are markup to Rich.
+Small = Annotated[bool, typer.Option("--small", help="Apply the recipe's \\[small] table.")]
+Photos = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DIR", parser=expanded, help="Photographs: data.photos."),
+]
+TeacherPath = Annotated[
+    str | None,
+    typer.Option("--teacher", metavar="FILE", parser=expanded, help="The teacher: teacher.path."),
+]
+Threads = Annotated[int | None, typer.Option(min=1, max=MAX_THREADS, help="CPU threads.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Delete an earlier run of this name.")]
+Evidence = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        parser=path,
+        help="Evidence and report go into DIR/NAME, not into the bundle's folder.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of bars.")]
+
+
+def opened() -> Workspace:
+    """The current folder's workspace, in which nothing is left half replaced."""
+    workspace = Workspace()
+    for parent in (workspace.runs, workspace.exports):
+        settle(parent)
+    return workspace
+
+
+def load_recipe(
+    path: Path,
+    overrides: list[str] | None,
+    small: bool,
+    photos: str | None = None,
+    teacher: str | None = None,
+) -> Recipe:
+    """The recipe in `path`, as the options change it."""
+    return recipe_io.load(
+        path, overrides=overrides or (), small=small, photos=photos, teacher=teacher
+    )

@@ -1,0 +1,134 @@
+"""Commands that take pictures: upscale, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesr import console
+from edgesr.cli import completion
+from edgesr.cli.app import app
+from edgesr.cli.options import (
+    Quiet,
+    Threads,
+    expanded,
+    opened,
+    path,
+)
+from edgesr.cli.usage import command
+from edgesr.inference.memory import BUDGET
+from edgesr.places import check_file, check_writable
+from edgesr.workspace import write_json, write_text
+
+
+@command(app, "edgesr evaluate edge-s --data Set5 --against edge-xs --output compared.json")
+def evaluate(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            parser=path,
+            autocompletion=completion.models,
+            help="A run or a bundle, by name or folder; a file.",
+        ),
+    ],
+    data: Annotated[Path, typer.Option(metavar="DIR", parser=path, help="HR images, e.g. Set5.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OTHER",
+            parser=path,
+            autocompletion=completion.models,
+            help="A second model, compared picture by picture.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="DIR", parser=expanded, help="Folder of LPIPS weights.")
+    ] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=path, help="Also write a .json or .csv file."
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """PSNR, SSIM and LPIPS on a folder of images, with bicubic as the control."""
+    from edgesr.quality import compare, present
+    from edgesr.quality import evaluate as quality
+
+    console.configure(quiet=quiet)
+    if output is not None:
+        check_file(output, (".json", ".csv"), "--output")
+    workspace = opened()
+    model = workspace.find_model(model)
+    result: quality.Evaluation | compare.Comparison
+    if against is None:
+        result = quality.evaluate_model(model, data, weights)
+        console.out.print(quality.table(result))
+    else:
+        result = compare.compare_models(model, workspace.find_model(against), data, weights)
+        present.print_comparison(result)
+    console.say(quality.PROTOCOL)
+    if output is not None:
+        if output.suffix.lower() == ".csv":
+            write_text(output, result.csv())
+        else:
+            write_json(output, result.as_dict())
+
+
+@command(app, "edgesr upscale edge-s photo.jpg --output big.png")
+def upscale(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            parser=path,
+            autocompletion=completion.bundles,
+            help="A bundle, by name or folder, or an ONNX file.",
+        ),
+    ],
+    source: Annotated[Path, typer.Argument(parser=path, help="An image, or a folder of images.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="PATH", parser=path, help="An image, or a folder."),
+    ],
+    provider: Annotated[
+        str | None, typer.Option(autocompletion=completion.providers, help="cpu or cuda.")
+    ] = None,
+    threads: Threads = None,
+    variant: Annotated[
+        str,
+        typer.Option(
+            autocompletion=completion.variants, help="Of a bundle: fp32, fp16, int8, uint8-io."
+        ),
+    ] = "fp32",
+    tile: Annotated[str, typer.Option(help="Side of a tile in LR pixels; auto fits.")] = "auto",
+    memory: Annotated[str, typer.Option(help="What auto keeps to.")] = BUDGET,
+    quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
+    quiet: Quiet = False,
+) -> None:
+    """Enlarge images four times, tile by tile."""
+    from edgesr.inference import upscale_files
+    from edgesr.inference.upscaler import Upscaler, parse_tile
+
+    console.configure(quiet=quiet)
+    check_writable(output if source.is_dir() else output.parent, "--output")
+    upscaler = Upscaler(
+        opened().find_bundle(model),
+        variant=variant,
+        threads=threads,
+        provider=provider,
+        tile=parse_tile(tile),
+        memory=memory,
+    )
+    if not source.is_dir():
+        upscale_files.upscale_file(upscaler, source, output, quality=quality)
+        console.say(f"{output}")
+        return
+    summary = upscale_files.upscale_folder(upscaler, source, output, quality=quality)
+    console.say(f"{output}: {summary.done} images")
+    for failed, reason in summary.failed.items():
+        console.warn(f"{failed}: {reason}")
+    if summary.failed:
+        raise typer.Exit(1)

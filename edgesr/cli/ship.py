@@ -1,0 +1,187 @@
+"""Commands that make a bundle and prove it: export, verify, report, bundle check."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesr import console
+from edgesr.cli import completion
+from edgesr.cli.app import app, bundle_app
+from edgesr.cli.options import (
+    Evidence,
+    Quiet,
+    opened,
+    path,
+)
+from edgesr.cli.usage import command
+from edgesr.errors import EdgesrError
+
+
+@command(app, "edgesr export edge-s --onnx --int8 --uint8-io")
+def export(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=completion.models,
+            help="A run, or a bundle to write anew; else the latest run.",
+        ),
+    ] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="And model.fp16.onnx.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="And model.int8.onnx.")] = False,
+    uint8_io: Annotated[
+        bool, typer.Option("--uint8-io", help="And model.uint8-io.onnx: RGB bytes in and out.")
+    ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="All files that the bundle has, anew; of every bundle if none is named."
+        ),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Files that are not asked for may go, and be lost.")
+    ] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key of export, verify or gates. May be repeated.",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Export a run's student and its teacher as bundles in exports/."""
+    requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
+    variants = tuple(variant for variant, wanted in requested.items() if wanted)
+    if not onnx and not variants and not again:
+        raise EdgesrError("no format to export to", "Give one: edgesr export --onnx")
+    from edgesr.bundle.card import bundles
+    from edgesr.deploy import stage
+
+    console.configure(quiet=quiet)
+    workspace = opened()
+    if again:
+        named = [workspace.find_bundle(Path(name))] if name else bundles(workspace.exports)
+        folders = [stage.again(folder, workspace, overrides or []) for folder in named]
+    else:
+        run = workspace.find_run(name)
+        folders = stage.export(run, workspace, variants, overrides or [], force=force)
+    for folder in folders:
+        for file in sorted(folder.glob("*.onnx")):
+            size = file.stat().st_size
+            console.say(f"exports/{folder.name}/{file.name}  {size / 1e6:.2f} MB")
+
+
+@command(app, "edgesr verify edge-s --runtime openvino --target coreml --target nnapi")
+def verify(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=path,
+            autocompletion=completion.bundles,
+            help="A bundle, by name or folder; all of exports/ if none.",
+        ),
+    ] = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROVIDER",
+            autocompletion=completion.providers,
+            help="cpu or cuda; asked for, it must really run. May be repeated.",
+        ),
+    ] = None,
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUNTIME",
+            autocompletion=completion.runtimes,
+            help="openvino, ncnn or web, measured beside onnxruntime, which always runs. May be "
+            "repeated.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=path, help="Photographs to measure quality on."),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TARGET",
+            autocompletion=completion.targets,
+            help="coreml, nnapi, xnnpack, qnn, tensorrt or web: which nodes it would take, by its "
+            "documentation. May be repeated.",
+        ),
+    ] = None,
+    output: Evidence = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare bundles with PyTorch, time them, count their cost, check their gates."""
+    from edgesr.verify import many, stage
+
+    console.configure(quiet=quiet)
+    workspace = opened()
+    folders = [workspace.find_bundle(bundle)] if bundle else stage.bundles(workspace.exports)
+    one = partial(
+        stage.verify,
+        providers=provider,
+        runtimes=runtime,
+        data=data,
+        targets=target,
+        output=output,
+    )
+    if code := many.verify_all(folders, one):
+        raise typer.Exit(code)
+
+
+@command(app, "edgesr report edge-s")
+def report(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=path,
+            autocompletion=completion.bundles,
+            help="A bundle, by name or folder; the latest run's if none.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", parser=path, help="Where the photographs are that were measured on."
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=path, help="The teacher, where it has no bundle."),
+    ] = None,
+    output: Evidence = None,
+) -> None:
+    """Write exports/<name>/report.html, one page that needs no network."""
+    from edgesr.report import stage
+
+    workspace = opened()
+    folder = workspace.find_bundle(bundle or workspace.bundle(workspace.find_run().name))
+    page = stage.report(folder, folder.resolve().parent, data=data, teacher=teacher, output=output)
+    console.say(f"{page}")
+
+
+@command(bundle_app, "edgesr bundle check edge-s", "check")
+def bundle_check(
+    bundle: Annotated[
+        Path,
+        typer.Argument(parser=path, autocompletion=completion.bundles, help="By name or folder."),
+    ],
+) -> None:
+    """Compare a bundle's files with their sums and run its golden vectors."""
+    from edgesr.bundle import check
+
+    rows = check.check(opened().find_bundle(bundle))
+    console.out.print(check.table(rows))
+    if not all(row.passed for row in rows):
+        console.say("FAILED: a golden vector does not hold")
+        raise typer.Exit(1)
+    console.say("PASSED: all files match their sums, all golden vectors hold")

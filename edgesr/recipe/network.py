@@ -1,0 +1,90 @@
+"""The networks of a recipe, and the photographs: [model], [teacher], [data], [weights]."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgesr import bounds
+from edgesr.bounds import (
+    Channels,
+    Layers,
+    Photos,
+    Place,
+    PlaceOrNone,
+)
+from edgesr.recipe.table import Table
+
+
+class Srgan(Table):
+    """The SRGAN generator of Ledig et al., x4, with `blocks` residual blocks."""
+
+    arch: Literal["srgan"] = "srgan"
+    blocks: Layers = 4
+    """Residual blocks: 16 in the paper's teacher, 4 in its student."""
+    channels: Channels = 64
+    """Feature channels of every layer but the last."""
+    prelu: Literal["layer", "channel"] = "layer"
+    """One PReLU slope per layer or one per channel; their sizes differ by 0.3 %."""
+    output: Literal["linear", "tanh"] = "linear"
+    """`linear`: the last convolution is the image; `tanh`: (tanh(x) + 1) / 2."""
+    bn_eps: Annotated[float, Field(gt=0, le=1)] = 1e-5
+    """Epsilon of batch normalisation."""
+
+    @model_validator(mode="after")
+    def fits(self) -> Self:
+        bounds.check_parameters(18 * self.channels**2 * self.blocks)
+        return self
+
+
+class Edge(Table):
+    """A student that stays at low resolution until its last operation, x4."""
+
+    arch: Literal["edge"] = "edge"
+    channels: Channels = 32
+    """Width of every 3x3 convolution."""
+    depth: Layers = 8
+    """3x3 convolutions of `channels` -> `channels` between the first and the last one."""
+    branches: Annotated[
+        list[Literal["expand", "point", "identity"]], Field(max_length=bounds.MAX_ITEMS)
+    ] = []
+    """Branches that train beside each 3x3 convolution but the first and collapse into it at export:
+    `expand` is a 1x1 convolution to twice the width and a 3x3 one, `point` a 1x1 one."""
+
+    @model_validator(mode="after")
+    def fits(self) -> Self:
+        bounds.check_parameters(9 * self.channels**2 * self.depth)
+        return self
+
+
+Model = Annotated[Srgan | Edge, Field(discriminator="arch")]
+
+
+class Teacher(Table):
+    """The network that the student learns from. It is only read, never trained."""
+
+    path: Place = "teacher"
+    """A model that edgesr trained: a run or a bundle by its name or folder, or a file; or any model
+    file that spandrel opens, x4."""
+    once: bool = False
+    """Run the teacher once over each photograph and keep its 8-bit pictures in the cache,
+    instead of in every step. Not for `feature_affinity`, which needs the teacher's features."""
+
+
+class Data(Table):
+    """The photographs."""
+
+    photos: Place = "embedded"
+    """A folder of images, a folder in DIV2K's layout, or `embedded` for the ones that the
+    scikit-image package carries."""
+    validation: Photos = 4
+    """How many images of a plain folder are held out, at most: never more than a tenth of them, but
+    one. DIV2K's layout and the embedded photographs bring a validation split of their own."""
+
+
+class Weights(Table):
+    """Where perceptual weights are looked for."""
+
+    folder: PlaceOrNone = ""
+    """A folder with the weight files; looked at before `EDGESR_WEIGHTS` and the caches."""
