@@ -298,7 +298,7 @@ def test_bad_and_small_files_are_left_out_with_a_warning_each_time(
         assert f"left out {text}: cannot be read: not an image" in warnings
         assert f"left out {tiny}: 3 x 3 pixels" in warnings
         assert f"left out {small}: 40 x 16 pixels, at least 20 x 20 are needed" in warnings
-        assert f"left out {gone}: cannot be read" in warnings
+        assert f"left out {gone}: does not exist" in warnings
     _, hr = PatchSampler(cache, patch=20, batch=4, seed=0).next()
     assert hr.shape == (4, 3, 20, 20)
 

@@ -69,7 +69,7 @@ def test_the_finalists_take_turns_with_one_another_at_the_end(machine: Machine) 
     everything = machine.together(EVERY)
     inside = [c for c in EVERY if budget.holds(everything[c])]
     deepest = [max(c.depth for c in inside if c.channels == width) for width in WIDTHS]
-    assert machine.asked[-2] == list(map(Candidate, WIDTHS, deepest))
+    assert machine.requested[-2] == list(map(Candidate, WIDTHS, deepest))
 
 
 def test_a_finalist_that_is_slower_the_second_time_gives_way_to_a_shallower_one(
@@ -85,7 +85,7 @@ def test_a_finalist_that_is_slower_the_second_time_gives_way_to_a_shallower_one(
     found = search(unsteady, budget)
     assert not budget.holds(found[bad])
     assert budget.holds(found[Candidate(48, 3)])
-    assert Candidate(48, 3) in machine.asked[-1]
+    assert Candidate(48, 3) in machine.requested[-1]
 
 
 def test_a_budget_that_nothing_meets_names_the_smallest_and_its_latency(machine: Machine) -> None:

@@ -148,7 +148,7 @@ def cases() -> list[dict[str, Any]]:
 
 def evidence(name: str, student: bool) -> dict[str, Any]:
     p50 = 7.71 if student else 221.4
-    provider = {"variant": "fp32", "asked": False, "nodes": {}, "message": ""}
+    provider = {"variant": "fp32", "requested": False, "nodes": {}, "message": ""}
     provider |= {"session_providers": [], "fallback_off": False}
     place = {"runtime": "cpu", "variant": "fp32", "exact": True}
     facts = {"version": "1.31.1", "threads": 2, "precision": "float32", "note": ""}

@@ -262,5 +262,5 @@ def test_no_evidence_is_no_fault(exports: Path) -> None:
 def test_a_link_in_the_place_of_evidence_is_not_followed(small: Path, tmp_path: Path) -> None:
     (small / "verify.json").rename(tmp_path / "elsewhere.json")
     (small / "verify.json").symlink_to(tmp_path / "elsewhere.json")
-    with pytest.raises(BundleError, match="no regular file"):
+    with pytest.raises(BundleError, match="not a regular file"):
         evidence.find(small, small)

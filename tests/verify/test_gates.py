@@ -73,7 +73,7 @@ def evidence() -> dict[str, Any]:
             {
                 "provider": CPU,
                 "variant": "fp32",
-                "asked": False,
+                "requested": False,
                 "available": True,
                 "nodes": {CPU: 4},
                 "proved": True,
@@ -343,7 +343,7 @@ def test_a_further_file_must_run_whole_where_its_provider_was_asked_for(construc
         ("cpu, fp32", HOLDS),
         ("cpu, int8", NOT_JUDGED),
     ]
-    found["providers"][1]["asked"] = True
+    found["providers"][1]["requested"] = True
     assert check(Gates(), construct(found))[-1].state == FAILS
 
 
@@ -382,7 +382,7 @@ def test_junit_has_a_case_per_gate_and_input_and_a_failure_per_fault(construct) 
 def test_junit_skips_what_was_not_judged_or_measured_and_says_why(construct) -> None:
     found = evidence()
     found["providers"][0] |= {"proved": False, "message": "these nodes ran elsewhere: PRelu"}
-    missing = {"provider": CUDA, "variant": "fp32", "asked": False, "available": False}
+    missing = {"provider": CUDA, "variant": "fp32", "requested": False, "available": False}
     found["providers"].append(missing | {"message": "no device"})
     found["unsupported"] = [{"runtime": "ncnn", "variant": "int8", "reason": "no such layer"}]
     found["parity"][0]["unsupported"] = [
@@ -433,7 +433,7 @@ def test_junit_is_xml_whatever_names_and_messages_hold(construct) -> None:
     found["bundle"] = evil
     found["parity"][0]["cases"][0]["case"] = evil
     found["unsupported"] = [{"runtime": "ncnn", "variant": "int8", "reason": evil}]
-    missing = {"provider": CUDA, "variant": "fp32", "asked": False, "available": False}
+    missing = {"provider": CUDA, "variant": "fp32", "requested": False, "available": False}
     found["providers"].append(missing | {"message": evil})
     row = Gate.model_construct(gate=evil, where="x", limit=1.0, measured=2.0, reason=evil)
     judged = {"x": FAILS, "y": NOT_JUDGED}

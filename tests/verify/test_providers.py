@@ -23,7 +23,7 @@ def test_on_the_cpu_every_file_of_the_bundle_is_proved(with_variants: Path) -> N
     assert [placement.variant for placement in found] == list(files)
     for placement in found:
         assert placement.proved
-        assert placement.asked
+        assert placement.requested
         assert set(placement.nodes) == {CPU}
         assert placement.nodes[CPU] >= 4
 

@@ -74,7 +74,7 @@ def test_a_pipe_or_a_link_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
     os.mkfifo(tmp_path / "pipe.json")
     for name in ("link.json", "pipe.json"):
-        with pytest.raises(BundleError, match="no regular file"):
+        with pytest.raises(BundleError, match="not a regular file"):
             Golden.read(tmp_path / name)
 
 
