@@ -5,23 +5,19 @@ from __future__ import annotations
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 T = TypeVar("T")
+
+TITLE = 30
+"""Columns of a bar's title at most; the rest of an 80-column line is for what it counts."""
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of what a terminal obeys or does not show: controls, directions, separators,
@@ -96,19 +92,35 @@ def page(text: str) -> None:
     out.print(text, soft_wrap=True)
 
 
+def duration(seconds: float) -> str:
+    """A span of time in its two largest units, e.g. "58 d 7 h", "12 min 5 s", "3 s"."""
+    left, parts = round(seconds), list[str]()
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts or unit == "s":
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
 @dataclass
 class Bar:
-    """A running progress display. `advance` it, with text that says how things stand."""
+    """A running progress display. `advance` it, with text that says how things stand.
+
+    Attributes:
+        unit: what is counted, in the plural, e.g. "tiles"; may be empty.
+        every: seconds from one text to the next.
+    """
 
     title: str
     total: int
+    unit: str = ""
     every: float = 10.0
     progress: Progress | None = None
     task: TaskID | None = None
     done: int = 0
     before: int = 0
     started: float = field(default_factory=time.monotonic)
-    printed: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=time.monotonic)
 
     def resize(self, total: int) -> None:
         """Say how many units there are, where that was not known before."""
@@ -116,38 +128,85 @@ class Bar:
         if self.progress is not None and self.task is not None:
             self.progress.update(self.task, total=total)
 
-    def advance(self, n: int = 1, text: str = "") -> None:
-        """Say that `n` more units are done; `text` stands beside the bar."""
+    def advance(self, n: int = 1, text: str | Callable[[], str] = "") -> None:
+        """Say that `n` more units are done; `text` stands with the bar.
+
+        Args:
+            text: a function is asked for it only where it will be shown.
+        """
         self.done += n
-        if self.progress is not None and self.task is not None:
-            self.progress.update(self.task, completed=self.done, text=printable(text))
-            return
         now = time.monotonic()
-        if now - self.printed >= self.every or (self.done == self.total and now - self.started > 2):
-            self.printed = now
-            rate = (now - self.started) / max(self.done - self.before, 1)
-            left = rate * (self.total - self.done)
-            parts = (self.title, f"{self.done}/{self.total}", text, f"{left:.0f} s left")
-            say(" ".join(part for part in parts if part))
+        if self.progress is not None and self.task is not None:
+            first = self.done == self.before + n
+            if first or isinstance(text, str) or now - self.said >= self.every:
+                self.said = now
+                self.progress.update(self.task, text=printable(_text(text)))
+            self.progress.update(self.task, completed=self.done)
+        elif now - self.said >= self.every or (self.done == self.total and now - self.started > 2):
+            self.said = now
+            say(" ".join(part for part in (self.title, self.count, _text(text), self.left) if part))
+
+    @property
+    def count(self) -> str:
+        """How much is done, e.g. "120,000/1,000,000"."""
+        return f"{self.done:,}/{self.total:,} {self.unit}".rstrip()
+
+    @property
+    def left(self) -> str:
+        """The time that is left, at the mean speed so far."""
+        each = (time.monotonic() - self.started) / max(self.done - self.before, 1)
+        return f"{duration(each * (self.total - self.done))} left"
+
+
+def _text(text: str | Callable[[], str]) -> str:
+    return text if isinstance(text, str) else text()
+
+
+class _Count(ProgressColumn):
+    """How many units are done, of how many."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} {task.fields['unit']}".rstrip())
+
+
+class _Left(ProgressColumn):
+    """How much time is left, at the speed of late."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        seconds = task.time_remaining
+        return Text("" if seconds is None else f"{duration(seconds)} left")
+
+
+class _Display(Progress):
+    """Each task's bar, and below it its text."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        for task in self.tasks:
+            yield self.make_tasks_table([task])
+            if text := task.fields["text"]:
+                yield Text(text, no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager
-def bar(title: str, total: int, before: int = 0) -> Iterator[Bar]:
-    """Show progress over `total` units, `before` of them done earlier: a Rich bar, or a plain line
-    every ten seconds."""
+def bar(title: str, total: int, before: int = 0, unit: str = "") -> Iterator[Bar]:
+    """Show progress over `total` units, `before` of them done earlier: a Rich bar, below another
+    one that is open, or a plain line every ten seconds."""
     if is_plain():
-        yield Bar(title, total, done=before, before=before)
+        yield Bar(title, total, unit, done=before, before=before)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[text]}", markup=False),
-        TimeRemainingColumn(compact=True),
+        _Count(),
+        _Left(),
     )
-    with Progress(*columns, console=out, transient=True, expand=True) as progress:
-        task = progress.add_task(printable(title), total=total, completed=before, text="")
-        yield Bar(title, total, progress=progress, task=task, done=before, before=before)
+    with _Display(*columns, console=out, transient=True, expand=True) as progress:
+        name = Text(printable(title))
+        name.truncate(TITLE, overflow="ellipsis")
+        task = progress.add_task(name.plain, total=total, completed=before, text="", unit=unit)
+        yield Bar(title, total, unit, 2.0, progress, task, done=before, before=before)
 
 
 def track(items: Iterable[T], title: str, total: int) -> Iterator[T]:
@@ -167,7 +226,7 @@ class DownloadProgress:
     def update(self, count: int) -> None:
         self.bytes = min(self.bytes + count, self.total or sys.maxsize)
         if more := (self.bytes >> 20) - self.bar.done:
-            self.bar.advance(more, "MiB")
+            self.bar.advance(more)
 
     def reset(self) -> None:
         self.bytes = 0

@@ -87,7 +87,8 @@ def _from_torchvision(network: Network) -> Path:
     entry = torchvision.models.get_model_weights(network).IMAGENET1K_V1
     path: Path = own_folder() / entry.url.rsplit("/", 1)[1]
     mib = int(entry.meta["_file_size"])
-    with atomic(path) as temporary, console.bar(f"{network} from torchvision", mib) as bar:
+    title = f"{network} from torchvision"
+    with atomic(path) as temporary, console.bar(title, mib, unit="MiB") as bar:
         pooch.HTTPDownloader(progressbar=console.DownloadProgress(bar), timeout=30)(
             entry.url, temporary, None
         )

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from edgesr import cli, console
+from edgesr.cli.options import expanded, path
 from edgesr.console import Terminal, printable
 
 
@@ -86,6 +88,71 @@ def test_a_bar_without_a_terminal_shows_a_name_as_it_is(
     assert capsys.readouterr().out.startswith(r"[/x]\n 1/2 [bold]a\x1b.png ")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (3.4, "3 s"),
+        (725, "12 min 5 s"),
+        (3600, "1 h 0 min"),
+        (5_037_766, "58 d 7 h"),
+    ],
+)
+def test_a_span_of_time_reads_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert console.duration(seconds) == text
+
+
+TRAINING = "loss 0.0123 61 img/s lr 0.0001 27.31 dB (bicubic 26.90)"
+
+
+def test_a_million_steps_and_weeks_are_readable_at_80_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    terminal = Terminal(file=stream, force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr(console, "out", terminal)
+    clock = [0.0]
+    with console.bar("pixel stage", 1_000_000, 119_000) as bar:
+        assert bar.progress is not None
+        bar.progress.get_time = lambda: clock[0]
+        for _ in range(1000):
+            clock[0] += 5.725
+            bar.advance(1, TRAINING)
+        bar.progress.refresh()
+    assert "120,000/1,000,000" in stream.getvalue()
+    assert "58 d 7 h left" in stream.getvalue()
+    assert TRAINING in stream.getvalue()
+
+
+def test_plain_lines_say_a_million_steps_and_the_time_left_in_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    started = time.monotonic() - 5725
+    bar = console.Bar("pixel", 1_000_000, every=0, done=119_999, before=119_000, started=started)
+    bar.advance(1, lambda: TRAINING)
+    line = capsys.readouterr().out
+    assert line.startswith(f"pixel 120,000/1,000,000 {TRAINING} 58 d 7 h left")
+
+
+def test_a_text_that_is_not_shown_is_not_made() -> None:
+    """The loss lies on the GPU; asking for it in every step would wait for each."""
+
+    def text() -> str:
+        raise AssertionError
+
+    console.Bar("pixel", 10).advance(1, text)
+
+
+def test_a_bar_inside_another_shows_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(console, "out", Terminal(file=stream, force_terminal=True, width=80))
+    with console.bar("outer", 2), console.bar("inner", 3, unit="tiles") as inner:
+        inner.advance()
+        assert inner.progress is not None
+        inner.progress.refresh()
+    assert "outer" in stream.getvalue()
+    assert "1/3 tiles" in stream.getvalue()
+
+
 def test_a_terminal_of_ascii_gets_replacements() -> None:
     """Names of pictures are not ASCII in most of the world."""
     code = (
@@ -124,5 +191,5 @@ def test_a_tilde_that_no_shell_has_seen_is_the_home_folder(
 
 
 def test_a_tilde_of_an_unknown_user_is_a_name() -> None:
-    assert cli.path("~nobody-of-that-name/x") == Path("~nobody-of-that-name/x")
-    assert cli.expanded("") == ""
+    assert path("~nobody-of-that-name/x") == Path("~nobody-of-that-name/x")
+    assert expanded("") == ""

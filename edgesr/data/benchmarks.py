@@ -184,7 +184,7 @@ def fetch(name: str, root: Path) -> list[Path]:
 def _download(benchmark: Benchmark, root: Path) -> None:
     import pooch
 
-    with console.bar(f"{benchmark.name} from its authors", benchmark.mib) as bar:
+    with console.bar(f"{benchmark.name} from its authors", benchmark.mib, unit="MiB") as bar:
         pooch.retrieve(
             benchmark.archive,
             benchmark.known_hash,

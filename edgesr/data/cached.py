@@ -63,7 +63,7 @@ def _facts(file: BinaryIO, size: int) -> dict[str, Any]:
     if size < LENGTH + SUM:
         raise ValueError("it was cut short")
     sums, left = hashlib.sha256(), size - SUM
-    with console.bar("checking the cache, MiB", left >> 20) as bar:
+    with console.bar("checking the cache", left >> 20, unit="MiB") as bar:
         while data := file.read(min(CHUNK, left)):
             sums.update(data)
             left -= len(data)

@@ -66,11 +66,11 @@ def upscale_file(upscaler: Upscaler, source: Path, target: Path, *, quality: int
     """
     imagefile.check_quality(quality)
     imagefile.check_target(source, target)
-    with console.bar(source.name, 1) as bar:
+    with console.bar(source.name, 1, unit="tiles") as bar:
 
         def show(done: int, total: int) -> None:
             bar.resize(total)
-            bar.advance(done - bar.done, "tiles")
+            bar.advance(done - bar.done)
 
         for _, fault in _write_all(upscaler, {source: target}, quality, show):
             if fault is not None:

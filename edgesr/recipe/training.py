@@ -71,7 +71,7 @@ class Training(Optimisation):
     checkpoint_every: Steps = 5_000
     """Steps between two checkpoints."""
     log_every: Steps = 100
-    """Steps between two lines of the log."""
+    """Steps between two lines of the log; each states the means since the one before."""
     precision: Literal["fp32", "bf16-mixed"] = "fp32"
     """Arithmetic of student, teacher and discriminator: `fp32` is that, TF32 is off;
     `bf16-mixed` is bfloat16 where it does no harm. Weights and losses are float32 either way."""
@@ -80,7 +80,8 @@ class Training(Optimisation):
     devices: Annotated[int, Field(ge=1, le=bounds.MAX_DEVICES)] = 1
     """How many devices share the batch (DDP)."""
     tensorboard: bool = False
-    """Also write TensorBoard events; needs the package tensorboard."""
+    """Also write TensorBoard events: what the log has, and the sample pictures; needs the package
+    tensorboard."""
 
     @model_validator(mode="after")
     def batch_divides(self) -> Self:

@@ -15,7 +15,7 @@ from edgesr.bundle.records.run import LogLine
 Lines = list[LogLine]
 Points = list[tuple[float, float]]
 
-NOT_TERMS = ("lr", "images_per_s")
+NOT_TERMS = ("lr", "discriminator_lr", "images_per_s")
 MOST_POINTS = 300
 
 

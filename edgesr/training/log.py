@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from edgesr.bundle.records.run import read_log_lines
 from edgesr.errors import TrainingError
 from edgesr.workspace import write_text
@@ -51,3 +54,10 @@ class Log:
             flat = values.pop("validation", {}) | values
             for name, value in flat.items():
                 self.board.add_scalar(f"{stage}/{name}", value, step)
+
+    def show(self, stage: str, step: int, picture: Path) -> None:
+        """Put a picture file of `step` on TensorBoard, where the recipe asks for it."""
+        if self.wants_board:
+            with Image.open(picture) as image:
+                pixels = np.array(image)
+            self.board.add_image(f"{stage}/sample", pixels, step, dataformats="HWC")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +20,7 @@ from edgesr.errors import TrainingError
 from edgesr.recipe import Gan, Optimisation, Recipe
 from edgesr.signals import ASKED, BURST, exit_code
 from edgesr.training.log import Log
+from edgesr.training.means import Means
 from edgesr.training.state import State
 from edgesr.training.steps import Step
 from edgesr.training.validation import Score, Validation
@@ -87,16 +89,20 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
             set_learning_rates(optimisation, state)
             record = _train(run, step, state)
             state.step += 1
-            state.seconds += meter.tick()
+            state.seconds += meter.tick(record)
+            state.means.add(record)
             last = state.step == optimisation.steps
             if last or state.step % training.log_every == 0:
-                _log(run, optimisation, state, step.average(record), meter)
+                _share(step, state)
+                _log(run, optimisation, state, meter)
+                state.means.clear()
             if last or state.step % training.validate_every == 0:
                 score = _validate(run, state)
                 meter.restart()
-            bar.advance(1, f"{meter.text(record)} {_versus(score)}")
+            bar.advance(1, partial(_standing, meter, state, score))
             stopped = step.agreed(stop)
             if stopped or last or state.step % training.checkpoint_every == 0:
+                _share(step, state)
                 _save(run, state)
                 meter.restart()
             if stopped:
@@ -145,30 +151,50 @@ def _train(run: Run, step: Step, state: State) -> dict[str, Tensor]:
     return record
 
 
+def _share(step: Step, state: State) -> None:
+    """Give every process the mean of all processes' sums, which a checkpoint has for all of them;
+    each must call this."""
+    if state.means.steps:
+        state.means.sums = step.average({"sums": state.means.sums})["sums"]
+
+
+def learning_rates(optimisation: Optimisation, state: State, step: int) -> dict[str, float]:
+    """The schedule's learning rate at `step` of each network, as the log names them."""
+    starts = {"lr": optimisation.lr}
+    if state.discriminator is not None and isinstance(optimisation, Gan):
+        starts["discriminator_lr"] = optimisation.discriminator_lr
+    return {name: learning_rate(optimisation, step, start) for name, start in starts.items()}
+
+
 def set_learning_rates(optimisation: Optimisation, state: State) -> None:
     """Put the schedule's learning rates into the optimisers."""
-    networks = [(state.student, optimisation.lr)]
-    if state.discriminator is not None and isinstance(optimisation, Gan):
-        networks.append((state.discriminator, optimisation.discriminator_lr))
-    for network, start in networks:
-        network.set_learning_rate(learning_rate(optimisation, state.step, start))
+    rates = learning_rates(optimisation, state, state.step)
+    state.student.set_learning_rate(rates["lr"])
+    if state.discriminator is not None and "discriminator_lr" in rates:
+        state.discriminator.set_learning_rate(rates["discriminator_lr"])
 
 
-def _log(
-    run: Run, optimisation: Optimisation, state: State, record: dict[str, Tensor], meter: Meter
-) -> None:
+def _log(run: Run, optimisation: Optimisation, state: State, meter: Meter) -> None:
     if run.leads:
-        values = {name: float(value) for name, value in record.items()}
-        lr = learning_rate(optimisation, state.step - 1, optimisation.lr)
+        rates = learning_rates(optimisation, state, state.step - 1)
         speed = round(meter.images_per_s, 1)
-        run.log.write(state.stage, state.step, lr=lr, images_per_s=speed, **values)
+        means = state.means.mean()
+        run.log.write(state.stage, state.step, **rates, images_per_s=speed, **means)
+
+
+def _standing(meter: Meter, state: State, score: Score | None) -> str:
+    """How things stand, for the screen: the learning rate is that of the generator."""
+    lr = state.student.optimisers[-1].param_groups[0]["lr"]
+    return f"{meter.text()} lr {lr:.2g} {_versus(score)}"
 
 
 def _validate(run: Run, state: State) -> Score | None:
     if not run.leads:
         return None
-    score = run.validate(state.ema.module, _sample(run, state))
+    sample = _sample(run, state)
+    score = run.validate(state.ema.module, sample)
     run.log.write(state.stage, state.step, validation=score.as_dict())
+    run.log.show(state.stage, state.step, sample)
     return score
 
 
@@ -183,19 +209,22 @@ def _versus(score: Score | None) -> str:
 
 
 class Meter:
-    """Images per second, over about the last fifty steps; pauses do not count."""
+    """What the screen shows of the steps: images per second over about the last fifty, pauses not
+    counted, and the mean loss since it was shown."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
         self.seconds_per_step = 0.0
+        self.loss = Means()
         self.restart()
 
     def restart(self) -> None:
         """Begin to measure the next step now."""
         self.mark = time.perf_counter()
 
-    def tick(self) -> float:
-        """Count one step; returns its seconds."""
+    def tick(self, record: dict[str, Tensor]) -> float:
+        """Count one step, which returned `record`; returns its seconds."""
+        self.loss.add({"loss": record["loss"]})
         now = time.perf_counter()
         seconds, self.mark = now - self.mark, now
         share = 0.02 if self.seconds_per_step else 1.0
@@ -206,8 +235,11 @@ class Meter:
     def images_per_s(self) -> float:
         return self.batch / self.seconds_per_step if self.seconds_per_step else 0.0
 
-    def text(self, record: dict[str, Tensor]) -> str:
-        return f"loss {float(record['loss']):.4f} {self.images_per_s:.0f} img/s"
+    def text(self) -> str:
+        """Loss and speed; the next loss is the mean from here on."""
+        loss = self.loss.mean()["loss"]
+        self.loss.clear()
+        return f"loss {loss:.4f} {self.images_per_s:.0f} img/s"
 
 
 @contextmanager

@@ -304,4 +304,8 @@ def _finish(
         }
     )
     facts.write(folder / "run.json")
-    console.say(f"{folder}: {zoo.describe(recipe.model)}, {seconds:.0f} s of training")
+    took = console.duration(seconds)
+    console.say(f"{folder}: {zoo.describe(recipe.model)}, {took} of training")
+    *_, (_, _, losses) = stages(recipe)
+    if score is not None and (remark := score.remark(losses)):
+        console.warn(f"{recipe.name} {remark}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from edgesr.errors import TrainingError
 from edgesr.recipe import Recipe, stages
 from edgesr.recipe import io as recipe_io
 from edgesr.training.ema import Ema
+from edgesr.training.means import Means
 from edgesr.training.steps import TrainedNetwork
 from edgesr.workspace import atomic
 
@@ -35,6 +36,7 @@ class State:
         stage: "pixel" or "gan".
         step: steps of the stage that are done.
         seconds: training time of the run so far.
+        means: the loss and its terms since the last line of the log.
     """
 
     stage: str
@@ -44,6 +46,7 @@ class State:
     discriminator: TrainedNetwork | None = None
     step: int = 0
     seconds: float = 0.0
+    means: Means = field(default_factory=Means)
 
     def save(self, path: Path, recipe: Recipe) -> None:
         """Write a checkpoint atomically; the one that was at `path` becomes `previous(path)`."""
@@ -56,6 +59,7 @@ class State:
             "discriminator": self.discriminator and _dump(self.discriminator),
             "ema": {"module": self.ema.module.state_dict(), "updates": self.ema.updates},
             "sampler": self.sampler.state_dict(),
+            "means": self.means.state_dict(),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -85,6 +89,7 @@ class State:
         self.ema.module.load_state_dict(checkpoint["ema"]["module"])
         self.ema.updates = checkpoint["ema"]["updates"]
         self.sampler.load_state_dict(checkpoint["sampler"])
+        self.means.load_state_dict(checkpoint["means"])
         torch.set_rng_state(checkpoint["rng"])
         if checkpoint["cuda_rng"]:
             torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
@@ -135,9 +140,9 @@ def _load(path: Path) -> dict[str, Any]:
     except Exception as error:  # whatever a damaged file leads torch.load to raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Damaged(f"checkpoint {path} is damaged: {reason}") from None
-    if stated is None:
+    if stated is None or "means" not in checkpoint:
         raise TrainingError(
-            f"checkpoint {path} was written by an earlier edgesr, without a sum",
+            f"checkpoint {path} was written by an earlier edgesr",
             "Begin anew with --fresh.",
         )
     if stated != found:

@@ -23,6 +23,7 @@ from edgesr.data.degrade import (
 )
 from edgesr.errors import DataError
 from edgesr.metrics import mean_db, psnr
+from edgesr.recipe import Losses
 from edgesr.workspace import atomic
 
 Pixels = NDArray[np.uint8]
@@ -37,6 +38,19 @@ class Score:
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
+
+    def remark(self, losses: Losses) -> str:
+        """What is to be said of a training that ended with this score: empty at bicubic's or
+        above."""
+        if self.psnr_db >= self.bicubic_psnr_db:
+            return ""
+        means = "give it more steps, or another learning rate"
+        if losses.adversarial or losses.vgg or losses.lpips:
+            means = "its losses trade PSNR for texture: look at samples/ and compare LPIPS"
+        return (
+            f"finished below bicubic: {self.psnr_db:.2f} dB against {self.bicubic_psnr_db:.2f} dB "
+            f"on the held-out photographs; {means}"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -20,11 +21,13 @@ from edgesr.errors import EdgesrError, MachineError, ModelError, TrainingError, 
 from edgesr.folders import locked
 from edgesr.models import zoo
 from edgesr.places import check_writable
-from edgesr.recipe import Edge, Gan, Optimisation, Recipe, Srgan, Training
+from edgesr.recipe import Edge, Gan, GanLosses, Losses, Optimisation, Recipe, Srgan, Training
 from edgesr.recipe import io as recipe_io
 from edgesr.training import loop, stage, state
+from edgesr.training.log import Log
 from edgesr.training.loop import Interrupted, learning_rate
 from edgesr.training.steps import Step
+from edgesr.training.validation import Score
 from edgesr.workspace import Workspace, sha256
 
 
@@ -102,10 +105,11 @@ def test_the_checkpoint_does_not_hold_the_teacher(
     checkpoint = torch.load(folder / "checkpoints/last.pt", weights_only=True)
     assert set(checkpoint) == {
         *("sha256", "recipe", "stage", "step", "seconds", "student", "discriminator"),
-        *("ema", "sampler", "rng", "cuda_rng"),
+        *("ema", "sampler", "means", "rng", "cuda_rng"),
     }
 
 
+@pytest.mark.parametrize("log_every", [1, 4])
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
 @pytest.mark.parametrize("stop_after", [("pixel", 3), ("gan", 2)], ids=["pixel", "gan"])
 def test_resumed_equals_uninterrupted_bit_for_bit(
@@ -115,10 +119,11 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     monkeypatch: pytest.MonkeyPatch,
     stop_after: tuple[str, int],
     optimiser: str,
+    log_every: int,
 ) -> None:
     changes = {
         "gan": ADVERSARIAL | {"optimiser": optimiser},
-        "training": {"optimiser": optimiser},
+        "training": {"optimiser": optimiser, "log_every": log_every},
     }
     whole = stage.distill(recipe(photographs, teacher, name="a", **changes), workspace)
     parted = recipe(photographs, teacher, name="b", **changes)
@@ -130,6 +135,73 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     ours, theirs = weights(folder), weights(whole)
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert log(folder) == log(whole)
+
+
+def test_a_line_is_the_mean_since_the_line_before_and_the_last_step_has_one(
+    workspace: Workspace, photographs: Path
+) -> None:
+    each = log(stage.train(recipe(photographs, name="each"), workspace))
+    few = recipe(photographs, name="few", training={"log_every": 4})
+    few_lines = [line for line in log(stage.train(few, workspace)) if "loss" in line]
+    assert [line["step"] for line in few_lines] == [4, 6]
+    losses = [line["loss"] for line in each if "loss" in line]
+    expected = [sum(losses[:4]) / 4, sum(losses[4:]) / 2]
+    assert [line["loss"] for line in few_lines] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_learning_rates_of_both_networks_are_logged(
+    workspace: Workspace, photographs: Path
+) -> None:
+    gan = ADVERSARIAL | {"lr": 1e-4, "discriminator_lr": 3e-4}
+    lines = [ln for ln in log(stage.train(recipe(photographs, gan=gan), workspace)) if "lr" in ln]
+    assert {line["stage"]: (line["lr"], line.get("discriminator_lr")) for line in lines} == {
+        "pixel": (2e-4, None),
+        "gan": (1e-4, 3e-4),
+    }
+
+
+def test_tensorboard_gets_the_values_and_the_sample_pictures(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = MagicMock()
+    monkeypatch.setattr("edgesr.training.log.find_spec", lambda _: object())
+    monkeypatch.setattr(Log, "board", board)
+    folder = stage.train(recipe(photographs, training={"tensorboard": True}), workspace)
+    shown = [call.args for call in board.add_image.call_args_list]
+    assert [(name, step) for name, _, step in shown] == [("pixel/sample", n) for n in (0, 3, 6)]
+    with Image.open(folder / "samples/pixel-0000006.png") as image:
+        assert np.array_equal(shown[-1][1], np.array(image))
+    assert {"pixel/loss", "pixel/lr", "pixel/psnr_db"} <= {
+        call.args[0] for call in board.add_scalar.call_args_list
+    }
+
+
+def test_a_run_that_ends_below_bicubic_says_so(
+    workspace: Workspace, photographs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.train(recipe(photographs), workspace)
+    assert "tiny finished below bicubic: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("psnr", "losses", "expected"),
+    [
+        (27.5, Losses(), ""),
+        (
+            25.0,
+            Losses(),
+            "25.00 dB against 27.00 dB on the held-out photographs; give it more steps",
+        ),
+        (25.0, GanLosses(), "losses trade PSNR for texture"),
+    ],
+    ids=["above", "pixel", "texture"],
+)
+def test_the_remark_says_what_a_score_below_bicubic_means(
+    psnr: float, losses: Losses, expected: str
+) -> None:
+    remark = Score(psnr, 27.0).remark(losses)
+    assert expected in remark
+    assert bool(remark) == bool(expected)
 
 
 def interrupt_after(
