@@ -73,6 +73,15 @@ def test_no_two_rooms_import_each_other() -> None:
     TopologicalSorter(MAY_IMPORT).prepare()
 
 
+def test_the_page_draws_each_room_above_all_that_it_may_import() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawing = page.partition("## Rooms\n")[2].split("```\n")[1].splitlines()
+    rooms = [line.partition("     ")[0].split() for line in drawing]
+    line = {room: at for at, names in enumerate(rooms) for room in names}
+    for room, below in MAY_IMPORT.items():
+        assert all(line[other] > line[room] for other in below), room
+
+
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_a_room_imports_only_what_lies_below_it(room: str) -> None:
     wrong = {
