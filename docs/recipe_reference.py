@@ -82,8 +82,8 @@ def _table(path: str, table: Schema, known: Schema) -> Iterator[str]:
 
 def _heading(path: str, table: Schema, field: Schema, required: bool) -> str:
     """What a table is for, and whether it has to be there."""
-    arch = table["properties"].get("arch")
-    title = f"## `[{path}]`" + (f' with `arch = "{arch["const"]}"`' if arch else "")
+    told_apart = [(k, f["const"]) for k, f in table["properties"].items() if "const" in f]
+    title = f"## `[{path}]`" + "".join(f' with `{k} = "{name}"`' for k, name in told_apart)
     presence = "Required." if required else "May be left out: every key has its default."
     if "default" in field and field["default"] is None:
         presence = f"There is none unless the recipe has it. {_line(field)}"
@@ -126,6 +126,8 @@ def _value(field: Schema) -> str:
     if field["type"] == "object":
         return f"tables by {', '.join(f'`{name}`' for name in field['propertyNames']['enum'])}"
     if field["type"] == "array":
+        if field.get("maxItems") == field.get("minItems", 0):
+            return f"`[lowest, highest]`, each a {_value(field['items'])}"
         return f"list of {_value(field['items'])}"
     if "pattern" in field:
         return PATTERNS[field["pattern"]]

@@ -317,3 +317,27 @@ def test_an_override_of_any_depth_is_refused_in_a_short_line(text: str, tmp_path
     with pytest.raises(RecipeError) as caught:
         recipe_io.load(write(tmp_path, MINIMAL), overrides=[text])
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("sgima = [0.1, 0.2]", "data.degradation.sgima .*: no such key; did you mean sigma"),
+        ("sigma = [0.5, 0.1]", r"data.degradation.sigma = \[0.5, 0.1\]: expected \[lowest"),
+        ("sigma = [0.5]", "data.degradation.sigma .* at least 2 items"),
+        ("jpeg = 0.9\nwebp = 0.5", "data.degradation: jpeg \\+ webp = 1.4, expected at most 1"),
+        ("region = 80", "data.degradation.region = 80, expected at least training.patch = 96"),
+    ],
+)
+def test_faults_of_a_degradation_are_told_by_key_and_value(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    path = write(tmp_path, f'{MINIMAL}[data.degradation]\nkind = "real"\n{line}\n')
+    with pytest.raises(RecipeError, match=told):
+        recipe_io.load(path)
+
+
+def test_an_unknown_kind_of_degradation_lists_the_known_ones(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + '[data.degradation]\nkind = "rael"\n')
+    with pytest.raises(RecipeError, match="'bicubic', 'real'"):
+        recipe_io.load(path)

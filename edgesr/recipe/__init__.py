@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from edgesr import bounds
 from edgesr.bounds import Text
+from edgesr.recipe.degradation import Bicubic, Degradation, Real
 from edgesr.recipe.network import (
     Data,
     Edge,
@@ -55,8 +56,10 @@ __all__ = [
     "LONGEST_NAME",
     "NAME",
     "RESERVED",
+    "Bicubic",
     "BytesGates",
     "Data",
+    "Degradation",
     "Edge",
     "Export",
     "Fidelity",
@@ -72,6 +75,7 @@ __all__ = [
     "Name",
     "Optimisation",
     "Optimiser",
+    "Real",
     "Recipe",
     "Rewrites",
     "Srgan",
@@ -149,6 +153,12 @@ class Recipe(Table):
                 f"training.patch = {self.training.patch} with one patch a device leaves the "
                 "discriminator's batch normalisation a single value: use patch >= 20, or "
                 'gan.discriminator = "unet"'
+            )
+        degradation = self.data.degradation
+        if degradation.kind == "real" and degradation.region < self.training.patch:
+            faults.append(
+                f"data.degradation.region = {degradation.region}, expected at least training.patch "
+                f"= {self.training.patch}: a patch lies inside one region"
             )
         if self.losses.adversarial:
             faults.append("losses.adversarial needs a discriminator: put it under [gan.losses]")

@@ -14,10 +14,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgesr.errors import RecipeError, cut, shortened
-from edgesr.recipe import Edge, Recipe, Srgan
+from edgesr.recipe import Bicubic, Edge, Real, Recipe, Srgan
 
 Raw = dict[str, Any]
 
+KINDS: dict[str, type[BaseModel]] = {
+    "srgan": Srgan,
+    "edge": Edge,
+    "bicubic": Bicubic,
+    "real": Real,
+}
+"""What tells apart the tables that a key may hold, by `arch` or `kind`."""
 MAX_BYTES = 2**20
 """Of a recipe's file; the longest that ships has 2,000."""
 MAX_FAULTS = 20
@@ -174,7 +181,7 @@ def flat(raw: Raw, prefix: str = "") -> Raw:
 
 def describe(error: ErrorDetails) -> str:
     """One fault in one line: the key, its value, what is allowed, the nearest key."""
-    places = [part for part in error["loc"] if part not in ("srgan", "edge", "[key]")]
+    places = [part for part in error["loc"] if part not in (*KINDS, "[key]")]
     key = cut(".".join(map(str, places))) or "recipe"
     value = f"{key} = {shortened(error['input'])}"
     if error["type"] == "extra_forbidden":
@@ -194,8 +201,8 @@ def _keys_at(tables: list[str], loc: tuple[int | str, ...]) -> list[str]:
     """The keys that the table at `tables` knows."""
     kind: type[BaseModel] = Recipe
     for name in tables:
-        if name == "model":
-            kind = Edge if "edge" in loc else Srgan
+        if name in ("model", "degradation"):
+            kind = next(KINDS[str(part)] for part in loc if part in KINDS)
             continue
         if name not in kind.model_fields:  # a key of one's own choice, e.g. gates.cpu.int8
             continue

@@ -14,6 +14,7 @@ from edgesr.bounds import (
     Place,
     PlaceOrNone,
 )
+from edgesr.recipe.degradation import Bicubic, Degradation
 from edgesr.recipe.table import Table
 
 
@@ -81,6 +82,8 @@ class Data(Table):
     validation: Photos = 4
     """How many images of a plain folder are held out, at most: never more than a tenth of them, but
     one. DIV2K's layout and the embedded photographs bring a validation split of their own."""
+    degradation: Degradation = Bicubic()
+    """How LR is made of HR, in training and in validation."""
 
 
 class Weights(Table):
