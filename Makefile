@@ -28,7 +28,7 @@ docs: .venv/ready
 
 bundles: .venv/ready
 	$(BIN)/edgesr export --again $(if $(PHOTOS),--set data.photos=$(PHOTOS))
-	$(BIN)/edgesr verify
+	$(BIN)/edgesr verify --again
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "edgesr needs Python 3.11 or newer"'

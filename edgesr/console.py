@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import unicodedata
@@ -142,9 +143,13 @@ class Bar:
                 self.said = now
                 self.progress.update(self.task, text=printable(_text(text)))
             self.progress.update(self.task, completed=self.done)
-        elif now - self.said >= self.every or (self.done == self.total and now - self.started > 2):
+        elif now - self.said >= self.every or self._ended(now):
             self.said = now
             say(" ".join(part for part in (self.title, self.count, _text(text), self.left) if part))
+
+    def _ended(self, now: float) -> bool:
+        """Whether the end is worth a line."""
+        return self.done == self.total and now - self.started > 2 and math.isfinite(self.every)
 
     @property
     def count(self) -> str:
@@ -190,11 +195,13 @@ class _Display(Progress):
 
 
 @contextmanager
-def bar(title: str, total: int, before: int = 0, unit: str = "") -> Iterator[Bar]:
+def bar(
+    title: str, total: int, before: int = 0, unit: str = "", every: float = 10.0
+) -> Iterator[Bar]:
     """Show progress over `total` units, `before` of them done earlier: a Rich bar, below another
-    one that is open, or a plain line every ten seconds."""
+    one that is open, or a plain line `every` so many seconds, none where that is infinite."""
     if is_plain():
-        yield Bar(title, total, unit, done=before, before=before)
+        yield Bar(title, total, unit, every=every, done=before, before=before)
         return
     columns = (
         TextColumn("{task.description}", markup=False),

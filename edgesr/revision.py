@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import tomllib
@@ -27,6 +28,15 @@ def git_revision() -> str:
         return __version__
     changed = "-dirty" if _git(top, "status", "--porcelain", "--", PACKAGE.name) else ""
     return _git(top, "rev-parse", "HEAD") + changed or __version__
+
+
+def source_digest() -> str:
+    """The SHA-256 of this copy's source files, whatever commit or package they are of."""
+    found = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.suffix in (".py", ".mjs"):
+            found.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()
 
 
 def _is_source(folder: Path) -> bool:

@@ -118,23 +118,32 @@ def verify(
         ),
     ] = None,
     output: Evidence = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Time nothing, and write nothing without --output.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure anew what is measured already.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print all tables, not a line a bundle.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare bundles with PyTorch, time them, count their cost, check their gates."""
     from edgesr.verify import many, stage
+    from edgesr.verify.request import Request
 
     console.configure(quiet=quiet)
     workspace = opened()
     folders = [workspace.find_bundle(bundle)] if bundle else stage.bundles(workspace.exports)
-    one = partial(
-        stage.verify,
-        providers=provider,
-        runtimes=runtime,
-        data=data,
-        targets=target,
-        output=output,
+    request = Request.of(
+        providers=provider, runtimes=runtime, data=data, targets=target, quick=quick
     )
-    if code := many.verify_all(folders, one):
+    one = partial(many.verify_or_keep, request=request, output=output, again=again)
+    code = many.verify_all(folders, one, verbose=verbose)
+    if quick and output is None:
+        console.say("Nothing was timed and no evidence written: --quick without --output.")
+    if code:
         raise typer.Exit(code)
 
 

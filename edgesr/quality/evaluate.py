@@ -209,13 +209,18 @@ def _scores(sr: Image, hr: Image, lpips: nn.Module | None) -> Scores:
     return Scores(psnr(sr, hr), ssim(sr, hr), distance, psnr_rgb(sr, hr))
 
 
+def has_lpips(folder: str = "") -> bool:
+    """Whether AlexNet's weights are found."""
+    return weights.find("alexnet", folder) is not None
+
+
 def find_lpips(folder: str = "") -> nn.Module | None:
     """LPIPS with AlexNet; without its weights None, with a warning.
 
     Raises:
         WeightsError: the weights are there but damaged.
     """
-    if weights.find("alexnet", folder) is None:
+    if not has_lpips(folder):
         console.warn("LPIPS is left out: no weights of AlexNet (edgesr weights --fetch)")
         return None
     module: nn.Module = build_lpips("alexnet", folder)

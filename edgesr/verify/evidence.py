@@ -46,3 +46,18 @@ def find(bundle: Path, place: Path) -> Found:
     if evidence.bundle_sha256 != current:
         return Found(None, f"{path} is of another bundle than {bundle} is now")
     return Found(evidence)
+
+
+def counting(bundle: Path, place: Path) -> Evidence | None:
+    """`find`, where what is no evidence at all counts as none, too."""
+    try:
+        return find(bundle, place).evidence
+    except BundleError:
+        return None
+
+
+def when(evidence: Evidence) -> str:
+    """`2026-01-31 09:30 UTC`, or that it is not stated."""
+    if evidence.measured_at is None:
+        return "an unknown date"
+    return f"{evidence.measured_at[:16].replace('T', ' ')} UTC"

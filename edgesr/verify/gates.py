@@ -13,6 +13,7 @@ from edgesr.bundle.records.evidence import FAILS, HOLDS, NOT_JUDGED, Gate, Measu
 from edgesr.bundle.records.rows import Placement
 from edgesr.recipe import Fidelity, Gates, VariantGates
 from edgesr.verify.measured import (
+    QUICK,
     RUNTIMES,
     Measured,
     file_limit,
@@ -52,10 +53,10 @@ def in_words(rows: list[Gate]) -> str:
         text = f"{len(failed)} of {len(judged)} gates {verb} not hold: {named}."
     if len(judged) == len(rows):
         return text
-    return f"{text} {len(rows) - len(judged)} not judged: {'; '.join(_reasons(rows))}."
+    return f"{text} {len(rows) - len(judged)} not judged: {'; '.join(reasons(rows))}."
 
 
-def _reasons(rows: list[Gate]) -> Iterator[str]:
+def reasons(rows: list[Gate]) -> Iterator[str]:
     """Each reason for not judging, and the gates that it concerns."""
     unjudged = [row for row in rows if row.state == NOT_JUDGED]
     for reason in dict.fromkeys(row.reason for row in unjudged):
@@ -109,7 +110,8 @@ def _shown(gates: Gates, found: Measured, limit: float | None) -> bool:
     """Whether a measurement gets a row: it is judged, or worth saying that it is not."""
     if limit is not None:
         return True
-    if found.value is None or found.gate not in SHOWN:
+    untimed = found.why_not == QUICK
+    if found.gate not in SHOWN or (found.value is None and not untimed):
         return False
     runtime, variant, *_ = [*found.where.split(", "), ""]
     if found.gate != "p95_ms":
@@ -125,7 +127,7 @@ def _files(gates: Gates, evidence: Measurements) -> Iterator[Gate]:
         measured = [row.variant for row in evidence.parity if row.runtime == runtime]
         for variant in dict.fromkeys([*measured, *stated]):
             limit_of = file_limit if variant in measured else own_limit
-            size = file_size(gates, runtime, variant) or evidence.speed[0].size
+            size = file_size(gates, runtime, variant) or evidence.cost.size
             for found in of_file(evidence, runtime, variant, size):
                 limit = limit_of(gates, runtime, variant, found.gate)
                 # What the bundle's own gates say of fp32 is not said twice.

@@ -109,7 +109,7 @@ def plan(
     threads: int,
     unproved: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> tuple[list[Job], list[Refused]]:
-    """Every job that a runtime takes, and a row for each of the others.
+    """Every job that a runtime takes, fp32 first, and a row for each of the others.
 
     Args:
         variants: as in card.json.
@@ -139,8 +139,9 @@ def plan(
 def _all(
     folder: Path, variants: dict[VariantName, Variant], runtimes: list[Name], threads: int
 ) -> Iterator[Job]:
+    plain_first = sorted(variants.items(), key=lambda item: item[0] != "fp32")
     for runtime in runtimes:
-        for variant, facts in variants.items():
+        for variant, facts in plain_first:
             dtype, clipped = facts.input.dtype, facts.output.clipped
             job = Job(runtime, variant, folder / facts.file, dtype, threads, clipped)
             yield job

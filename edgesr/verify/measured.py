@@ -15,6 +15,7 @@ RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web")
 ORT = ("cpu", "cuda")
 NO_WEIGHTS = "AlexNet's weights are missing: edgesr weights --fetch"
 GRAPHICS = "gates look at photographs"
+QUICK = "--quick"
 
 
 class Measured(NamedTuple):
@@ -80,6 +81,9 @@ def of_bundle(gates: Gates, evidence: Measurements) -> Iterator[Measured]:
         yield Measured("max_pixels_changed", place(row), row.max_pixels_changed)
     for timed in fp32(evidence.speed, runtimes=ORT):
         yield Measured("p95_ms", f"{place(timed)}, {timed.size}", timed.p95_ms, timed.noisy)
+    if evidence.quick:
+        for row in fp32(evidence.parity, runtimes=ORT):
+            yield Measured("p95_ms", f"{place(row)}, {evidence.cost.size}", None, QUICK)
     for scored in fp32(evidence.quality, runtimes=ORT):
         yield from _quality(scored)
     reduction = evidence.cost.reduction_percent
@@ -109,13 +113,15 @@ def of_file(evidence: Measurements, runtime: str, variant: str, size: str) -> It
     """
     timed, plain = (find(evidence.speed, runtime, name) for name in (variant, "fp32"))
     fast, slow = at(timed, size), at(plain, size)
+    parity = find(evidence.parity, runtime, variant)
     where, noisy = f"{runtime}, {variant}", timed.noisy if timed else ""
+    if evidence.quick and parity:
+        noisy = QUICK
     yield Measured("p50_ms", f"{where}, {size}", fast.p50_ms if fast else None, noisy)
     yield Measured("p95_ms", f"{where}, {size}", fast.p95_ms if fast else None, noisy)
     speedup = ratio(slow.p50_ms, fast.p50_ms) if slow and fast else None
     noisy = noisy or (plain.noisy if plain else "")
     yield Measured("min_speedup", f"{where}, {size}", speedup, noisy)
-    parity = find(evidence.parity, runtime, variant)
     yield Measured("max_abs_diff", where, parity.max_abs_diff if parity else None)
     bytes_ = next((n for name, n in evidence.variants.items() if name == variant), None)
     yield Measured("max_mb", where, bytes_ / 1e6 if bytes_ else None)

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgesr import console
 from edgesr.bundle.likeness import likeness_db, tint
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, to_tensor
@@ -83,7 +82,7 @@ def expected(module: nn.Module, *, bytes_io: bool = False) -> list[Expected]:
     """
     inputs = [replace(case, lr=_rounded(case.lr)) if bytes_io else case for case in grid()]
     found = []
-    for case in console.track(inputs, "PyTorch", len(inputs)):
+    for case in inputs:
         sr: Batch = module(torch.from_numpy(case.lr)).numpy()
         found.append(Expected(case, _rounded(sr) if bytes_io else sr))
     return found
@@ -105,7 +104,7 @@ def parity(references: list[Expected], run: Run) -> dict[str, Any]:
         VerifyError: the outputs differ in shape, one of them is not finite, or no case was taken.
     """
     cases, refused, kinds, flat = [], [], {}, []
-    for reference in console.track(references, "parity", len(references)):
+    for reference in references:
         try:
             case = compare(reference, run)
             cases.append(case)

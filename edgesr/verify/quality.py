@@ -55,16 +55,24 @@ def picture_sets(data: Path | None) -> list[PictureSet]:
 
 
 def quality(
-    jobs: list[Job], card: Card, sets: list[PictureSet], lpips: nn.Module | None = None
+    job: Job,
+    card: Card,
+    sets: list[PictureSet],
+    lpips: nn.Module | None = None,
+    plain: list[Quality] | None = None,
 ) -> list[Quality]:
-    """A row for each exact job and set: scores, bicubic's, and the loss against fp32 there.
+    """A row for each set: scores, bicubic's, and the loss against fp32; none for inexact jobs.
 
     Args:
         lpips: of `find_lpips`; None leaves LPIPS out.
+        plain: the rows of fp32 on the same runtime; None where `job` is fp32 itself.
     """
-    rows = [row for job in jobs if job.exact for row in _rows(job, card, sets, lpips)]
-    plain = {(row["runtime"], row["data"]): row for row in rows if row["variant"] == "fp32"}
-    return [Quality(**(row | _losses(plain[row["runtime"], row["data"]], row))) for row in rows]
+    rows = list(_rows(job, card, sets, lpips)) if job.exact else []
+    bases = rows if plain is None else [dict(row) for row in plain]
+    return [
+        Quality(**(row | _losses(base, row)))
+        for row, base in zip(rows, bases if rows else [], strict=True)
+    ]
 
 
 def _losses(plain: dict[str, Any], own: dict[str, Any]) -> dict[str, float]:

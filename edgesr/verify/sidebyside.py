@@ -20,7 +20,8 @@ NOTICEABLE = 1.05
 def tables(evidence: Evidence) -> Iterator[Table | str]:
     """Speed and parity, cold start and new shapes, what the variants cost and give."""
     yield _speed(evidence)
-    yield _starts(evidence)
+    if evidence.speed:
+        yield _starts(evidence)
     if len(evidence.variants) > 1:
         yield _variants(evidence)
     yield from slower(evidence)
@@ -40,21 +41,22 @@ def names(row: Measured) -> tuple[str, str]:
     return LABELS[row.runtime], variant
 
 
-def pairs(evidence: Evidence) -> list[tuple[Speed, Parity]]:
-    """Speed and parity of each job."""
-    return list(zip(evidence.speed, evidence.parity, strict=True))
+def pairs(evidence: Evidence) -> list[tuple[Speed | None, Parity]]:
+    """Speed and parity of each job; None where nothing was timed."""
+    speeds: list[Speed | None] = [*evidence.speed] or [None] * len(evidence.parity)
+    return list(zip(speeds, evidence.parity, strict=True))
 
 
 def _speed(evidence: Evidence) -> Table:
-    first = evidence.speed[0]
-    title = f"Runtimes at {first.size} LR, batch 1, CPU threads: {first.threads}"
+    size, threads = evidence.cost.size, evidence.parity[0].threads
+    title = f"Runtimes at {size} LR, batch 1, CPU threads: {threads}"
     columns = ("runtime", "variant", "p50 ms", "p95 ms", "max diff", "8-bit diff")
     view = table(title, *columns, left=2)
     for speed, parity in pairs(evidence):
         view.add_row(
-            *names(speed),
-            _ms(speed.p50_ms),
-            _ms(speed.p95_ms),
+            *names(parity),
+            _ms(speed.p50_ms) if speed else "-",
+            _ms(speed.p95_ms) if speed else "-",
             f"{parity.max_abs_diff:.1e}",
             f"{100 * parity.max_pixels_changed:.3f} %",
         )
@@ -82,7 +84,8 @@ def noisy(evidence: Evidence) -> list[str]:
 
 def not_measured(evidence: Evidence) -> list[str]:
     """A line for each provider, file and kind of input that could not be run, with the reason."""
-    lines = [
+    lines = ["nothing was timed: --quick"] if evidence.quick else []
+    lines += [
         f"{p.provider.removesuffix('ExecutionProvider')}: {p.message}"
         for p in evidence.providers
         if not p.available and p.variant == "fp32"
@@ -160,22 +163,22 @@ class Row:
 
 def variants(evidence: Evidence) -> list[Row]:
     """Each variant on the first runtime: size, closeness, quality, speed."""
-    runtime = evidence.speed[0].runtime
+    runtime = evidence.parity[0].runtime
     scores = {
         row.variant: row
         for row in photographs(evidence.quality)
         if row.runtime == runtime and row.exact
     }
-    own = [(s, p) for s, p in pairs(evidence) if s.runtime == runtime and s.exact]
-    plain = next(speed for speed, _ in own if speed.variant == "fp32")
+    own = [(s, p) for s, p in pairs(evidence) if p.runtime == runtime and p.exact]
+    plain = next(speed for speed, parity in own if parity.variant == "fp32")
     return [
         Row(
-            speed.variant,
-            evidence.variants[speed.variant],
+            parity.variant,
+            evidence.variants[parity.variant],
             parity.min_psnr_db,
-            score.psnr_db if (score := scores.get(speed.variant)) else None,
+            score.psnr_db if (score := scores.get(parity.variant)) else None,
             score.loss_db if score else None,
-            ratio(plain.p50_ms, speed.p50_ms),
+            ratio(plain.p50_ms, speed.p50_ms) if plain and speed else None,
         )
         for speed, parity in own
     ]

@@ -5,41 +5,30 @@ checksums -> provider proof -> parity -> speed -> cost -> quality -> gates
 
 from __future__ import annotations
 
-import platform
-from dataclasses import asdict, replace
+import time
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
-import torch
 from pydantic import ValidationError
 
-from edgesr import __version__, console
 from edgesr.bundle import card as bundle_cards
 from edgesr.bundle.card import read_card
 from edgesr.bundle.checksums import EVIDENCE, check_checksums, digest
 from edgesr.bundle.records.base import told
-from edgesr.bundle.records.card import Card
 from edgesr.bundle.records.evidence import FORMAT, Evidence, Measurements
-from edgesr.bundle.records.rows import Measured, Parity, Speed
-from edgesr.deploy.variants import FILES
 from edgesr.errors import BundleError, VerifyError
 from edgesr.folders import locked
-from edgesr.machine import machine
-from edgesr.models import zoo
 from edgesr.places import check_writable
-from edgesr.quality.evaluate import find_lpips
-from edgesr.recipe import Recipe
 from edgesr.recipe import io as recipe_io
-from edgesr.runtimes.base import Name
-from edgesr.verify import cost, gates, parity, speed
+from edgesr.verify import cost, gates, resume
 from edgesr.verify import providers as proof
-from edgesr.verify.evidence import evidence_folder
-from edgesr.verify.jobs import Job, check_requested, plan
+from edgesr.verify.evidence import counting, evidence_folder
+from edgesr.verify.jobs import plan
 from edgesr.verify.junit import junit
-from edgesr.verify.measured import file_size, place
-from edgesr.verify.quality import PictureSet, picture_sets, quality
-from edgesr.verify.targets import check_bundle, check_names
+from edgesr.verify.measure import Subject, measure
+from edgesr.verify.request import Request, lpips
+from edgesr.verify.resume import Measured
+from edgesr.verify.targets import check_bundle
 from edgesr.workspace import write_text
 
 
@@ -63,11 +52,14 @@ def verify(
     data: Path | None = None,
     targets: list[str] | None = None,
     output: Path | None = None,
+    quick: bool = False,
 ) -> Evidence:
     """Measure a bundle and check its recipe's gates.
 
     The bundle itself is not changed: the evidence names its digest. Earlier evidence in the same
-    place is removed first, so that nothing stands for a verification that was broken off.
+    place is removed first, so that nothing stands for a verification that was broken off. What that
+    one had measured is gone on from, where it is of the same bundle, machine, versions and
+    settings.
 
     Args:
         folder: the bundle.
@@ -80,6 +72,8 @@ def verify(
             `verify.targets`; none unless given.
         output: the evidence goes into `output/<the bundle's folder>`; beside the bundle's files
             unless given.
+        quick: nothing is timed. The evidence says so, and is written only where `output` is given
+            and no full evidence of the bundle is there.
 
     Returns:
         The evidence, which is also written to verify.json and junit.xml; "passed" says whether all
@@ -90,44 +84,59 @@ def verify(
             replaced meanwhile; nothing is written then.
         MachineError: the evidence cannot be written.
     """
+    request = Request.of(
+        providers=providers, runtimes=runtimes, data=data, targets=targets, quick=quick
+    )
+    return run(folder, request, output)
+
+
+def run(folder: Path, request: Request, output: Path | None = None) -> Evidence:
+    """`verify`, of what was asked for."""
     folder = folder.resolve()
-    place = evidence_folder(folder, output)
     if not (folder / "card.json").exists():
         read_card(folder)  # says that it is not a bundle, before anything is removed
-    others = check_requested(runtimes or [])
-    proof.check_requested(providers)
-    check_names(targets or [])
-    sets = picture_sets(data)
+    if request.quick and output is None:
+        return _evidence(folder, request, None)
+    place = evidence_folder(folder, output)
     check_writable(place, f"the evidence of {folder.name} (elsewhere: --output DIR)")
     with locked(place, f"edgesr verify {folder.name}"):
+        if request.quick:
+            _refuse_full(folder, place)
         for name in EVIDENCE:
             (place / name).unlink(missing_ok=True)
-        evidence = _evidence(folder, providers, others, sets, targets or [])
+        evidence = _evidence(folder, request, None if request.quick else place)
         evidence.write(place / "verify.json")
         write_text(place / "junit.xml", junit(evidence))
+        resume.discard(place)
     return evidence
 
 
-def _evidence(
-    folder: Path,
-    providers: list[str] | None,
-    others: list[Name],
-    sets: list[PictureSet],
-    targets: list[str],
-) -> Evidence:
-    """What is measured of the bundle, and judged, where it is the same from beginning to end."""
+def _refuse_full(folder: Path, place: Path) -> None:
+    """Raise VerifyError where full evidence of the bundle would be lost."""
+    found = counting(folder, place)
+    if found and not found.quick:
+        raise VerifyError(
+            f"{place} holds evidence with latencies, which --quick does not replace",
+            "Name another folder: --output DIR.",
+        )
+
+
+def _evidence(folder: Path, request: Request, place: Path | None) -> Evidence:
+    """What is measured of the bundle, and judged, where it is the same from beginning to end.
+
+    Args:
+        place: beside it what is measured is kept as it comes; None keeps nothing.
+    """
     found = digest(folder)
     card = read_card(folder)
     recipe = recipe_io.load(folder / "recipe.toml")
-    looked = check_bundle(folder, card, targets, recipe.verify.size)
-    console.say(f"{folder.name}: provider proof, parity, speed, quality")
+    looked = check_bundle(folder, card, request.targets, recipe.verify.size)
     files: dict[str, Path] = {n: folder / facts.file for n, facts in card.variants.items()}
-    placed = proof.placements(files, providers, recipe.verify.threads)
+    placed = proof.placements(files, request.providers, recipe.verify.threads)
+    subject = Subject(folder, card, recipe, request.sets, lpips(recipe), timed=not request.quick)
     try:
         measured = Measurements(
-            bundle_sha256=found,
-            targets=looked,
-            **_measure(folder, card, recipe, placed, others, sets),
+            bundle_sha256=found, targets=looked, **_measure(subject, placed, request, place)
         )
     except ValidationError as error:
         raise VerifyError(f"{folder} gives what cannot be measured: {told(error)}") from None
@@ -141,84 +150,43 @@ def _evidence(
 
 
 def _measure(
-    folder: Path,
-    card: Card,
-    recipe: Recipe,
-    placed: list[proof.Placement],
-    others: list[Name],
-    sets: list[PictureSet],
+    subject: Subject, placed: list[proof.Placement], request: Request, place: Path | None
 ) -> dict[str, Any]:
-    settings, variants = recipe.verify, card.variants
-    running = proof.running(placed)
+    card, recipe = subject.card, subject.recipe
     jobs, refused = plan(
-        folder, variants, [*running, *others], settings.threads, proof.unproved(placed)
+        subject.folder,
+        card.variants,
+        [*proof.running(placed), *request.runtimes],
+        recipe.verify.threads,
+        proof.unproved(placed),
     )
+    so_far = request.of_bundle(subject.folder, recipe)
+    if place:
+        so_far = resume.resumed(place, so_far)
+    rows = measure(subject, jobs, so_far, lambda found: _keep(found, place))
     return {
         "format": FORMAT,
         "bundle": card.name,
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "settings": so_far.settings,
+        "quick": request.quick,
         "architecture": card.architecture,
         "role": card.role,
-        "versions": _versions(),
-        "machine": machine(),
-        "file": {"bytes": (folder / "model.onnx").stat().st_size},
-        "variants": {name: facts.bytes for name, facts in variants.items()},
+        "versions": so_far.versions,
+        "machine": so_far.machine,
+        "file": {"bytes": (subject.folder / "model.onnx").stat().st_size},
+        "variants": {name: facts.bytes for name, facts in card.variants.items()},
         "providers": [p.as_dict() for p in placed],
         "unsupported": refused,
-        "parity": _parity(folder, jobs),
-        "speed": _speed(jobs, recipe),
+        "parity": [each.parity for each in rows],
+        "speed": [each.speed for each in rows if each.speed],
         "cost": cost.compare(
-            card, settings.size, collapsed=recipe.export.rewrites.collapse_branches
+            card, recipe.verify.size, collapsed=recipe.export.rewrites.collapse_branches
         ),
-        "quality": quality(jobs, card, sets, find_lpips(recipe.weights.folder)),
+        "quality": [row for each in rows for row in each.quality],
     }
 
 
-def _parity(folder: Path, jobs: list[Job]) -> list[Parity]:
-    module = zoo.load(folder / "weights.safetensors").module
-    references = {
-        bytes_io: parity.expected(module, bytes_io=bytes_io)
-        for bytes_io in {job.bytes_io for job in jobs}
-    }
-    rows = []
-    for job in jobs:
-        with job.opened() as (run, facts):
-            row = job.row() | asdict(facts)
-            console.say(f"  {place(Measured(**row))}")
-            expected = references[job.bytes_io]
-            held = [each.clipped() for each in expected] if job.clipped else expected
-            row |= parity.parity(held, run)
-            if job.bytes_io:
-                with replace(job, dtype="float32", file=folder / FILES["fp32"]).opened() as (
-                    fp32,
-                    _,
-                ):
-                    row["bytes_off"] = parity.bytes_off(references[True], run, fp32)
-        rows.append(Parity(**row))
-    return rows
-
-
-def _speed(jobs: list[Job], recipe: Recipe) -> list[Speed]:
-    settings, rows = recipe.verify, []
-    for job in jobs:
-        requested = [file_size(recipe.gates, job.runtime, each.variant) for each in jobs]
-        sizes = dict.fromkeys([settings.size, *settings.shapes, *filter(None, requested)])
-        found = speed.speed(
-            job.runtime,
-            job.file,
-            sizes=list(sizes),
-            threads=job.threads,
-            runs=settings.runs,
-            dtype=job.dtype,
-            exact=job.exact,
-        )
-        rows.append(Speed(**job.row(), **found))
-    return rows
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "edgesr": __version__,
-        "onnxruntime": onnxruntime.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
+def _keep(found: Measured, place: Path | None) -> None:
+    if place:
+        found.write(resume.file_of(place))

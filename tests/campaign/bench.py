@@ -191,8 +191,10 @@ def state(folder: Path, *parts: str) -> dict[str, str]:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """What edgesr has written beside its places and not taken away; locks stay by design."""
-    found = (path for path in folder.rglob(".edgesr-*") if path.suffix != ".lock")
+    """What edgesr has written beside its places and not taken away; by design locks stay, and so
+    does what a verification had measured."""
+    kept = (".lock", ".verify.json")
+    found = (path for path in folder.rglob(".edgesr-*") if not path.name.endswith(kept))
     return sorted(str(path.relative_to(folder)) for path in found)
 
 

@@ -12,7 +12,7 @@ from tests.campaign.bench import Bench, Ended, Tally, kill, left_behind, run, st
 COMMANDS = {
     "export": ["export", "tiny", "--onnx", "--uint8-io"],
     "blend": ["blend", "tiny", "other", "--alpha", "0.5", "--name", "both"],
-    "verify": ["verify", "tiny"],
+    "verify": ["verify", "tiny", "--again"],
     "distill": ["distill", "recipe.toml", "--set", "name=new"],
 }
 INPUTS = ("photographs", "runs/tiny", "runs/other", "runs/big")

@@ -26,7 +26,7 @@ CLOSED = {
 COMMANDS = (
     ["export", "tiny", "--onnx"],
     ["blend", "tiny", "other", "--alpha", "0.5", "--name", "both"],
-    ["verify", "tiny"],
+    ["verify", "tiny", "--again"],
     ["distill", "recipe.toml", "--set", "name=new"],
     ["distill", "recipe.toml", "--fresh"],
     ["evaluate", "tiny", "--data", "photographs", "-o", "scores.json"],

@@ -17,6 +17,7 @@ from PIL import Image
 from edgesr import workspace
 from edgesr.bundle.check import check
 from edgesr.bundle.checksums import EVIDENCE, digest
+from edgesr.bundle.records.rows import Parity
 from edgesr.errors import BundleError, MachineError, VerifyError
 from edgesr.report import stage as report_stage
 from edgesr.report.pictures import Pictures
@@ -111,7 +112,7 @@ def test_a_file_that_changes_while_it_is_verified_leaves_no_evidence(
 
 def test_answers_beyond_all_bounds_are_told_in_a_line(exports: Path, measure) -> None:
     """A received file may give 1e30, which no record holds."""
-    measure(lambda: stage.Parity(max_abs_diff=1e30))
+    measure(lambda: Parity(max_abs_diff=1e30))
     with pytest.raises(VerifyError, match="small gives what cannot be measured: ") as caught:
         stage.verify(exports / "small")
     assert caught.value.message.isprintable()

@@ -68,7 +68,7 @@ def evidence() -> dict[str, Any]:
         ],
         "speed": [FP32 | timing(18.0, 20.0), INT8 | timing(9.0, 10.0)],
         "quality": [FP32 | scores(30.0, 0.0), INT8 | scores(29.9, 0.1)],
-        "cost": {"reduction_percent": 57.0},
+        "cost": {"size": "8x8", "reduction_percent": 57.0},
         "providers": [
             {
                 "provider": CPU,
@@ -205,12 +205,26 @@ def test_a_file_of_bytes_must_give_the_very_bytes_of_the_float_file(construct, o
 
 
 def test_a_gate_without_its_measurement_fails_and_says_so(construct) -> None:
-    bare = evidence() | {"quality": [], "cost": {"reduction_percent": None}}
+    bare = evidence() | {"quality": [], "cost": {"size": "8x8", "reduction_percent": None}}
     gates = Gates.model_validate(NONE | {"min_psnr_db": 1.0, "min_reduction_percent": 1.0})
     rows = check(gates, construct(bare))
     failed = [(row.gate, row.reason) for row in rows if row.state == FAILS]
     missing = "not measured"
     assert failed == [("min_psnr_db", missing), ("min_reduction_percent", missing)]
+
+
+def test_what_quick_does_not_time_is_not_judged_and_fails_nothing(construct) -> None:
+    own = {"int8": {"p50_ms": 1.0, "min_speedup": 99.0}}
+    gates = Gates.model_validate(NONE | {"p95_ms": 1.0, "cpu": own})
+    rows = check(gates, construct(evidence() | {"speed": [], "quick": True}))
+    untimed = {row.gate for row in rows if (row.state, row.reason) == (NOT_JUDGED, "--quick")}
+    assert untimed == {"p95_ms", "p50_ms", "min_speedup"}
+    assert passed(rows)
+
+
+def test_what_quick_does_not_time_is_said_where_no_limit_is_stated(construct) -> None:
+    rows = check(Gates(), construct(evidence() | {"speed": [], "quick": True}))
+    assert ("p95_ms", "cpu, fp32, 8x8", "--quick") in {(r.gate, r.where, r.reason) for r in rows}
 
 
 def with_file(variant: str, loss: float, **parity: Any) -> dict[str, Any]:

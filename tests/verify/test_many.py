@@ -9,54 +9,87 @@ from pathlib import Path
 import pytest
 
 from edgesr.bundle.checksums import write_checksums
-from edgesr.bundle.records.evidence import Evidence
+from edgesr.bundle.records.evidence import FAILS, HOLDS, NOT_JUDGED, Evidence
 from edgesr.errors import BundleError, MachineError, RecipeError, VerifyError
 from edgesr.verify import many, stage
+from edgesr.verify.many import Outcome
 from edgesr.workspace import sha256
 
-
-@pytest.fixture(autouse=True)
-def no_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(many.present, "print_evidence", lambda _: None)
+ROW = {"runtime": "cpu", "variant": "fp32", "exact": True}
 
 
 def outcome(construct: Callable[..., Evidence], faults: dict[str, object]):
     """What stands for `verify`: of each folder whether it passes, or its error."""
 
-    def verify(folder: Path) -> Evidence:
+    def verify(folder: Path) -> Outcome:
         fault = faults[folder.name]
         if isinstance(fault, Exception):
             raise fault
-        return construct({"passed": fault})
+        gate = {"gate": "max_mb", "where": "model.onnx", "limit": 5.0, "measured": 6.2}
+        gates = [
+            gate | {"state": HOLDS if fault else FAILS, "reason": ""},
+            gate | {"gate": "max_lpips", "state": NOT_JUDGED, "reason": "no weights"},
+        ]
+        scores = ROW | {"kind": "photographs", "psnr_db": 27.0, "bicubic_psnr_db": 26.5}
+        stated = {
+            "parity": [ROW | {"max_abs_diff": 1.2e-6}],
+            "speed": [ROW | {"p50_ms": 12.3}],
+            "quality": [
+                scores | {"loss_db": 0.0},
+                scores | {"variant": "fp16", "loss_db": -0.001},
+                scores | {"variant": "int8", "loss_db": 0.07},
+            ],
+            "file": {"bytes": 6_200_000},
+        }
+        return Outcome(construct(stated | {"passed": bool(fault), "gates": gates}), "a note")
 
     return verify
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "line"),
+    ("fault", "code", "last"),
     [
-        (True, 0, "holds: b"),
-        (False, 1, "falls short: b"),
-        (BundleError("b does not match"), 1, "not verified: b: b does not match"),
-        (VerifyError("no provider"), 2, "not verified: b: no provider"),
-        (
-            RecipeError("b has 1 fault(s):\n  verify.x"),
-            2,
-            "not verified: b: b has 1 fault(s): verify.x",
-        ),
-        (MachineError("disk full"), 3, "not verified: b: disk full"),
+        (True, 0, "PASSED: 3 of 3 bundles hold."),
+        (False, 1, "FAILED: 2 of 3 bundles hold; falls short: b."),
+        (BundleError("b does not match"), 1, "FAILED: 2 of 3 bundles hold; not verified: b."),
+        (VerifyError("no provider"), 2, "FAILED: 2 of 3 bundles hold; not verified: b."),
+        (MachineError("disk full"), 3, "FAILED: 2 of 3 bundles hold; not verified: b."),
     ],
 )
-def test_all_are_verified_and_a_line_each_ends_it(
-    construct, capsys: pytest.CaptureFixture[str], fault: object, code: int, line: str
+def test_the_last_line_is_the_verdict_over_all(
+    construct, capsys: pytest.CaptureFixture[str], fault: object, code: int, last: str
 ) -> None:
+    """It was the last bundle's PASSED."""
     faults = {"a": True, "b": fault, "c": True}
     assert many.verify_all([Path(name) for name in faults], outcome(construct, faults)) == code
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
-    assert lines[0] == "holds: a"
-    assert lines[1].startswith(line)
-    assert lines[2] == "holds: c"
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_a_bundle_is_a_line_of_figures_and_what_does_not_hold(
+    construct, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many.verify_all([Path("a"), Path("b")], outcome(construct, {"a": True, "b": False}))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "bundle verdict max diff p50 ms PSNR dB gain loss MB",
+        "a PASSED 1.2e-06 12.3 27.00 +0.50 0.07 6.20",
+        "a note",
+        "not judged: max_lpips (no weights)",
+        "b FAILED 1.2e-06 12.3 27.00 +0.50 0.07 6.20",
+        "a note",
+        "FAILS: max_mb (model.onnx): 6.2, at most 5",
+        "not judged: max_lpips (no weights)",
+        "FAILED: 1 of 2 bundles hold; falls short: b.",
+    ]
+
+
+def test_a_bundle_that_could_not_be_verified_is_named_in_a_line_with_the_reason(
+    construct, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults = {"a": True, "b": RecipeError("b has 1 fault(s):\n  verify.x", "Mend it.")}
+    many.verify_all([Path("a"), Path("b")], outcome(construct, faults))
+    said = capsys.readouterr().err
+    assert "warning: b is not verified: b has 1 fault(s): verify.x Mend it." in said
 
 
 def test_the_fault_of_a_single_bundle_is_the_commands_own(construct) -> None:

@@ -28,7 +28,7 @@ def speed(runtime: str, variant: str, p50: float, **more: Any) -> dict[str, Any]
 def parity(timed: dict[str, Any], **more: Any) -> dict[str, Any]:
     facts = {"version": "1.2.3", "note": "", "max_abs_diff": 1e-6, "max_pixels_changed": 0.01}
     rest = {"min_psnr_db": None, "unsupported": []}
-    keys = ("runtime", "variant", "exact", "precision")
+    keys = ("runtime", "variant", "exact", "precision", "threads")
     return {key: timed[key] for key in keys} | facts | rest | more
 
 
@@ -48,6 +48,7 @@ def stated() -> dict[str, Any]:
     parities[-1]["unsupported"] = [CASE | {"batch": 3, "reason": reason}] * 2
     return {
         "speed": speeds,
+        "cost": {"size": "320x180"},
         "parity": parities,
         "quality": [
             {k: row[k] for k in ("runtime", "variant", "exact")}

@@ -30,6 +30,8 @@ from edgesr.bundle.records.rows import (
 )
 
 FORMAT = 3
+Timestamp = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+"""UTC, to the second: `2026-01-31T09:30:00Z`."""
 
 State = Literal["holds", "fails", "not judged"]
 HOLDS: State = "holds"
@@ -60,13 +62,40 @@ class Gate(Record):
         return self
 
 
+class Settings(Record):
+    """What was asked for: with the bundle, the machine and the versions it makes two verifications
+    the same.
+
+    Attributes:
+        edgesr: the SHA-256 of the source that measured, see `revision.source_digest`.
+        providers, runtimes, targets: as given; None for the providers that are tried unasked.
+        pictures: the SHA-256 of the pictures' digests, in their order.
+        lpips: whether AlexNet's weights were there.
+    """
+
+    edgesr: Digest
+    providers: Annotated[list[Named], Few] | None
+    runtimes: Annotated[list[Named], Few]
+    targets: Annotated[list[Named], Few]
+    pictures: Digest
+    lpips: bool
+
+
 class Measurements(Record):
-    """All that was measured, before it is judged."""
+    """All that was measured, before it is judged.
+
+    Attributes:
+        measured_at: when that was done; None in evidence of an earlier edgesr, as is `settings`.
+        quick: nothing was timed; `speed` is empty.
+    """
 
     format: Literal[3]
     bundle: recipe.Name
     bundle_sha256: Digest
     """Of the bundle's SHA256SUMS, which names every file of it."""
+    measured_at: Timestamp | None = None
+    settings: Settings | None = None
+    quick: bool = False
     architecture: Line
     role: Role
     versions: Annotated[dict[Named, Line], Few]
@@ -77,23 +106,25 @@ class Measurements(Record):
     providers: Annotated[list[Placement], Few]
     unsupported: Annotated[list[Unsupported], Few]
     parity: Annotated[list[Parity], Field(min_length=1, max_length=64)]
-    speed: Annotated[list[Speed], Field(min_length=1, max_length=64)]
+    speed: Annotated[list[Speed], Field(max_length=64)]
     cost: Cost
     quality: Annotated[list[Quality], Field(min_length=1, max_length=1000)]
     targets: Annotated[list[Target], Few]
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        if jobs(self.parity) != jobs(self.speed):
+        if self.quick and self.speed:
+            raise ValueError("latencies in evidence that says that nothing was timed")
+        if not self.quick and jobs(self.parity) != jobs(self.speed):
             raise ValueError("parity and speed are not of the same files on the same runtimes")
-        plain = {row.runtime for row in self.speed if row.variant == "fp32" and row.exact}
-        if lacking := {row.runtime for row in self.speed} - plain:
-            raise ValueError(f"no speed of fp32 on {', '.join(sorted(lacking))}")
+        plain = {row.runtime for row in self.parity if row.variant == "fp32" and row.exact}
+        if lacking := {row.runtime for row in self.parity} - plain:
+            raise ValueError(f"neither parity nor speed of fp32 on {', '.join(sorted(lacking))}")
         scored = {row.runtime for row in self.quality if row.variant == "fp32" and row.exact}
         if not {"cpu", "cuda"} & plain & scored:
-            raise ValueError("neither speed nor quality of fp32 on ONNX Runtime")
-        if lost := {row.variant for row in self.speed} - set(self.variants):
-            raise ValueError(f"speed of {', '.join(sorted(lost))}, which is not a variant")
+            raise ValueError("neither parity nor quality of fp32 on ONNX Runtime")
+        if lost := {row.variant for row in self.parity} - set(self.variants):
+            raise ValueError(f"parity of {', '.join(sorted(lost))}, which is not a variant")
         return self
 
 
