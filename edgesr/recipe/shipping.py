@@ -117,7 +117,8 @@ class VariantGates(Table):
     """PSNR of fp32 on the same runtime, less this one's, on the photographs that verify measures
     on; on Y or on RGB, whichever lost more."""
     max_abs_diff: Positive | None = None
-    """Largest |PyTorch - runtime| over the parity grid, values in 0..1."""
+    """Largest |PyTorch - runtime| over the parity grid, values in 0..1; of int8, and of files that
+    clip, both held to 0..1."""
     max_mb: Positive | None = None
     """Size of the variant's file in MB (10^6 bytes)."""
     min_speedup: Positive | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -17,7 +18,7 @@ from edgesr.deploy.variants import FILES
 from edgesr.models import zoo
 from edgesr.recipe import Recipe
 from edgesr.verify import parity, speed
-from edgesr.verify.jobs import Job
+from edgesr.verify.jobs import Job, Run
 from edgesr.verify.measured import file_size
 from edgesr.verify.parity import Expected
 from edgesr.verify.quality import PictureSet, quality
@@ -95,13 +96,20 @@ def _parity(job: Job, folder: Path, references: References) -> Parity:
     expected = references(job.bytes_io)
     with job.opened() as (run, facts):
         row = job.row() | asdict(facts)
-        held = [each.clipped() for each in expected] if job.clipped else expected
-        row |= parity.parity(held, run)
+        row |= _compared(job, expected, run)
         if job.bytes_io:
             plain = replace(job, dtype="float32", file=folder / FILES["fp32"])
             with plain.opened() as (fp32, _):
                 row["bytes_off"] = parity.bytes_off(expected, run, fp32)
     return Parity(**row)
+
+
+def _compared(job: Job, expected: list[Expected], run: Run) -> dict[str, Any]:
+    """Clipped with clipped, where the file clips, or has eight bits, whose range is about 0..1."""
+    if not job.clipped and job.variant != "int8":
+        return parity.parity(expected, run)
+    held = [each.clipped() for each in expected]
+    return parity.parity(held, lambda lr: run(lr).clip(0, 1))
 
 
 def _speed(job: Job, jobs: list[Job], recipe: Recipe) -> Speed:

@@ -14,7 +14,7 @@ from edgesr.bundle.records.rows import Cost, Counts, Quality, TeacherCost
 from edgesr.recipe import Srgan
 from edgesr.targets import present as targets
 from edgesr.verify import cost as counting
-from edgesr.verify import gates, sidebyside
+from edgesr.verify import gates, likeness, sidebyside
 from edgesr.verify.cost import PAPER, REMARK, total
 from edgesr.verify.measured import ORT, fp32
 from edgesr.verify.sidebyside import table
@@ -45,6 +45,7 @@ def tables(evidence: Evidence) -> Iterator[Table | str]:
         yield _paper()
         yield REMARK
     yield from sidebyside.tables(evidence)
+    yield likeness.in_words(evidence)
     yield _quality(fp32(evidence.quality, runtimes=ORT))
     if evidence.targets:
         yield from targets.tables(evidence.targets)

@@ -10,6 +10,7 @@ from edgesr.bundle.records.evidence import FAILS, Evidence, Gate
 from edgesr.errors import EdgesrError
 from edgesr.verify import gates
 from edgesr.verify.measured import ORT, fp32, photographs
+from edgesr.verify.sidebyside import unsigned_zero
 
 COLUMNS = ("verdict", "max diff", "p50 ms", "PSNR dB", "gain", "loss", "MB")
 WIDTH = 80
@@ -67,7 +68,7 @@ def figures(evidence: Evidence) -> tuple[str, ...]:
         f"{timed[0].p50_ms:.1f}" if timed else "-",
         f"{scored.psnr_db:.2f}",
         f"{scored.psnr_db - scored.bicubic_psnr_db:+.2f}",
-        f"{abs(round(max(losses), 2)):.2f}" if losses else "-",
+        unsigned_zero(max(losses), 2) if losses else "-",
         f"{evidence.file.bytes / 1e6:.2f}",
     )
 
