@@ -33,7 +33,7 @@ from trials import TRIALS, Trial
 
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
-from edgesr.data.patches import SCALE, PatchCache, PatchSampler
+from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.losses.content import BT601
 from edgesr.losses.total import GeneratorLoss, Outputs
 from edgesr.metrics import psnr
@@ -187,7 +187,7 @@ def draw(
 ) -> Iterator[tuple[Tensor, ...]]:
     """The trial's batches: LR, HR and, where a term asks for it, the teacher's picture."""
     data = Data(photos=options.data, validation=options.validation)
-    cache = PatchCache.open(photos.split(data).train, patch=trial.patch)
+    cache = PatchCache.open(photos.split(data).train, patch=trial.patch, scale=4)
     pictures = None
     if teacher_terms(trial.losses):
         pictures = teacher_targets(cache, picture_teacher(trial, options), fabric, "bf16-mixed")
@@ -221,7 +221,7 @@ def zoom_in(
 ) -> tuple[Tensor, ...]:
     """Patches of photographs that were not reduced, as inputs, and the teacher's picture of them
     for truth (Zhang et al., Data Upcycling Knowledge Distillation, arXiv:2309.14162)."""
-    side = trial.patch // SCALE
+    side = trial.patch // 4
     _, inputs = PatchSampler(cache, patch=side, batch=count, seed=1).next()
     teacher = zoo.load(options.teacher).module
     with fabric.autocast():
@@ -242,9 +242,9 @@ def score(network: nn.Module, files: list[Path]) -> dict[str, float]:
     """PSNR on Y in dB of each picture, by the protocol of `edgesr evaluate`."""
     found = {}
     for photo in photos.decode_all(files, smallest=32):
-        picture = crop_to_multiple(photo.pixels)
-        lr = quantise(bicubic_down(to_tensor(picture)))
-        found[photo.name] = psnr(to_image(network(lr)), picture)
+        picture = crop_to_multiple(photo.pixels, 4)
+        lr = quantise(bicubic_down(to_tensor(picture), 4))
+        found[photo.name] = psnr(to_image(network(lr)), picture, 4)
     return found
 
 

@@ -135,7 +135,7 @@ def scores(entry: Entry, sets: list[Path]) -> list[str]:
 
 
 def _bicubic(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return to_image(bicubic_up(to_tensor(lr)))
+    return to_image(bicubic_up(to_tensor(lr), 4))
 
 
 def facts(entry: Entry) -> list[str]:

@@ -200,7 +200,7 @@ class OurLoop:
         self.step = Step(self.fabric, network, GeneratorLoss(losses))
         recipe = Recipe(name="benchmark", model=spec, training=training)
         log = Log(Path("unwritten"), tensorboard=False)
-        validation = Validation(photos.split(Data()).validation, self.fabric.device)
+        validation = Validation(photos.split(Data()).validation, 4, self.fabric.device)
         self.run = Run(recipe, Path("unwritten"), log, validation, leads=False)
 
     def block(self, steps: int) -> float:
@@ -286,7 +286,7 @@ def compare(title: str, spec: Model, precision: str, options: argparse.Namespace
     patch = {"precision": precision, "batch": options.batch, "patch": options.patch}
     training = Training.model_validate(patch | {"schedule": "constant", "device": "cpu"})
     data = Data(photos=options.data)
-    cache = PatchCache.open(photos.split(data).train, patch=training.patch)
+    cache = PatchCache.open(photos.split(data).train, patch=training.patch, scale=4)
     cache.data.view(-1)[::4096].sum()  # a long training has every page of it mapped
     for targets in (False, True):
         ours = OurLoop(spec, cache, training, targets)

@@ -25,17 +25,17 @@ def luma(rgb: Image) -> NDArray[np.float64]:
     return y
 
 
-def psnr(sr: Image, hr: Image, shave: int = 4) -> float:
+def psnr(sr: Image, hr: Image, shave: int) -> float:
     """Peak signal-to-noise ratio on Y in dB, 10 log10(255^2 / MSE); infinite where identical.
 
     Args:
         sr, hr: (H, W, 3), of the same size.
-        shave: pixels cut off each border.
+        shave: pixels cut off each border; in the field, the scale.
     """
     return _decibels(_compared(sr, shave) - _compared(hr, shave))
 
 
-def psnr_rgb(sr: Image, hr: Image, shave: int = 4) -> float:
+def psnr_rgb(sr: Image, hr: Image, shave: int) -> float:
     """`psnr` over the three channels of RGB: unlike Y, it sees a tint."""
     inner = slice(shave, -shave or None)
     return _decibels(sr[inner, inner].astype(np.float64) - hr[inner, inner])
@@ -51,7 +51,7 @@ def mean_db(values: Iterable[float]) -> float:
     return float(np.mean([min(value, IDENTICAL_DB) for value in values]))
 
 
-def ssim(sr: Image, hr: Image, shave: int = 4) -> float:
+def ssim(sr: Image, hr: Image, shave: int) -> float:
     """Structural similarity on Y (Wang et al., 2004), at most 1.
 
     Gaussian window 11 x 11 of sigma 1.5, K1 = .01, K2 = .03, where the window lies wholly

@@ -43,7 +43,7 @@ def test_luma_of_black_white_and_the_primaries() -> None:
 
 def test_psnr_agrees_with_scikit_image_and_torchmetrics(pair: Arrays) -> None:
     sr, hr = y_shaved(pair)
-    measured = psnr(*pair)
+    measured = psnr(*pair, 4)
     assert measured == pytest.approx(peak_signal_noise_ratio(hr, sr, data_range=255), abs=1e-9)
     theirs = torchmetrics_psnr(torch.from_numpy(sr), torch.from_numpy(hr), data_range=255.0)
     assert measured == pytest.approx(float(theirs), abs=1e-4)
@@ -54,11 +54,11 @@ def test_ssim_agrees_with_scikit_image_and_torchmetrics(pair: Arrays) -> None:
     _, full = structural_similarity(
         sr, hr, data_range=255, gaussian_weights=True, use_sample_covariance=False, full=True
     )
-    assert ssim(*pair) == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-9)
+    assert ssim(*pair, 4) == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-9)
     tensors = (torch.from_numpy(y)[None, None] for y in (sr, hr))
     # torchmetrics' mean counts windows that it fills by reflection; its map has the others too.
     _, full = torchmetrics_ssim(*tensors, sigma=1.5, data_range=255.0, return_full_image=True)
-    assert ssim(*pair) == pytest.approx(float(full[..., 5:-5, 5:-5].mean()), abs=1e-9)
+    assert ssim(*pair, 4) == pytest.approx(float(full[..., 5:-5, 5:-5].mean()), abs=1e-9)
 
 
 def test_ssim_agrees_with_its_definition(pair: Arrays) -> None:
@@ -75,20 +75,20 @@ def test_ssim_agrees_with_its_definition(pair: Arrays) -> None:
     vx, vy, cov = local(x * x) - mx**2, local(y * y) - my**2, local(x * y) - mx * my
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     value = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
-    assert ssim(*pair) == pytest.approx(value.mean(), abs=1e-9)
+    assert ssim(*pair, 4) == pytest.approx(value.mean(), abs=1e-9)
 
 
 def test_identical_pictures(pair: Arrays) -> None:
-    assert psnr(pair[0], pair[0]) == math.inf
-    assert ssim(pair[0], pair[0]) == pytest.approx(1)
+    assert psnr(pair[0], pair[0], 4) == math.inf
+    assert ssim(pair[0], pair[0], 4) == pytest.approx(1)
 
 
 def test_what_is_shaved_off_does_not_count(pair: Arrays) -> None:
     sr, hr = pair
     spoilt = sr.copy()
     spoilt[:4], spoilt[:, -4:] = 0, 255
-    assert psnr(spoilt, hr) == psnr(sr, hr)
-    assert ssim(spoilt, hr) == ssim(sr, hr)
+    assert psnr(spoilt, hr, 4) == psnr(sr, hr, 4)
+    assert ssim(spoilt, hr, 4) == ssim(sr, hr, 4)
     assert psnr(spoilt, hr, shave=0) < psnr(sr, hr, shave=0)
 
 
@@ -96,10 +96,10 @@ def test_bicubic_on_set5_scores_what_the_field_publishes(shared: Path) -> None:
     scores = []
     for path in sorted((shared / "data/benchmarks/Set5").glob("*.png")):
         with Image.open(path) as image:
-            hr = crop_to_multiple(np.asarray(image.convert("RGB")))
-        lr = to_image(bicubic_down(to_tensor(hr)))
-        sr = to_image(bicubic_up(to_tensor(lr)))
-        scores.append((psnr(sr, hr), ssim(sr, hr)))
+            hr = crop_to_multiple(np.asarray(image.convert("RGB")), 4)
+        lr = to_image(bicubic_down(to_tensor(hr), 4))
+        sr = to_image(bicubic_up(to_tensor(lr), 4))
+        scores.append((psnr(sr, hr, 4), ssim(sr, hr, 4)))
     assert len(scores) == 5
     mean_psnr, mean_ssim = np.mean(scores, axis=0)
     assert mean_psnr == pytest.approx(28.42, abs=0.02)
@@ -110,6 +110,6 @@ def test_a_tint_that_luma_hardly_sees_costs_psnr_on_rgb() -> None:
     grey = np.full((32, 32, 3), 128, np.uint8)
     tinted = grey.copy()
     tinted[..., 2] += 10
-    assert psnr(tinted, grey) > 48
-    assert psnr_rgb(tinted, grey) == pytest.approx(10 * np.log10(255**2 * 3 / 100))
+    assert psnr(tinted, grey, 4) > 48
+    assert psnr_rgb(tinted, grey, 4) == pytest.approx(10 * np.log10(255**2 * 3 / 100))
     assert psnr_rgb(grey, grey, shave=0) == np.inf

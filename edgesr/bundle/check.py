@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Values = NDArray[np.float32]
-SCALE = 4
 DB = " dB"
 
 
@@ -98,10 +97,10 @@ def check(folder: Path) -> list[Row]:
     Raises:
         BundleError: the bundle is incomplete, or a file is not the one that was exported.
     """
-    variants = read_card(folder).variants
-    tolerance, goldens = read_golden(folder / "golden")
+    card = read_card(folder)
+    tolerance, goldens = read_golden(folder / "golden", card.scale)
     rows = []
-    for name, facts in variants.items():
+    for name, facts in card.variants.items():
         key = "max_levels" if _takes_bytes(facts) else "max_abs"
         limit = getattr(tolerance.get(name), key, None)
         if limit is None:
@@ -140,19 +139,21 @@ def _loss(int8: Path, goldens: list[Golden]) -> Iterator[Row]:
             yield Row("int8", case.name, likeness_db(case.float_answer, sr), case.least_db, DB)
 
 
-def read_golden(folder: Path) -> tuple[dict[VariantName, golden.Tolerance], list[Golden]]:
+def read_golden(
+    folder: Path, scale: int
+) -> tuple[dict[VariantName, golden.Tolerance], list[Golden]]:
     """The tolerance of each variant, and the golden vectors in a bundle's `golden/`.
 
     Raises:
         BundleError: a file is missing, or is not what golden.json says of it.
     """
     facts = golden.Golden.read(folder / "golden.json", AGAIN)
-    return facts.tolerance, [_read(folder, case) for case in facts.cases]
+    return facts.tolerance, [_read(folder, case, scale) for case in facts.cases]
 
 
-def _read(folder: Path, case: golden.Case) -> Golden:
+def _read(folder: Path, case: golden.Case, scale: int) -> Golden:
     pixels = _array(folder / case.input, "u1", (case.height, case.width, 3))
-    shape = (1, 3, SCALE * case.height, SCALE * case.width)
+    shape = (1, 3, scale * case.height, scale * case.width)
     expected: dict[str, Values] = {
         variant: _array(folder / name, "<f4", shape).astype(np.float32)
         for variant, name in case.output.items()

@@ -70,7 +70,7 @@ def evaluate(
     else:
         result = compare.compare_models(model, workspace.find_model(against), data, weights)
         present.print_comparison(result)
-    console.say(quality.PROTOCOL)
+    console.say(result.protocol)
     if output is not None:
         if output.suffix.lower() == ".csv":
             write_text(output, result.csv())
@@ -108,7 +108,7 @@ def upscale(
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
     quiet: Quiet = False,
 ) -> None:
-    """Enlarge images four times, tile by tile."""
+    """Enlarge images by a model's scale, tile by tile."""
     from edgesr.inference import upscale_files
     from edgesr.inference.upscaler import Upscaler, parse_tile
 

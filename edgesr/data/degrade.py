@@ -7,6 +7,8 @@ kernel but cuts it off at the border, so the image is mirrored here first.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,11 +17,53 @@ from torch.nn.functional import interpolate
 
 from edgesr.errors import DataError
 
+Pixels = NDArray[np.uint8]
+
 # The kernel reaches two LR pixels to each side of an output pixel, less than three from its edge.
 BORDER = 3
+BAND = 256
+"""LR rows that are reduced or enlarged at a time: a photograph of 24 megapixels takes little more
+memory than its pixels."""
 
 
-def bicubic_down(hr: Tensor, scale: int = 4) -> Tensor:
+def pair(picture: Pixels, scale: int) -> tuple[Pixels, Pixels]:
+    """HR and LR of a photograph: cut to multiples of `scale`, and reduced by bicubic to 8 bits.
+
+    Args:
+        picture: uint8 (H, W, 3) RGB.
+
+    Returns:
+        uint8 (H', W', 3), and uint8 (H' / scale, W' / scale, 3).
+
+    Raises:
+        DataError: a side is shorter than `scale`.
+    """
+    hr = np.ascontiguousarray(crop_to_multiple(picture, scale))
+    rows = hr.shape[0] // scale
+    bands = []
+    for first, last, above, below in _bands(rows):
+        part = bicubic_down(to_tensor(hr[scale * above : scale * below]), scale)
+        bands.append(to_image(part[:, :, first - above : last - above]))
+    return hr, np.concatenate(bands)
+
+
+def enlarge(lr: Pixels, scale: int) -> Pixels:
+    """The control that a network must beat: uint8 (H, W, 3) enlarged by bicubic, 8 bits."""
+    bands = []
+    for first, last, above, below in _bands(lr.shape[0]):
+        part = bicubic_up(to_tensor(lr[above:below]), scale)
+        bands.append(to_image(part[:, :, scale * (first - above) : scale * (last - above)]))
+    return np.concatenate(bands)
+
+
+def _bands(rows: int) -> Iterator[tuple[int, int, int, int]]:
+    """LR rows that are made together, first and last, and those that are read for them."""
+    for first in range(0, rows, BAND):
+        last = min(first + BAND, rows)
+        yield first, last, max(0, first - BORDER), min(rows, last + BORDER)
+
+
+def bicubic_down(hr: Tensor, scale: int) -> Tensor:
     """Reduce float (B, C, H, W) to (B, C, H / scale, W / scale), of any value range, not clipped.
 
     Raises:
@@ -37,7 +81,7 @@ def bicubic_down(hr: Tensor, scale: int = 4) -> Tensor:
     return small[..., BORDER:-BORDER, BORDER:-BORDER]
 
 
-def bicubic_up(lr: Tensor, scale: int = 4) -> Tensor:
+def bicubic_up(lr: Tensor, scale: int) -> Tensor:
     """Enlarge float (B, C, H, W) to (B, C, scale * H, scale * W); any value range, not clipped."""
     # Without antialias torch takes another kernel, a = -0.75.
     large = interpolate(_mirror(lr, BORDER), scale_factor=scale, mode="bicubic", antialias=True)
@@ -59,7 +103,7 @@ def quantise(x: Tensor) -> Tensor:
     return torch.floor(x.clamp(0, 1) * 255 + 0.5) / 255
 
 
-def crop_to_multiple(array: NDArray[np.uint8], multiple: int = 4) -> NDArray[np.uint8]:
+def crop_to_multiple(array: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
     """Cut (H, W, ...) at the bottom and the right to multiples of `multiple`; a view.
 
     Raises:

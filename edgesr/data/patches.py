@@ -14,13 +14,12 @@ from torch import Tensor
 
 from edgesr import console
 from edgesr.data import cached, photos
-from edgesr.data.degrade import bicubic_down, crop_to_multiple, to_image, to_tensor
+from edgesr.data.degrade import pair
 from edgesr.errors import DataError
 from edgesr.inference.decode import PhotoError
 from edgesr.workspace import cache_dir, sha256
 
-FORMAT = 2
-SCALE = 4
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class PatchCache:
     evaluation.
 
     Attributes:
-        key: changes with the content of the photographs.
+        key: changes with the content of the photographs and the scale.
+        scale: how many times larger HR is.
         data: uint8 (pixels, 3) RGB; of each photograph all HR pixels row by row, then the LR ones.
         files: the photographs that are large enough for a patch.
         sizes: int64 (len(files), 2): height and width at LR.
@@ -39,13 +39,14 @@ class PatchCache:
     """
 
     key: str
+    scale: int
     data: Tensor
     files: list[Path]
     sizes: Tensor
     offsets: Tensor
 
     @classmethod
-    def open(cls, paths: Sequence[Path], *, patch: int) -> PatchCache:
+    def open(cls, paths: Sequence[Path], *, patch: int, scale: int) -> PatchCache:
         """Open the cache of `paths`, or decode them into a new one under the user's cache folder:
         where there is none, or its content is not what its sum states, which is said.
 
@@ -55,23 +56,29 @@ class PatchCache:
         Raises:
             DataError: nothing usable is left, or the disk has no room for it.
         """
-        key = _key(paths)
+        key = _key(paths, scale)
         path = cache_dir() / "patches" / f"{key}.bin"
-        index = cached.read(path) or _build(paths, path)
-        return cls._of(index, key, paths, path, patch)
+        index = cached.read(path) or _build(paths, path, scale)
+        return cls._of(index, key, paths, path, patch, scale)
 
     @classmethod
     def _of(
-        cls, index: dict[str, Any], key: str, paths: Sequence[Path], path: Path, patch: int
+        cls,
+        index: dict[str, Any],
+        key: str,
+        paths: Sequence[Path],
+        path: Path,
+        patch: int,
+        scale: int,
     ) -> PatchCache:
         for number, reason in index["left_out"]:
             photos.warn_left_out(paths[number], reason)
         files, sizes, offsets, end = [], [], [], 0
         for number, height, width in index["photos"]:
-            hr, lr = end, end + SCALE**2 * height * width
+            hr, lr = end, end + scale**2 * height * width
             end = lr + height * width
-            if SCALE * min(height, width) < patch:
-                reason = photos.too_small(SCALE * width, SCALE * height, patch)
+            if scale * min(height, width) < patch:
+                reason = photos.too_small(scale * width, scale * height, patch)
                 photos.warn_left_out(paths[number], reason)
                 continue
             files.append(paths[number])
@@ -81,20 +88,31 @@ class PatchCache:
             raise photos.nothing_usable(patch)
         # Not shared: a private mapping, so that nothing can be written to the file through it.
         data = torch.from_file(str(path), shared=False, size=3 * end, dtype=torch.uint8)
-        return cls(key, data.view(-1, 3), files, torch.tensor(sizes), torch.tensor(offsets))
+        return cls(key, scale, data.view(-1, 3), files, torch.tensor(sizes), torch.tensor(offsets))
+
+    def photographs(self, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """LR and HR of each or every so many-th photograph; float32 (1, 3, H, W) in 0..1, and
+        (1, 3, scale * H, scale * W)."""
+        sizes, starts = self.sizes[::every].tolist(), self.offsets[::every].tolist()
+        for (height, width), (hr_at, lr_at) in zip(sizes, starts, strict=True):
+            large = self.scale * height, self.scale * width
+            yield self._picture(lr_at, height, width), self._picture(hr_at, *large)
+
+    def _picture(self, start: int, height: int, width: int) -> Tensor:
+        pixels = self.data[start : start + height * width].view(1, height, width, 3)
+        return pixels.permute(0, 3, 1, 2) / 255
 
     def lr_photographs(self, every: int = 1) -> Iterator[Tensor]:
         """Each or every so many-th LR photograph, in the order of `files`; float32 (1, 3, H, W) in
         0..1."""
         sizes, starts = self.sizes[::every].tolist(), self.offsets[::every, 1].tolist()
         for (height, width), start in zip(sizes, starts, strict=True):
-            pixels = self.data[start : start + height * width].view(1, height, width, 3)
-            yield pixels.permute(0, 3, 1, 2) / 255
+            yield self._picture(start, height, width)
 
 
-def _key(paths: Sequence[Path]) -> str:
+def _key(paths: Sequence[Path], scale: int) -> str:
     """A hash over the content of the files in their order, and over what decodes them."""
-    parts = [f"edgesr patches {FORMAT}, Pillow {PIL.__version__}"]
+    parts = [f"edgesr patches {FORMAT}, x{scale}, Pillow {PIL.__version__}"]
     for path in paths:
         try:
             parts.append(sha256(path))
@@ -103,27 +121,22 @@ def _key(paths: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _build(paths: Sequence[Path], path: Path) -> dict[str, Any]:
+def _build(paths: Sequence[Path], path: Path, scale: int) -> dict[str, Any]:
     """Decode `paths` into the file `path`; returns which are in it, of which size."""
     area = sum(photos.area(source) for source in paths)
-    cached.check_room(path.parent, 3 * (area + area // SCALE**2), "the decoded photographs")
+    cached.check_room(path.parent, 3 * (area + area // scale**2), "the decoded photographs")
     index: dict[str, Any] = {"photos": [], "left_out": []}
     with cached.writing(path, index) as append:
         for number, source in enumerate(console.track(paths, "decoding", len(paths))):
             try:
-                hr = crop_to_multiple(photos.decode(source, smallest=SCALE), SCALE)
+                hr, lr = pair(photos.decode(source, smallest=scale), scale)
             except PhotoError as error:
                 index["left_out"].append((number, error.reason))
                 continue
             append(hr.tobytes())
-            append(_reduced(hr).tobytes())
-            index["photos"].append((number, hr.shape[0] // SCALE, hr.shape[1] // SCALE))
+            append(lr.tobytes())
+            index["photos"].append((number, hr.shape[0] // scale, hr.shape[1] // scale))
     return index
-
-
-def _reduced(hr: photos.Pixels) -> photos.Pixels:
-    """uint8 (H, W, 3) -> uint8 (H / 4, W / 4, 3) by bicubic."""
-    return to_image(bicubic_down(to_tensor(hr), SCALE))
 
 
 class PatchSampler:
@@ -157,7 +170,7 @@ class PatchSampler:
         world: int = 1,
         targets: Tensor | None = None,
     ) -> None:
-        smallest = SCALE * int(cache.sizes.min())
+        smallest = cache.scale * int(cache.sizes.min())
         if smallest < patch:
             raise DataError(
                 f"the patch cache holds photographs of {smallest} pixels, fewer than the patch's "
@@ -174,16 +187,17 @@ class PatchSampler:
         self.targets = None if targets is None else _place(targets, self.device)
         areas = cache.sizes.prod(1)
         self._areas = areas.cumsum(0).double()
-        self._targets_at = SCALE**2 * (areas.cumsum(0) - areas)
+        self._targets_at = cache.scale**2 * (areas.cumsum(0) - areas)
         self._latest: list[int] = []
 
     def next(self) -> tuple[Tensor, ...]:
-        """LR (batch / world, 3, patch / 4, patch / 4), HR (batch / world, 3, patch, patch) and, of
-        that shape, the teacher's picture where there is one; float32 RGB 0..1, on the device."""
+        """LR (batch / world, 3, patch / scale, patch / scale), HR (batch / world, 3, patch, patch)
+        and, of that shape, the teacher's picture where there is one; float32 RGB 0..1, on the
+        device."""
         draw = torch.rand(self.batch, 4, generator=self.generator, dtype=torch.float64)
         which, top, left, turn = draw[self.share].unbind(1)
         photo = torch.searchsorted(self._areas, which * self._areas[-1], right=True)
-        side = self.patch // SCALE
+        side = self.patch // self.cache.scale
         places = self.cache.sizes[photo] - side + 1  # (b, 2): positions of a crop
         corner = (torch.stack([top, left], 1) * places).long()
         way = (turn * 8).long()
@@ -191,7 +205,7 @@ class PatchSampler:
         hr_at, lr_at = self.cache.offsets[photo].unbind(1)
         self._latest = photo.tolist()
         lr = self._cut(self.data, lr_at, width, corner, side, way)
-        large = (SCALE * width, SCALE * corner, self.patch, way)
+        large = (self.cache.scale * width, self.cache.scale * corner, self.patch, way)
         hr = self._cut(self.data, hr_at, *large)
         if self.targets is None:
             return lr, hr

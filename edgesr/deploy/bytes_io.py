@@ -5,11 +5,9 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, compose, helper
 
-SCALE = 4
-
 
 def to_bytes_io(fp32: onnx.ModelProto) -> onnx.ModelProto:
-    """`fp32` with uint8 `lr` (batch, height, width, 3) and `sr` (batch, 4*height, 4*width, 3).
+    """`fp32` with uint8 `lr` (batch, height, width, 3) and `sr` (batch, r*height, r*width, 3).
 
     The graph does what `deploy.tiling` does around the model: x / 255 before it; clip to 0..1,
     floor(255 x + 0.5) behind it. So its bytes are the same.
@@ -18,6 +16,7 @@ def to_bytes_io(fp32: onnx.ModelProto) -> onnx.ModelProto:
         fp32, "core/", rename_inputs=True, rename_outputs=True
     )
     graph = model.graph
+    _, _, height, width = (each.dim_param for each in graph.output[0].type.tensor_type.shape.dim)
     constants = {"levels": 255.0, "half": 0.5, "zero": 0.0, "one": 1.0}
     for name, value in constants.items():
         graph.initializer.append(helper.make_tensor(name, TensorProto.FLOAT, [], [value]))
@@ -38,7 +37,7 @@ def to_bytes_io(fp32: onnx.ModelProto) -> onnx.ModelProto:
     del graph.node[:], graph.input[:], graph.output[:]
     graph.node.extend(nodes)
     graph.input.append(_picture("lr", "height", "width"))
-    graph.output.append(_picture("sr", f"{SCALE}*height", f"{SCALE}*width"))
+    graph.output.append(_picture("sr", height, width))
     return model
 
 

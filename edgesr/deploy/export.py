@@ -39,7 +39,7 @@ class Exported:
 def export_onnx(
     module: Student, path: Path, settings: Export, *, metadata: dict[str, str]
 ) -> Exported:
-    """Write `module` as ONNX: input `lr` (batch, 3, height, width), output `sr`, four times larger.
+    """Write `module` as ONNX: `lr` (batch, 3, height, width) in, `sr`, `scale` times larger, out.
 
     The graph is rewritten (`deploy.rewrite`), simplified by onnxsim where that changes nothing,
     put into the channel order that is asked for (`deploy.channel_order`), checked by onnx.checker,
@@ -62,7 +62,7 @@ def export_onnx(
     with atomic(path) as temporary:
         onnx.save_model(model, temporary)
         read = onnx.load(temporary)
-        _check(read, settings.opset)
+        _check(read, settings.opset, module.scale)
     return Exported(read.opset_import[0].version, read.ir_version, simplified)
 
 
@@ -166,7 +166,7 @@ def max_difference(one: onnx.ModelProto, other: onnx.ModelProto) -> float:
     return float(np.max(found))  # unlike Python's max, it passes NaN on
 
 
-def _check(model: onnx.ModelProto, opset: int) -> None:
+def _check(model: onnx.ModelProto, opset: int, scale: int) -> None:
     found = model.opset_import[0].version
     if found != opset or len(model.opset_import) != 1:
         domains = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
@@ -177,5 +177,5 @@ def _check(model: onnx.ModelProto, opset: int) -> None:
     names = [
         d.dim_param or str(d.dim_value) for d in model.graph.output[0].type.tensor_type.shape.dim
     ]
-    if names != ["batch", "3", "4*height", "4*width"]:
+    if names != ["batch", "3", f"{scale}*height", f"{scale}*width"]:
         raise ExportError(f"the exported file's output has the shape {names}")

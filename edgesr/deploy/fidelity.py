@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from edgesr.bundle.likeness import likeness_db, tint
 from edgesr.data import drawn, photos
-from edgesr.data.degrade import bicubic_down, to_image, to_tensor
+from edgesr.data.degrade import pair
 from edgesr.inference.tiling import to_values
 
 Values = NDArray[np.float32]
 Run = Callable[[Values], Values]
-"""(1, 3, H, W) in 0..1 -> (1, 3, 4H, 4W)."""
+"""(1, 3, H, W) in 0..1 -> (1, 3, scale * H, scale * W)."""
 HEIGHT, WIDTH, SEED = 48, 64, 2000
 """Of the pictures, in LR pixels. No calibration draws with this seed."""
 GREYS = (0, 16, 64, 128, 200, 240, 255)
@@ -27,11 +27,11 @@ PRIMARIES = tuple(colour for colour in np.ndindex(2, 2, 2) if len(set(colour)) >
 FLAT = [(grey,) * 3 for grey in GREYS] + [tuple(255 * c for c in each) for each in PRIMARIES]
 
 
-def pictures() -> dict[str, Values]:
+def pictures(scale: int) -> dict[str, Values]:
     """Kind -> a picture of it at LR: a photograph that is held out, text, a drawing, noise, a
     checkerboard; none of them a calibration's."""
     size = HEIGHT, WIDTH
-    photograph = to_image(bicubic_down(to_tensor(photos.decode(photos.embedded().validation[0]))))
+    _, photograph = pair(photos.decode(photos.embedded().validation[0]), scale)
     found = {
         "photograph": photograph[32 : 32 + HEIGHT, 32 : 32 + WIDTH],
         "text": drawn.text(*size, seed=SEED),
@@ -63,8 +63,8 @@ class Fidelity:
 class Judge:
     """Compares networks with one; its pictures are made once."""
 
-    def __init__(self, reference: Run) -> None:
-        self._kinds = {kind: (lr, reference(lr)) for kind, lr in pictures().items()}
+    def __init__(self, reference: Run, scale: int) -> None:
+        self._kinds = {kind: (lr, reference(lr)) for kind, lr in pictures(scale).items()}
         self._flats = [(lr, reference(lr)) for lr in flats()]
 
     def __call__(self, run: Run) -> Fidelity:

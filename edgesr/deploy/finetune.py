@@ -92,7 +92,9 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
         min_channels=settings.min_channels,
         reduce_range=settings.reduce_range,
     )
-    cache = PatchCache.open(photos.split(recipe.data).train, patch=training.patch)
+    cache = PatchCache.open(
+        photos.split(recipe.data).train, patch=training.patch, scale=module.scale
+    )
     sampler = PatchSampler(cache, patch=training.patch, batch=training.batch, seed=recipe.seed)
     adam = torch.optim.Adam(student.parameters(), lr=settings.finetune_lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.finetune_steps)

@@ -20,7 +20,7 @@ from edgesr.bundle.likeness import likeness_db
 from edgesr.bundle.records import golden as record
 from edgesr.bundle.records.card import Variant, VariantName
 from edgesr.data import photos
-from edgesr.data.degrade import bicubic_down, to_image, to_tensor
+from edgesr.data.degrade import pair
 from edgesr.errors import ExportError
 from edgesr.inference.tiling import Pixels, to_values
 from edgesr.workspace import write_bytes
@@ -40,10 +40,10 @@ SLACK_DB, ENOUGH_DB = 3.0, 40.0
 what hardly an eye tells from it: other kernels round otherwise, and cut off sums are far below."""
 
 
-def inputs() -> dict[str, Pixels]:
+def inputs(scale: int) -> dict[str, Pixels]:
     """The cases: a piece of the held-out photograph, noise, a checkerboard; (H, W, 3) each."""
     photograph = photos.decode(photos.embedded().validation[0])
-    lr = to_image(bicubic_down(to_tensor(photograph)))
+    _, lr = pair(photograph, scale)
     top, left = lr.shape[0] // 4, lr.shape[1] // 2
     board = np.indices((16, 16)).sum(axis=0) % 2 * np.uint8(255)
     return {
@@ -53,7 +53,7 @@ def inputs() -> dict[str, Pixels]:
     }
 
 
-def write_golden(folder: Path, variants: dict[VariantName, Variant]) -> None:
+def write_golden(folder: Path, variants: dict[VariantName, Variant], scale: int) -> None:
     """Write `golden/` into a bundle whose model files are there.
 
     Args:
@@ -65,7 +65,7 @@ def write_golden(folder: Path, variants: dict[VariantName, Variant]) -> None:
     """
     goldens = [
         Golden(name, pixels, _expected(folder, variants, pixels))
-        for name, pixels in inputs().items()
+        for name, pixels in inputs(scale).items()
     ]
     for golden in goldens:
         write_bytes(folder / "golden" / f"{golden.name}.rgb", golden.pixels.tobytes())

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgesr.data import drawn, photos
-from edgesr.data.degrade import bicubic_down, crop_to_multiple, quantise, to_image, to_tensor
+from edgesr.data.degrade import pair, to_image
 from edgesr.errors import ExportError
 from edgesr.inference.infer import infer
 from edgesr.inference.tiling import to_values
@@ -31,20 +31,24 @@ JUDGED, MEASURED = 512, 256
 
 @dataclass(frozen=True)
 class Pair:
-    """`hr` (4H, 4W, 3) bytes and its reduction `lr` (1, 3, H, W), float32 0..1."""
+    """`hr` (scale * H, scale * W, 3) bytes and its reduction `lr` (1, 3, H, W), float32 0..1."""
 
     name: str
     hr: Pixels
     lr: Values
 
+    @property
+    def scale(self) -> int:
+        return int(self.hr.shape[0] // self.lr.shape[2])
 
-def heldout(data: Data) -> list[Pair]:
+
+def heldout(data: Data, scale: int) -> list[Pair]:
     """The middles of the photographs that the recipe holds out."""
     found = photos.decode_all(photos.split(data).validation, smallest=64)
-    return [_pair(photo, JUDGED, JUDGED) for photo in found]
+    return [_pair(photo, JUDGED, JUDGED, scale) for photo in found]
 
 
-def calibration(data: Data, count: int) -> dict[str, list[Values]]:
+def calibration(data: Data, count: int, scale: int) -> dict[str, list[Values]]:
     """Pictures at LR that ranges are set by, all of one size, which ONNX Runtime's histograms ask
     for; each set holds the one before.
 
@@ -57,7 +61,7 @@ def calibration(data: Data, count: int) -> dict[str, list[Values]]:
     chosen = [files[i * len(files) // count] for i in range(min(count, len(files)))]
     found = list(photos.decode_all(chosen, smallest=64))
     height, width = np.min([(MEASURED, MEASURED), *(p.pixels.shape[:2] for p in found)], axis=0)
-    taken = [_pair(photo, int(height), int(width)).lr for photo in found]
+    taken = [_pair(photo, int(height), int(width), scale).lr for photo in found]
     graphics, patterns = drawings(*taken[0].shape[2:])
     return {
         "photographs": taken,
@@ -85,10 +89,10 @@ def drawings(height: int, width: int) -> tuple[list[Values], list[Values]]:
     return values[0], values[1]
 
 
-def _pair(photo: photos.Photo, height: int, width: int) -> Pair:
+def _pair(photo: photos.Photo, height: int, width: int, scale: int) -> Pair:
     rows, columns = _middle(photo.pixels.shape[0], height), _middle(photo.pixels.shape[1], width)
-    hr = np.ascontiguousarray(crop_to_multiple(photo.pixels[rows, columns]))
-    return Pair(photo.name, hr, quantise(bicubic_down(to_tensor(hr))).numpy())
+    hr, lr = pair(photo.pixels[rows, columns], scale)
+    return Pair(photo.name, hr, to_values(lr[None]))
 
 
 def _middle(length: int, wanted: int) -> slice:
@@ -106,8 +110,8 @@ def open_graph(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:
     """What `model` makes of each pair's LR, by ONNX Runtime on the CPU, float32."""
     session = open_graph(model)
-    for pair in pairs:
-        yield infer(session, pair.lr)
+    for each in pairs:
+        yield infer(session, each.lr)
 
 
 @dataclass(frozen=True)
@@ -125,10 +129,10 @@ def score(model: onnx.ModelProto, pairs: list[Pair]) -> Score:
         ExportError: an output is not finite.
     """
     found = zip(outputs(model, pairs), pairs, strict=True)
-    pictures = [(_picture(sr, pair), pair.hr) for sr, pair in found]
+    pictures = [(_picture(sr, judge), judge.hr, judge.scale) for sr, judge in found]
     return Score(
-        mean_db(psnr(sr, hr) for sr, hr in pictures),
-        mean_db(psnr_rgb(sr, hr) for sr, hr in pictures),
+        mean_db(psnr(*each) for each in pictures),
+        mean_db(psnr_rgb(*each) for each in pictures),
     )
 
 

@@ -72,7 +72,7 @@ class Court:
     def __init__(self, fp32: onnx.ModelProto, photographs: list[Pair], recipe: Recipe) -> None:
         self._recipe, self._photographs = recipe, photographs
         self._reference = score(fp32, photographs)
-        self._judge = Judge(partial(infer, open_graph(fp32)))
+        self._judge = Judge(partial(infer, open_graph(fp32)), recipe.model.scale)
 
     def __call__(self, model: onnx.ModelProto) -> Loss:
         """What `model` loses against the float graph.
@@ -106,8 +106,8 @@ def to_int8(
     Raises:
         DataError: the recipe's photographs are not there.
     """
-    settings, fp32 = recipe.export.int8, repeat_by_concat(fp32)
-    ranges, judges = calibration(recipe.data, settings.images), heldout(recipe.data)
+    settings, fp32, scale = recipe.export.int8, repeat_by_concat(fp32), module.scale
+    ranges, judges = calibration(recipe.data, settings.images, scale), heldout(recipe.data, scale)
     court = Court(fp32, judges, recipe)
     quantiser = Quantiser(fp32, ranges, settings.min_channels, settings.reduce_range)
     tried = calibrate(quantiser, court)

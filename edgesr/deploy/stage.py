@@ -258,7 +258,7 @@ def write_bundle(
         facts = _write_models(model, recipe, folder, variants, role, teacher)
         facts.write(folder / "card.json")
         write_text(folder / "README.md", readme(facts, invents=recipe.gan is not None))
-        write_golden(folder, facts.variants)
+        write_golden(folder, facts.variants, facts.scale)
         write_checksums(folder)
         _check(folder, recipe.name)
     return target
@@ -300,7 +300,7 @@ def _write_models(
         "format": FORMAT,
         "name": recipe.name,
         "architecture": model.architecture,
-        "scale": module.scale,
+        "scale": model.scale,
         "min_size": MIN_SIZE,
         "halo": module.halo,
         "licence": model.licence,
@@ -312,7 +312,7 @@ def _write_models(
         "edgesr.checkpoint_sha256": model.sha256,
         "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
     }
-    fp32 = Variant("fp32", clipped=recipe.export.rewrites.clip)
+    fp32 = Variant("fp32", recipe.export.rewrites.clip, model.scale)
     own = metadata | fp32.metadata()
     exported = export_onnx(module, folder / fp32.file, recipe.export, metadata=own)
     variants = [fp32, *(write_variant(name, module, folder, recipe, metadata) for name in names)]

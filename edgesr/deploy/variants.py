@@ -34,12 +34,14 @@ class Variant:
     Attributes:
         name: a key of `FILES`.
         clipped: whether the output is held to its range inside the graph.
+        scale: how many times larger `sr` is than `lr`.
         dtype: of what it takes and gives: float32, float16 or uint8.
         facts: what else card.json says of it, e.g. which layers an int8 file keeps in float.
     """
 
     name: str
     clipped: bool
+    scale: int
     dtype: str = "float32"
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -63,11 +65,12 @@ class Variant:
 
     def card(self, folder: Path) -> card.Variant:
         """Its entry in card.json; the file is in `folder`."""
+        large = f"{self.scale}*height", f"{self.scale}*width"
         facts = {
             "file": self.file,
             "bytes": (folder / self.file).stat().st_size,
             "input": self._picture("lr", "height", "width"),
-            "output": {**self._picture("sr", "4*height", "4*width"), "clipped": self.clipped},
+            "output": {**self._picture("sr", *large), "clipped": self.clipped},
         }
         return card.Variant.model_validate(facts | self.facts)
 
@@ -93,7 +96,7 @@ def write_variant(
     """
     model, facts = convert(name, module, onnx.load(folder / FILES["fp32"]), recipe)
     clipped = recipe.export.rewrites.clip or name == "uint8-io" or gives_levels(model)
-    variant = Variant(name, clipped, input_dtype(model), facts)
+    variant = Variant(name, clipped, module.scale, input_dtype(model), facts)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     version = {"edgesr.opset": str(opset), "edgesr.ir_version": str(model.ir_version)}
     model.ClearField("metadata_props")
@@ -122,7 +125,7 @@ def convert(
         ExportError: there is no such variant, or its outputs are not what they should be.
     """
     if name == "fp16":
-        return to_fp16(fp32, heldout(recipe.data), recipe.export.fp16.io)
+        return to_fp16(fp32, heldout(recipe.data, recipe.model.scale), recipe.export.fp16.io)
     if name == "int8":
         return to_int8(module, fp32, recipe)
     if name == "uint8-io":

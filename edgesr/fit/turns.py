@@ -15,11 +15,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edgesr.bounds import parse_size
 from edgesr.children import follow
 from edgesr.runtimes.base import Name, Runtime, Tensor
 from edgesr.runtimes.registry import load
-from edgesr.verify.speed import WARMUP, in_process, noise, summarise
+from edgesr.verify.speed import WARMUP, in_process, noise, percentiles
 
 TURNS = 4
 RUNS = 5
@@ -35,7 +34,7 @@ def in_turn(
         patience: seconds; a file whose first run takes longer is not run again in its turn.
 
     Returns:
-        For each file what `verify.speed.summarise` says: p50_ms, p95_ms and rates.
+        For each file what `verify.speed.percentiles` says: min_ms, p50_ms and p95_ms.
 
     Raises:
         VerifyError: the measuring process failed.
@@ -60,7 +59,7 @@ def measure(job: dict[str, Any]) -> list[dict[str, float]]:
     for _ in range(TURNS):
         for model, taken in zip(job["models"], seconds, strict=True):
             taken += _turn(runtime, Path(model), lr, job)
-    return [summarise(taken, *parse_size(job["size"])) for taken in seconds]
+    return [percentiles(taken) for taken in seconds]
 
 
 def _turn(runtime: Runtime, model: Path, lr: Tensor, job: dict[str, Any]) -> list[float]:

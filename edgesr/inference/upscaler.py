@@ -1,4 +1,4 @@
-"""An exported model behind one call: image in, image four times larger out.
+"""An exported model behind one call: image in, a larger image out.
 
     import edgesr
     big = edgesr.Upscaler("exports/n4")(image)

@@ -115,17 +115,16 @@ def _fold_head(_: nn.Module, state: dict[str, Tensor], prefix: str, *__: object)
 
 
 class EdgeStudent(nn.Module):
-    """Low-resolution student, x4.
+    """Low-resolution student.
 
-    Input (B, 3, H, W), RGB, nominally 0..1; output (B, 3, 4H, 4W) in the same range, not
-    clipped.
+    Input (B, 3, H, W), RGB, nominally 0..1; output (B, 3, scale * H, scale * W) in the same range,
+    not clipped.
     """
-
-    scale = 4
 
     def __init__(self, spec: Edge | None = None) -> None:
         super().__init__()
         self.spec = spec or Edge()
+        self.scale: int = self.spec.scale
         c, branches = self.spec.channels, self.spec.branches
         self.head = RepConv(3, c, [])
         self.body = nn.ModuleList([RepConv(c, c, branches) for _ in range(self.spec.depth)])

@@ -88,11 +88,10 @@ class AnchoredFirst(nn.Module):
 def _rewrite_generator(generator: Generator, rewrites: Rewrites) -> None:
     if rewrites.fold_batch_norm:
         fold_all(generator)
-    first, last = generator.upsample
-    assert isinstance(first, Upsample)
-    assert isinstance(last, Upsample)
+    *others, last = [layer for layer in generator.upsample if isinstance(layer, Upsample)]
     if rewrites.prelu_before_shuffle:
-        swap_activation(first)
+        for layer in others:
+            swap_activation(layer)
     if rewrites.prelu_before_shuffle or rewrites.low_resolution_tail:
         swap_activation(last)
     if rewrites.low_resolution_tail:

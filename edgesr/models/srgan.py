@@ -7,10 +7,16 @@ The generator is the paper's teacher with 16 residual blocks and its student wit
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import torch
 from torch import Tensor, nn
 
 from edgesr.recipe import Srgan
+
+STEPS: dict[int, list[int]] = {2: [2], 3: [3], 4: [2, 2]}
+"""Factors of the PixelShuffles that make up a scale."""
 
 
 def prelu(spec: Srgan) -> nn.PReLU:
@@ -62,16 +68,16 @@ class Fusion(nn.Module):
 
 
 class Upsample(nn.Module):
-    """conv 3x3 to four times the channels > PixelShuffle(2) > PReLU."""
+    """conv 3x3 to r * r times the channels > PixelShuffle(r) > PReLU."""
 
-    def __init__(self, spec: Srgan) -> None:
+    def __init__(self, spec: Srgan, r: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(spec.channels, 4 * spec.channels, 3, padding=1)
-        self.shuffle = nn.PixelShuffle(2)
+        self.conv = nn.Conv2d(spec.channels, r**2 * spec.channels, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(r)
         self.act = prelu(spec)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.shuffle(self.conv(x))  # (B, 4C, H, W) -> (B, C, 2H, 2W)
+        y: Tensor = self.shuffle(self.conv(x))  # (B, r r C, H, W) -> (B, C, rH, rW)
         y = self.act(y)
         return y
 
@@ -90,21 +96,20 @@ class Tail(nn.Module):
 
 
 class Generator(nn.Module):
-    """SRGAN generator, x4.
+    """SRGAN generator, in the paper x4.
 
-    Input (B, 3, H, W), RGB, nominally 0..1; output (B, 3, 4H, 4W) in the same range, not
-    clipped.
+    Input (B, 3, H, W), RGB, nominally 0..1; output (B, 3, scale * H, scale * W) in the same range,
+    not clipped.
     """
-
-    scale = 4
 
     def __init__(self, spec: Srgan | None = None) -> None:
         super().__init__()
         self.spec = spec or Srgan()
+        self.scale: int = self.spec.scale
         self.head = Head(self.spec)
         self.body = nn.Sequential(*(ResidualBlock(self.spec) for _ in range(self.spec.blocks)))
         self.fusion = Fusion(self.spec)
-        self.upsample = nn.Sequential(Upsample(self.spec), Upsample(self.spec))
+        self.upsample = nn.Sequential(*(Upsample(self.spec, r) for r in STEPS[self.spec.scale]))
         self.tail = Tail(self.spec)
 
     def with_features(self, lr: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,9 +124,11 @@ class Generator(nn.Module):
     @property
     def halo(self) -> int:
         """Radius of the receptive field in LR pixels, rounded up."""
-        at_lr = 4 + 2 * self.spec.blocks + 1 + 1
-        at_2x, at_4x = 1, 4
-        return -(-(at_lr * 4 + at_2x * 2 + at_4x) // 4)
+        radius, reached = Fraction(4 + 2 * self.spec.blocks + 1), 1
+        for r in STEPS[self.scale]:  # the convolution before each PixelShuffle
+            radius += Fraction(1, reached)
+            reached *= r
+        return math.ceil(radius + Fraction(4, reached))
 
     @property
     def parts(self) -> dict[str, nn.Module]:

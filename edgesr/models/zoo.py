@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -23,11 +23,12 @@ from edgesr.bundle.records.run import TaughtBy
 from edgesr.errors import ModelError
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
-from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Srgan
+from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Scale, Srgan
 from edgesr.workspace import atomic
 
 Student = Generator | EdgeStudent
 SPEC: TypeAdapter[Srgan | Edge] = TypeAdapter(Model)
+SCALES = get_args(Scale)
 LARGEST = 1e8
 """Of a dozen trained models, edgesr's and others', the largest weight is 70, the largest variance
 that batch normalisation keeps 10^4."""
@@ -52,7 +53,7 @@ class SRModel:
     path: Path
     sha256: str
     licence: str
-    scale: int = 4
+    scale: int
 
 
 def build(spec: Srgan | Edge) -> Student:
@@ -61,10 +62,11 @@ def build(spec: Srgan | Edge) -> Student:
 
 
 def describe(spec: Srgan | Edge) -> str:
-    """A name for people: "SRGAN N=4", "edge 32x8"."""
+    """A name for people: "SRGAN N=4", "edge 32x8", "edge 32x8 x2"; x4 goes without saying."""
+    times = "" if spec.scale == 4 else f" x{spec.scale}"
     if isinstance(spec, Srgan):
-        return f"SRGAN N={spec.blocks}"
-    return f"edge {spec.channels}x{spec.depth}"
+        return f"SRGAN N={spec.blocks}{times}"
+    return f"edge {spec.channels}x{spec.depth}{times}"
 
 
 def label(path: Path) -> str:
@@ -99,14 +101,14 @@ def save(module: Student, path: Path, *, licence: str) -> None:
 
 
 def load(path: Path) -> SRModel:
-    """Read an edgesr model, or any x4 RGB model file that spandrel opens.
+    """Read an edgesr model, or any RGB model file that spandrel opens.
 
     Nothing is unpickled beyond tensors: safetensors, or `torch.load(weights_only=True)`.
 
     Raises:
         ModelError: no such file, a file that is damaged or not safe to open, another one than the
             run or the bundle around it states, an architecture that nobody knows, weights of
-            another shape or that are not finite, or a scale other than 4.
+            another shape or that are not finite, or a scale that is not one of `SCALES`.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -129,7 +131,7 @@ def load(path: Path) -> SRModel:
         raise ModelError(f"model {path} does not fit {describe(spec)}: {error}") from None
     check_weights(module, path)
     licence = str(metadata.get("licence", "unknown"))
-    return SRModel(module.eval(), spec, describe(spec), path, digest, licence)
+    return SRModel(module.eval(), spec, describe(spec), path, digest, licence, spec.scale)
 
 
 def check_weights(module: nn.Module, path: Path) -> None:
@@ -223,12 +225,13 @@ def _foreign(path: Path, digest: str, weights: dict[str, Tensor]) -> SRModel:
             "Give a model that edgesr trained, or one that spandrel opens.",
         ) from None
     name = descriptor.architecture.name
-    shape = (descriptor.scale, descriptor.input_channels, descriptor.output_channels)
-    if not isinstance(descriptor, spandrel.ImageModelDescriptor) or shape != (4, 3, 3):
+    scale, channels = descriptor.scale, (descriptor.input_channels, descriptor.output_channels)
+    one_picture = isinstance(descriptor, spandrel.ImageModelDescriptor)
+    if not one_picture or scale not in SCALES or channels != (3, 3):
         raise ModelError(
-            f"model {path}: {name}, x{shape[0]}, {shape[1]} -> {shape[2]} channels",
-            "edgesr needs an x4 RGB model.",
+            f"model {path}: {name}, x{scale}, {channels[0]} -> {channels[1]} channels",
+            f"edgesr needs an RGB model that enlarges {', '.join(map(str, SCALES))} times.",
         )
     module = Foreign(descriptor).eval().requires_grad_(False)
     check_weights(module, path)
-    return SRModel(module, None, str(name), path, digest, "unknown")
+    return SRModel(module, None, str(name), path, digest, "unknown", int(scale))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from edgesr import console
+from edgesr.errors import ModelError
 from edgesr.quality.evaluate import (
     Evaluation,
     evaluate,
@@ -83,6 +84,11 @@ class Comparison:
     one: Evaluation
     other: Evaluation
 
+    @property
+    def protocol(self) -> str:
+        """How both were measured, in words."""
+        return self.one.protocol
+
     def values(self) -> dict[str, NDArray[np.float64]]:
         """A - B per picture of each score that both have, in the order of the rows.
 
@@ -147,7 +153,12 @@ def compare_models(one: Path, other: Path, data: Path, weights_folder: str = "")
     """
     images, lpips = load_images(data), find_lpips(weights_folder)
     first, second = upscaler_for(one), upscaler_for(other)
-    own, others = Evaluation([]), Evaluation([])
+    if first.scale != second.scale:
+        raise ModelError(
+            f"{one} enlarges {first.scale} times, {other} {second.scale} times",
+            "Compare models of one scale.",
+        )
+    own, others = Evaluation([], first.scale), Evaluation([], second.scale)
     for image in images:
         own.rows.extend(evaluate(first, [image], lpips=lpips).rows)
         others.rows.extend(evaluate(second, [image], lpips=lpips).rows)

@@ -18,29 +18,42 @@ from torch import nn
 from edgesr import console, weights
 from edgesr.bundle.recorded import check_recorded
 from edgesr.data import benchmarks, photos
-from edgesr.data.degrade import (
-    bicubic_down,
-    bicubic_up,
-    crop_to_multiple,
-    to_image,
-    to_tensor,
-)
+from edgesr.data.degrade import enlarge, pair, to_image, to_tensor
 from edgesr.errors import DataError, ModelError
 from edgesr.losses.perceptual import build_lpips
 from edgesr.metrics import Image, mean_db, psnr, psnr_rgb, ssim
 from edgesr.models import zoo
+from edgesr.models.zoo import SRModel
 
-Upscale = Callable[[Image], Image]
-"""(H, W, 3) -> (4H, 4W, 3), 8-bit RGB."""
+
+@dataclass(frozen=True)
+class Method:
+    """What enlarges pictures: a network, by torch or ONNX Runtime, or bicubic.
+
+    Attributes:
+        scale: how many times wider and higher the result is.
+        upscale: (H, W, 3) -> (scale * H, scale * W, 3), 8-bit RGB.
+    """
+
+    scale: int
+    upscale: Callable[[Image], Image]
+
+    def __call__(self, lr: Image) -> Image:
+        return self.upscale(lr)
+
 
 MIN_SIDE = 32
 """Smallest side of an HR picture: AlexNet sees nothing below, SSIM needs 19."""
-PROTOCOL = (
-    "HR cropped to a multiple of 4; LR by MATLAB-style bicubic, rounded to 8 bits. PSNR and SSIM "
-    "(11x11 Gaussian, sigma 1.5) on Y of BT.601 (16-235) of 8-bit pictures, 4 pixels shaved off "
-    "each border; psnr_rgb_db over RGB. LPIPS v0.1 with AlexNet on RGB, lower is better. Means are "
-    "over pictures; one without any error counts as 100 dB."
-)
+
+
+def protocol(scale: int) -> str:
+    """How `evaluate` measures, in words."""
+    return (
+        f"HR cropped to a multiple of {scale}; LR by MATLAB-style bicubic, rounded to 8 bits. PSNR "
+        "and SSIM (11x11 Gaussian, sigma 1.5) on Y of BT.601 (16-235) of 8-bit pictures, "
+        f"{scale} pixels shaved off each border; psnr_rgb_db over RGB. LPIPS v0.1 with AlexNet on "
+        "RGB, lower is better. Means are over pictures; one without any error counts as 100 dB."
+    )
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,12 @@ class Evaluation:
     """A model's scores over a set of pictures, one row each."""
 
     rows: list[Row]
+    scale: int
+
+    @property
+    def protocol(self) -> str:
+        """How it was measured, in words."""
+        return protocol(self.scale)
 
     @property
     def mean(self) -> Scores:
@@ -95,7 +114,7 @@ class Evaluation:
         """For JSON; an infinite PSNR of a picture is null, and so is a missing LPIPS."""
         rows = [row.as_dict() for row in self.rows]
         result = {"images": rows, "mean": flat(self.mean, self.bicubic)}
-        return {"protocol": PROTOCOL, **_without_infinity(result)}
+        return {"protocol": self.protocol, **_without_infinity(result)}
 
     def csv(self) -> str:
         """A line per picture and one of means, under a line of names."""
@@ -133,7 +152,7 @@ def _without_infinity(value: Any) -> Any:
 
 
 def table(evaluation: Evaluation) -> Table:
-    """For an 80-column terminal; `PROTOCOL` belongs below it."""
+    """For an 80-column terminal; its protocol belongs below it."""
     view = Table(width=78)
     view.add_column("image", overflow="ellipsis", no_wrap=True, ratio=1)
     for title in ("PSNR dB", "gain dB", "SSIM", "LPIPS"):
@@ -164,9 +183,9 @@ def evaluate_model(model: Path, data: Path, weights_folder: str = "") -> Evaluat
 
 
 def evaluate(
-    upscale: Upscale, images: Iterable[tuple[str, Image]], *, lpips: nn.Module | None
+    method: Method, images: Iterable[tuple[str, Image]], *, lpips: nn.Module | None
 ) -> Evaluation:
-    """Reduce each HR picture by bicubic, enlarge it again by `upscale`, and compare.
+    """Reduce each HR picture by bicubic, enlarge it again by `method`, and compare.
 
     Args:
         images: names and (H, W, 3) HR pictures, sides of at least `MIN_SIDE`.
@@ -174,39 +193,40 @@ def evaluate(
 
     Raises:
         DataError: no picture, or one that is too small.
-        ModelError: `upscale` returns another size than four times its input's.
+        ModelError: `method` returns another size than `scale` times its input's.
     """
-    rows = [_row(name, image, upscale, lpips) for name, image in images]
+    rows = [_row(name, image, method, lpips) for name, image in images]
     if not rows:
         raise DataError("there is no usable picture to evaluate on", "Name another folder.")
-    return Evaluation(rows)
+    return Evaluation(rows, method.scale)
 
 
-def _row(name: str, image: Image, upscale: Upscale, lpips: nn.Module | None) -> Row:
+def _row(name: str, image: Image, method: Method, lpips: nn.Module | None) -> Row:
     if min(image.shape[:2]) < MIN_SIDE:
         raise DataError(
             f"{name} is {image.shape[1]} x {image.shape[0]} pixels, too small to measure",
             f"Give pictures of at least {MIN_SIDE} pixels a side.",
         )
-    hr = crop_to_multiple(image)
+    hr, lr = pair(image, method.scale)
     height, width = hr.shape[:2]
-    lr = to_image(bicubic_down(to_tensor(hr)))
     try:
-        sr = upscale(lr)
+        sr = method(lr)
     except ModelError as error:
         raise ModelError(f"{name}: {error.message}", error.remedy) from None
     if sr.shape != hr.shape:
         raise ModelError(f"the model makes {sr.shape} of {lr.shape}, expected {hr.shape}")
-    control = to_image(bicubic_up(to_tensor(lr)))
-    return Row(name, width, height, _scores(sr, hr, lpips), _scores(control, hr, lpips))
+    own, control = (
+        _scores(each, hr, method.scale, lpips) for each in (sr, enlarge(lr, method.scale))
+    )
+    return Row(name, width, height, own, control)
 
 
-def _scores(sr: Image, hr: Image, lpips: nn.Module | None) -> Scores:
+def _scores(sr: Image, hr: Image, shave: int, lpips: nn.Module | None) -> Scores:
     distance = None
     if lpips is not None:
         with torch.inference_mode():
             distance = float(lpips(to_tensor(sr), to_tensor(hr), normalize=True))
-    return Scores(psnr(sr, hr), ssim(sr, hr), distance, psnr_rgb(sr, hr))
+    return Scores(psnr(sr, hr, shave), ssim(sr, hr, shave), distance, psnr_rgb(sr, hr, shave))
 
 
 def has_lpips(folder: str = "") -> bool:
@@ -240,7 +260,7 @@ def load_images(folder: Path) -> Iterator[tuple[str, Image]]:
     return ((p.name, p.pixels) for p in photos.decode_all(tracked, smallest=MIN_SIDE))
 
 
-def upscaler_for(path: Path, device: str = "cpu") -> Upscale:
+def upscaler_for(path: Path, device: str = "cpu") -> Method:
     """What enlarges 8-bit pictures with the model at `path`.
 
     Args:
@@ -255,29 +275,29 @@ def upscaler_for(path: Path, device: str = "cpu") -> Upscale:
         if (path / "model.onnx").is_file():
             return _onnx_upscaler(path)
         if (path / "model.safetensors").is_file():
-            return torch_upscaler(zoo.load(path / "model.safetensors").module, device)
+            return torch_upscaler(zoo.load(path / "model.safetensors"), device)
         raise ModelError(
             f"{path} is neither a bundle (no model.onnx) nor a finished run (no model.safetensors)",
             "Name one of exports/ or runs/, an ONNX file or a model file.",
         )
     if path.suffix == ".onnx":
         return _onnx_upscaler(path)
-    return torch_upscaler(zoo.load(path).module, device)
+    return torch_upscaler(zoo.load(path), device)
 
 
-def _onnx_upscaler(path: Path) -> Upscale:
+def _onnx_upscaler(path: Path) -> Method:
     from edgesr.inference.upscaler import Upscaler
 
     file = path / "model.onnx" if path.is_dir() else path
     if file.is_file():  # what is missing, Upscaler says
         check_recorded(file)
-    upscale: Upscale = Upscaler(path)
-    return upscale
+    upscaler = Upscaler(path)
+    return Method(upscaler.scale, upscaler)
 
 
-def torch_upscaler(module: nn.Module, device: str = "cpu") -> Upscale:
-    """What enlarges 8-bit pictures with a network in eval mode, as `SRModel.module` is."""
-    module = module.to(device)
+def torch_upscaler(model: SRModel, device: str = "cpu") -> Method:
+    """What enlarges 8-bit pictures with a network by torch, in one piece."""
+    module = model.module.to(device)
 
     def upscale(lr: Image) -> Image:
         with torch.inference_mode():
@@ -286,4 +306,4 @@ def torch_upscaler(module: nn.Module, device: str = "cpu") -> Upscale:
             raise ModelError("the network returned NaN or infinity", "Check its weights.")
         return to_image(values)
 
-    return upscale
+    return Method(model.scale, upscale)

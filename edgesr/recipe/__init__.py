@@ -16,6 +16,7 @@ from edgesr.recipe.network import (
     Data,
     Edge,
     Model,
+    Scale,
     Srgan,
     Teacher,
     Weights,
@@ -78,6 +79,7 @@ __all__ = [
     "Real",
     "Recipe",
     "Rewrites",
+    "Scale",
     "Srgan",
     "Table",
     "Target",
@@ -138,6 +140,11 @@ class Recipe(Table):
     @model_validator(mode="after")
     def terms_have_what_they_need(self) -> Self:
         faults = []
+        if self.training.patch % self.model.scale:
+            faults.append(
+                f"training.patch = {self.training.patch} is not a multiple of model.scale = "
+                f"{self.model.scale}"
+            )
         stages = {"losses": self.losses} | ({"gan.losses": self.gan.losses} if self.gan else {})
         for table, losses in stages.items():
             if losses.lpips and losses.lpips_network != "vgg16" and self.training.patch < 32:

@@ -17,11 +17,15 @@ from edgesr.bounds import (
 from edgesr.recipe.degradation import Bicubic, Degradation
 from edgesr.recipe.table import Table
 
+Scale = Literal[2, 3, 4]
+
 
 class Srgan(Table):
-    """The SRGAN generator of Ledig et al., x4, with `blocks` residual blocks."""
+    """The SRGAN generator of Ledig et al. with `blocks` residual blocks; in the paper x4."""
 
     arch: Literal["srgan"] = "srgan"
+    scale: Scale = 4
+    """How many times wider and higher the result is: 2 and 3 up-sample once, 4 twice by 2."""
     blocks: Layers = 4
     """Residual blocks: 16 in the paper's teacher, 4 in its student."""
     channels: Channels = 64
@@ -40,9 +44,11 @@ class Srgan(Table):
 
 
 class Edge(Table):
-    """A student that stays at low resolution until its last operation, x4."""
+    """A student that stays at low resolution until its last operation."""
 
     arch: Literal["edge"] = "edge"
+    scale: Scale = 4
+    """How many times wider and higher the result is."""
     channels: Channels = 32
     """Width of every 3x3 convolution."""
     depth: Layers = 8
@@ -67,7 +73,7 @@ class Teacher(Table):
 
     path: Place = "teacher"
     """A model that edgesr trained: a run or a bundle by its name or folder, or a file; or any model
-    file that spandrel opens, x4."""
+    file of the student's scale that spandrel opens."""
     once: bool = False
     """Run the teacher once over each photograph and keep its 8-bit pictures in the cache,
     instead of in every step. Not for `feature_affinity`, which needs the teacher's features."""

@@ -56,8 +56,8 @@ class Training(Optimisation):
     """Optimiser steps of the pixel stage; 0 leaves it out, and the GAN stage starts from `init`."""
     batch: Annotated[int, Field(ge=1, le=bounds.MAX_BATCH)] = 16
     """Patches per step, over all devices."""
-    patch: Annotated[int, Field(ge=16, le=bounds.MAX_PATCH, multiple_of=4)] = 96
-    """Side of a square HR patch in pixels (paper: 96, so 24 at LR)."""
+    patch: Annotated[int, Field(ge=16, le=bounds.MAX_PATCH)] = 96
+    """Side of a square HR patch in pixels, a multiple of `model.scale` (paper: 96, so 24 at LR)."""
     init: Place = "random"
     """Where the student starts: `random`, `teacher` (head, tail and evenly spaced blocks of
     the teacher) or an edgesr model, named as a teacher is: of the same table; an SRGAN generator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from edgesr import console
 from edgesr.bundle.records.evidence import Evidence
 from edgesr.data import judges, photos
-from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, to_image, to_tensor
+from edgesr.data.degrade import enlarge, pair
 from edgesr.data.judges import PHOTOGRAPHS
 from edgesr.errors import ModelError
 from edgesr.metrics import psnr
-from edgesr.quality.evaluate import MIN_SIDE, Upscale
+from edgesr.quality.evaluate import MIN_SIDE, Method
 from edgesr.report.bundles import Bundle
 from edgesr.report.pictures import TRUTH, Picture, data_uri, opened, worst
 from edgesr.workspace import sha256
@@ -26,7 +27,6 @@ MOST = 16
 """Pictures on the page; what is left out is better than any of them."""
 SIDE = 96
 """Of a crop, in HR pixels."""
-SCALE = 4
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ def gallery(bundle: Bundle, teacher: Path | None, data: Path | None = None) -> G
     if not bundle.has_model:
         return None
     role, source = bundle.card.role, source_of(bundle.verify, data)
-    upscale = opened(bundle.folder)
-    ranked = _ranked(source.files, upscale)
-    methods: dict[str, Upscale] = {"bicubic": _bicubic}
+    student = opened(bundle.folder)
+    ranked = _ranked(source.files, student)
+    methods = {"bicubic": Method(student.scale, partial(enlarge, scale=student.scale))}
     methods |= {"teacher": opened(teacher)} if teacher else {}
-    methods[role] = upscale
+    methods[role] = student
     chosen = ranked[:MOST]
     shots = [
         shot(path.stem, photos.decode(path), methods, role)
@@ -104,13 +104,15 @@ def gallery(bundle: Bundle, teacher: Path | None, data: Path | None = None) -> G
     return Gallery(source, len(ranked), "teacher" if teacher else TRUTH, shots)
 
 
-def _ranked(files: list[Path], upscale: Upscale) -> list[Path]:
+def _ranked(files: list[Path], method: Method) -> list[Path]:
     """The files that can be used, that with the smallest gain over bicubic first."""
     gains = []
     tracked = console.track(files, "gallery", len(files))
     for photo in photos.decode_all(tracked, smallest=MIN_SIDE):
-        hr, lr = reduced(photo.pixels)
-        gains.append((gain(psnr(upscale(lr), hr), psnr(_bicubic(lr), hr)), photo.path))
+        scale = method.scale
+        hr, lr = pair(photo.pixels, scale)
+        own, bicubic = (psnr(sr, hr, scale) for sr in (method(lr), enlarge(lr, scale)))
+        gains.append((gain(own, bicubic), photo.path))
     return [path for _, path in sorted(gains)]
 
 
@@ -154,38 +156,29 @@ def teacher_file(bundle: Bundle, teacher: Bundle | None, named: Path | None = No
     return named
 
 
-def reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
-    """A photograph cut to a multiple of four, and its reduction by bicubic, 8 bits."""
-    hr = np.ascontiguousarray(crop_to_multiple(pixels))
-    return hr, to_image(bicubic_down(to_tensor(hr)))
-
-
-def _bicubic(lr: Pixels) -> Pixels:
-    return to_image(bicubic_up(to_tensor(lr)))
-
-
 def gain(own: float, bicubic: float) -> float:
     """In dB; 0 where both are infinite, as on a flat picture."""
     return 0.0 if own == bicubic else own - bicubic
 
 
-def shot(name: str, pixels: Pixels, methods: dict[str, Upscale], role: str) -> Shot:
+def shot(name: str, pixels: Pixels, methods: dict[str, Method], role: str) -> Shot:
     """The square, on the grid of LR pixels, where `role` is furthest from its teacher.
 
     Args:
         methods: names in the order of showing -> what enlarges. Without a `teacher` beside `role`
             the square is where `role` is furthest from the ground truth.
     """
-    hr, lr = reduced(pixels)
-    rebuilt = {method: upscale(lr) for method, upscale in methods.items()} | {TRUTH: hr}
+    scale = methods[role].scale
+    hr, lr = pair(pixels, scale)
+    rebuilt = {name: method(lr) for name, method in methods.items()} | {TRUTH: hr}
     side = min(SIDE, *hr.shape[:2])
     model = rebuilt["teacher"] if "teacher" in rebuilt and role != "teacher" else hr
-    ((left, top),) = worst(rebuilt[role], model, side, count=1, grid=SCALE)
+    ((left, top),) = worst(rebuilt[role], model, side, count=1, grid=scale)
     cut = {n: p[top : top + side, left : left + side] for n, p in rebuilt.items()}
     shown = [
         Picture(n, data_uri(square), None if n == TRUTH else psnr(square, cut[TRUTH], 0))
         for n, square in cut.items()
     ]
-    scores = {n: psnr(p, hr) for n, p in rebuilt.items() if n != TRUTH}
+    scores = {n: psnr(p, hr, scale) for n, p in rebuilt.items() if n != TRUTH}
     better = gain(scores[role], scores["bicubic"])
     return Shot(name, hr.shape[1], hr.shape[0], left, top, side, better, scores, shown)

@@ -13,16 +13,10 @@ from PIL import Image
 
 from edgesr import console
 from edgesr.data import photos
-from edgesr.data.degrade import (
-    bicubic_down,
-    bicubic_up,
-    crop_to_multiple,
-    to_image,
-    to_tensor,
-)
+from edgesr.data.degrade import enlarge, pair
 from edgesr.inference.upscaler import Upscaler
 from edgesr.metrics import luma, psnr
-from edgesr.quality.evaluate import Upscale, upscaler_for
+from edgesr.quality.evaluate import Method, upscaler_for
 
 Pixels = NDArray[np.uint8]
 
@@ -67,8 +61,8 @@ class Pictures:
     crops: list[Crop]
 
 
-def pictures(models: dict[str, Path]) -> Pictures:
-    """Reduce the held-out photograph four times and rebuild it with bicubic and each model.
+def pictures(models: dict[str, Path], scale: int) -> Pictures:
+    """Reduce the held-out photograph `scale` times and rebuild it with bicubic and each model.
 
     Args:
         models: a name to show -> the folder of a bundle, or a model file. The crops are taken
@@ -78,23 +72,25 @@ def pictures(models: dict[str, Path]) -> Pictures:
         EdgesrError: a model that cannot be opened, or the photograph is missing.
     """
     file = photos.embedded().validation[0]
-    hr = np.ascontiguousarray(crop_to_multiple(photos.decode(file)))
-    lr = to_image(bicubic_down(to_tensor(hr)))
-    rebuilt = {"bicubic": to_image(bicubic_up(to_tensor(lr)))}
+    hr, lr = pair(photos.decode(file), scale)
+    rebuilt = {"bicubic": enlarge(lr, scale)}
     for name, path in console.track(models.items(), "pictures", len(models)):
         rebuilt[name] = opened(path)(lr)
     rebuilt[TRUTH] = hr
     judged = list(models)[-1] if models else "bicubic"
     side = min(CROP, *hr.shape[:2])
     crops = [crop(rebuilt, *place, side) for place in worst(rebuilt[judged], hr, side)]
-    shown = [_picture(name, pixels, hr) for name, pixels in rebuilt.items()]
+    # A crop is judged to its very edge: what is shaved off the picture is the picture's border.
+    shown = [_picture(name, pixels, hr, shave=scale) for name, pixels in rebuilt.items()]
     return Pictures(file.stem, hr.shape[1], hr.shape[0], shown, crops)
 
 
-def opened(path: Path) -> Upscale:
+def opened(path: Path) -> Method:
     """What enlarges with a bundle, by ONNX Runtime on the CPU, or with a model file, by torch."""
-    upscale: Upscale = Upscaler(path, provider="cpu") if path.is_dir() else upscaler_for(path)
-    return upscale
+    if not path.is_dir():
+        return upscaler_for(path)
+    upscaler = Upscaler(path, provider="cpu")
+    return Method(upscaler.scale, upscaler)
 
 
 def crop(rebuilt: dict[str, Pixels], left: int, top: int, side: int) -> Crop:
@@ -128,9 +124,7 @@ def worst(
     return places
 
 
-def _picture(name: str, pixels: Pixels, hr: Pixels, zoom: int = 1) -> Picture:
-    # A crop is judged to its very edge: what was shaved off the picture was the picture's border.
-    shave = 4 if zoom == 1 else 0
+def _picture(name: str, pixels: Pixels, hr: Pixels, *, shave: int = 0, zoom: int = 1) -> Picture:
     score = None if name == TRUTH else psnr(pixels, hr, shave)
     return Picture(name, data_uri(pixels.repeat(zoom, 0).repeat(zoom, 1)), score)
 

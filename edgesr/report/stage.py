@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edgesr.places import check_writable
-from edgesr.quality.evaluate import PROTOCOL
+from edgesr.quality.evaluate import protocol
 from edgesr.report import bundles, curves, tables
 from edgesr.report.bundles import Bundle
 from edgesr.report.gallery import Gallery, gallery, teacher_file
@@ -95,7 +95,8 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
             (stage, curves.losses(log, stage), curves.validation(log, stage, bundle.card.role))
             for stage in curves.stages(log)
         ],
-        "protocol": PROTOCOL,
+        "protocol": protocol(bundle.card.scale),
+        "scale": bundle.card.scale,
     }
 
 
@@ -116,4 +117,4 @@ def _other_machine(bundle: Bundle, teacher: Bundle | None) -> bool:
 def _pictures(bundle: Bundle, teacher: Path | None) -> Pictures:
     models = {"teacher": teacher} if teacher else {}
     models |= {bundle.card.role: bundle.folder} if bundle.has_model else {}
-    return pictures(models)
+    return pictures(models, bundle.card.scale)

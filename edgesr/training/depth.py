@@ -29,8 +29,8 @@ def change_depth(student: EdgeStudent, source: EdgeStudent, photographs: Sequenc
     Args:
         photographs: float32 (1, 3, H, W) in 0..1, for the merging.
     """
-    layers = _layers(student)
-    convs = [layer.collapse() for layer in _layers(source)]
+    layers = layers_of(student)
+    convs = [layer.collapse() for layer in layers_of(source)]
     while len(convs) < len(layers):
         convs.insert(-1, _identity(convs[-1].in_channels))
     if len(convs) > len(layers):
@@ -39,15 +39,15 @@ def change_depth(student: EdgeStudent, source: EdgeStudent, photographs: Sequenc
             candidates = _merged(convs, photographs)
             convs = min(candidates, key=lambda each: _distance(each, photographs, wanted))
     for layer, conv in zip(layers, convs, strict=True):
-        _become(layer, conv)
+        become(layer, conv)
 
 
-def _layers(student: EdgeStudent) -> list[RepConv]:
+def layers_of(student: EdgeStudent) -> list[RepConv]:
     body = [layer for layer in student.body if isinstance(layer, RepConv)]
     return [student.head, *body, student.tail]
 
 
-def _become(layer: RepConv, conv: nn.Conv2d) -> None:
+def become(layer: RepConv, conv: nn.Conv2d) -> None:
     """Make `layer`, whatever its branches are, the function of `conv`."""
     assert conv.bias is not None
     assert layer.conv.bias is not None
@@ -78,28 +78,29 @@ def _merged(convs: list[nn.Conv2d], photographs: Sequence[Tensor]) -> Iterator[l
     for lr in photographs:
         x = F.relu(convs[0](lr))
         for place in pairs:
-            columns = _columns(x)
+            columns = columns_of(x)
             x = F.relu(convs[place](x))
             sought = convs[place + 1](x).flatten(2)[0, :, ::EVERY]
             products[place] += columns @ columns.T
             targets[place] += columns @ sought.T
     for place in pairs:
-        conv = _solved(products[place], targets[place])
+        conv = solved(products[place], targets[place])
         yield [*convs[:place], conv, *convs[place + 2 :]]
 
 
-def _columns(x: Tensor) -> Tensor:
+def columns_of(x: Tensor) -> Tensor:
     """What a 3x3 convolution and its bias multiply: (9 C + 1, positions)."""
     columns = F.unfold(x, 3, padding=1)[0, :, ::EVERY]
     return torch.cat([columns, torch.ones_like(columns[:1])])
 
 
-def _solved(product: Tensor, target: Tensor) -> nn.Conv2d:
+def solved(product: Tensor, target: Tensor) -> nn.Conv2d:
+    """The 3x3 convolution that least squares finds; see `columns_of`."""
     # Channels that are always closed leave the equations without a unique solution.
     ridge = 1e-6 * product.diagonal().mean() * torch.eye(len(product), dtype=product.dtype)
     solution = torch.linalg.solve(product + ridge, target).float()
     channels = target.shape[1]
-    conv = nn.Conv2d(channels, channels, 3, padding=1)
+    conv = nn.Conv2d(len(product) // 9, channels, 3, padding=1)
     assert conv.bias is not None
     conv.weight.copy_(solution[:-1].T.reshape(conv.weight.shape))
     conv.bias.copy_(solution[-1])

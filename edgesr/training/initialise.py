@@ -15,8 +15,11 @@ from edgesr.models.srgan import Generator
 from edgesr.models.zoo import SRModel, Student, describe, load
 from edgesr.recipe import Edge, Srgan
 from edgesr.training.depth import change_depth
+from edgesr.training.scale import change_scale
 from edgesr.workspace import Workspace
 
+SIDE = 384
+"""Of what is looked at of each, in LR pixels."""
 PHOTOGRAPHS = 30
 """About as many of the training photographs judge which convolutions are merged."""
 
@@ -27,11 +30,11 @@ class Start:
 
     Attributes:
         way: at random; from blocks of the teacher; from a model of the same table; grown from a
-            generator of fewer blocks; from an edge student of another depth.
+            generator of fewer blocks; from an edge student of another depth, or of another scale.
         source: that model.
     """
 
-    way: Literal["random", "blocks", "same", "grown", "depth"]
+    way: Literal["random", "blocks", "same", "grown", "depth", "scale"]
     source: SRModel | None = None
 
 
@@ -56,11 +59,15 @@ def find_start(
     if isinstance(spec, Srgan) and isinstance(theirs, Srgan) and _grows(theirs, spec):
         return Start("grown", source)
     if isinstance(spec, Edge) and isinstance(theirs, Edge) and theirs.channels == spec.channels:
-        return Start("depth", source)
+        if theirs.scale == spec.scale:
+            return Start("depth", source)
+        if theirs.depth == spec.depth:
+            return Start("scale", source)
     raise ModelError(
         f'training.init = "{init}": that is {theirs}, the recipe asks for {spec}',
         "Give a model of the same table, an SRGAN generator that differs in having fewer "
-        "blocks, an edge student of the same width, or start at random.",
+        "blocks, an edge student of the same width and scale, or of the same width and depth and "
+        "another scale, or start at random.",
     )
 
 
@@ -68,7 +75,8 @@ def initialise(student: Student, start: Start, cache: PatchCache) -> None:
     """Fill `student`, of the table that `start` was found for.
 
     Args:
-        cache: the photographs by which a deeper edge student is made shallower.
+        cache: the photographs by which a deeper edge student is made shallower, or the tail of one
+            of another scale is fitted.
     """
     if start.source is None:
         return
@@ -81,7 +89,17 @@ def initialise(student: Student, start: Start, cache: PatchCache) -> None:
         grow(student, source)
     elif isinstance(student, EdgeStudent) and isinstance(source, EdgeStudent):
         every = max(1, round(len(cache.files) / PHOTOGRAPHS))
-        change_depth(student, source, list(cache.lr_photographs(every)))
+        pairs = [_corner(lr, hr, cache.scale) for lr, hr in cache.photographs(every)]
+        if start.way == "scale":
+            change_scale(student, source, pairs)
+        else:
+            change_depth(student, source, [lr for lr, _ in pairs])
+
+
+def _corner(lr: Tensor, hr: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    """At most `SIDE` LR pixels a side, and their HR."""
+    side = min(SIDE, *lr.shape[-2:])
+    return lr[..., :side, :side], hr[..., : scale * side, : scale * side]
 
 
 def _grows(smaller: Srgan, larger: Srgan) -> bool:
@@ -92,6 +110,12 @@ def _grows(smaller: Srgan, larger: Srgan) -> bool:
 
 def _check_blocks(spec: Srgan | Edge, teacher: SRModel) -> None:
     """Raise ModelError where a student of `spec` cannot take the teacher's blocks."""
+    if teacher.scale != spec.scale:
+        raise ModelError(
+            f"the teacher enlarges {teacher.scale} times, the student {spec.scale} times"
+            ': training.init = "teacher" needs the same scale',
+            'Use training.init = "random".',
+        )
     if not isinstance(teacher.spec, Srgan) or not isinstance(spec, Srgan):
         kind = describe(spec) if isinstance(teacher.spec, Srgan) else teacher.architecture
         raise ModelError(

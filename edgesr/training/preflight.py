@@ -17,8 +17,15 @@ def check_teacher(recipe: Recipe, teacher: SRModel) -> None:
     """Warn of a teacher that nothing learns from.
 
     Raises:
-        TrainingError: a stage asks for features that edgesr does not know.
+        TrainingError: it is of another scale than the student, or a stage asks for features that
+            edgesr does not know.
     """
+    if teacher.scale != recipe.model.scale:
+        raise TrainingError(
+            f"the teacher {teacher.path} enlarges {teacher.scale} times, the student of recipe "
+            f"'{recipe.name}' {recipe.model.scale} times",
+            "Give a teacher of the student's scale, or set model.scale to the teacher's.",
+        )
     for name, _, losses in stages(recipe):
         if losses.feature_affinity and teacher.spec is None:
             raise TrainingError(

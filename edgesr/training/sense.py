@@ -103,7 +103,8 @@ def check_sense(teacher: SRModel, examples: Sequence[Example], device: torch.dev
         raise ModelError(
             f"the teacher {teacher.path} ({teacher.architecture}) makes no sense on photographs "
             f"that are held out: {fault}",
-            "Give a trained x4 model of RGB in 0..1, upright and in place, e.g. --teacher teacher.",
+            f"Give a trained x{teacher.scale} model of RGB in 0..1, upright and in place, e.g. "
+            "--teacher teacher.",
         )
     return found
 
@@ -136,26 +137,29 @@ def examine(module: nn.Module, examples: Sequence[Example], device: torch.device
     srs = [module(lr.to(device)).float().cpu() for lr in lrs]
     if not all(torch.isfinite(sr).all() for sr in srs):
         raise ModelError("the teacher's picture is not finite", "Give another teacher.")
-    smooth = [bicubic_up(lr) for lr in lrs]
-    blocks = [F.interpolate(lr, scale_factor=4.0) for lr in lrs]
-    reduced = [bicubic_down(sr) for sr in srs]
+    scale = examples[0].scale
+    smooth = [bicubic_up(lr, scale) for lr in lrs]
+    blocks = [F.interpolate(lr, scale_factor=float(scale)) for lr in lrs]
+    reduced = [bicubic_down(sr, scale) for sr in srs]
     slope, offset, correlation = _line(_pixels(lrs).flatten(), _pixels(reduced).flatten())
     order, order_db = _order(_pixels(lrs), _pixels(reduced))
     return Findings(
-        psnr_db=mean_db(psnr(to_image(sr), to_image(hr)) for sr, hr in zip(srs, hrs, strict=True)),
-        bicubic_psnr_db=mean_db(
-            psnr(to_image(up), to_image(hr)) for up, hr in zip(smooth, hrs, strict=True)
-        ),
+        psnr_db=_mean_psnr(srs, hrs, scale),
+        bicubic_psnr_db=_mean_psnr(smooth, hrs, scale),
         contrast=float(_pixels(lrs).std()),
         correlation=correlation,
         slope=slope,
         offset=offset,
         order=order,
         order_db=order_db,
-        shift=_shift(lrs, reduced),
+        shift=_shift(lrs, reduced, scale),
         nearest_db=_nearness(_pixels(srs), _pixels(blocks))
         - _nearness(_pixels(srs), _pixels(smooth)),
     )
+
+
+def _mean_psnr(srs: Sequence[Tensor], hrs: Sequence[Tensor], shave: int) -> float:
+    return mean_db(psnr(to_image(sr), to_image(hr), shave) for sr, hr in zip(srs, hrs, strict=True))
 
 
 def _middle(example: Example) -> tuple[Tensor, Tensor]:
@@ -164,7 +168,8 @@ def _middle(example: Example) -> tuple[Tensor, Tensor]:
     h, w = min(height, SIDE), min(width, SIDE)
     top, left = (height - h) // 2, (width - w) // 2
     lr = example.lr[..., top : top + h, left : left + w]
-    hr = to_tensor(example.hr)[..., 4 * top : 4 * (top + h), 4 * left : 4 * (left + w)]
+    r = example.scale
+    hr = to_tensor(example.hr)[..., r * top : r * (top + h), r * left : r * (left + w)]
     return lr, hr
 
 
@@ -193,7 +198,7 @@ def _nearness(one: Tensor, other: Tensor) -> float:
     return -10 * float((one - other).square().mean().clamp(min=1e-12).log10())
 
 
-def _shift(lrs: Sequence[Tensor], reduced: Sequence[Tensor]) -> tuple[float, float]:
+def _shift(lrs: Sequence[Tensor], reduced: Sequence[Tensor], scale: int) -> tuple[float, float]:
     """How far `reduced` lies below and right of LR, in HR pixels: least squares over all pixels.
 
     A picture shifted by a small s is x - s x', after Lucas and Kanade, IJCAI 1981.
@@ -206,5 +211,5 @@ def _shift(lrs: Sequence[Tensor], reduced: Sequence[Tensor]) -> tuple[float, flo
         slopes = torch.stack([down.flatten(), across.flatten()])
         matrix += slopes @ slopes.T
         right += slopes @ (x - y)[1:-1, 1:-1].flatten()
-    shift = 4 * torch.linalg.pinv(matrix, hermitian=True) @ right
+    shift = scale * torch.linalg.pinv(matrix, hermitian=True) @ right
     return float(shift[0]), float(shift[1])

@@ -219,13 +219,13 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
             check_writable(folder, "the run")
         losses = _losses(recipe, fabric.device)
         split = photos.split(recipe.data)
-        validation = Validation(split.validation, fabric.device)
+        validation = Validation(split.validation, recipe.model.scale, fabric.device)
         if teacher is not None:
             findings = check_sense(teacher, validation.examples, fabric.device)
             if fabric.is_global_zero:
                 tell(teacher, findings)
     with told_to_all(fabric), first_alone(fabric):
-        cache = PatchCache.open(split.train, patch=recipe.training.patch)
+        cache = PatchCache.open(split.train, patch=recipe.training.patch, scale=recipe.model.scale)
         pictures = None
         if teacher is not None and recipe.teacher is not None and recipe.teacher.once:
             pictures = teacher_targets(cache, teacher, fabric, recipe.training.precision)

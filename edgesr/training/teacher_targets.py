@@ -12,7 +12,7 @@ from torch import Tensor
 from edgesr import console
 from edgesr.data import cached
 from edgesr.data.degrade import to_image
-from edgesr.data.patches import SCALE, PatchCache
+from edgesr.data.patches import PatchCache
 from edgesr.errors import ModelError
 from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import SRModel, Student
@@ -37,7 +37,7 @@ def teacher_targets(cache: PatchCache, teacher: SRModel, fabric: Fabric, precisi
     facts += f" {fabric.device.type}"  # a processor and a GPU round sums otherwise
     name = hashlib.sha256(facts.encode()).hexdigest()[:32]
     path = cache_dir() / "teacher-targets" / f"{name}.bin"
-    size = 3 * SCALE**2 * int(cache.sizes.prod(1).sum())
+    size = 3 * cache.scale**2 * int(cache.sizes.prod(1).sum())
     if cached.read(path) is None:
         cached.check_room(path.parent, size, "the teacher's pictures")
         _teach(cache, teacher, fabric, path)

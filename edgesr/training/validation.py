@@ -13,14 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgesr.data import photos
-from edgesr.data.degrade import (
-    bicubic_down,
-    bicubic_up,
-    crop_to_multiple,
-    quantise,
-    to_image,
-    to_tensor,
-)
+from edgesr.data.degrade import enlarge, pair, to_image, to_tensor
 from edgesr.errors import DataError
 from edgesr.metrics import mean_db, psnr
 from edgesr.recipe import Losses
@@ -55,12 +48,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Example:
-    """A held-out photograph: `hr` (4H, 4W, 3) and its reduction `lr` (1, 3, H, W) in 0..1."""
+    """A held-out photograph: `hr` (scale * H, scale * W, 3) and its reduction `lr` (1, 3, H, W)
+    in 0..1."""
 
     hr: Pixels
     lr: Tensor
     bicubic: Pixels
     bicubic_psnr_db: float
+    scale: int
 
 
 class Validation:
@@ -72,15 +67,15 @@ class Validation:
         DataError: no photograph is of use.
     """
 
-    def __init__(self, files: list[Path], device: torch.device) -> None:
+    def __init__(self, files: list[Path], scale: int, device: torch.device) -> None:
         self.device = device
         self.examples = []
         for photo in photos.decode_all(files, smallest=16):
-            example = _example(photo.pixels)
-            if math.isinf(example.bicubic_psnr_db):
+            found = example(photo.pixels, scale)
+            if math.isinf(found.bicubic_psnr_db):
                 photos.warn_left_out(photo.path, "it is flat: there is nothing to restore")
             else:
-                self.examples.append(example)
+                self.examples.append(found)
         if not self.examples:
             raise DataError(
                 f"all {len(files)} photographs held out are flat: they measure nothing",
@@ -91,20 +86,20 @@ class Validation:
     def __call__(self, module: nn.Module, sample: Path) -> Score:
         """Score `module`, and write the first picture (bicubic, network, HR) to `sample`."""
         scores = []
-        for i, example in enumerate(self.examples):
-            sr = to_image(module(example.lr.to(self.device)))
-            scores.append(psnr(sr, example.hr))
+        for i, each in enumerate(self.examples):
+            sr = to_image(module(each.lr.to(self.device)))
+            scores.append(psnr(sr, each.hr, each.scale))
             if i == 0:
-                _write_sample(sample, [example.bicubic, sr, example.hr])
-        bicubic = [example.bicubic_psnr_db for example in self.examples]
+                _write_sample(sample, [each.bicubic, sr, each.hr])
+        bicubic = [each.bicubic_psnr_db for each in self.examples]
         return Score(mean_db(scores), mean_db(bicubic))
 
 
-def _example(pixels: Pixels) -> Example:
-    hr = np.ascontiguousarray(crop_to_multiple(pixels))
-    lr = quantise(bicubic_down(to_tensor(hr)))
-    bicubic = to_image(bicubic_up(lr))
-    return Example(hr, lr, bicubic, psnr(bicubic, hr))
+def example(pixels: Pixels, scale: int) -> Example:
+    """The pair of a photograph, and its bicubic control."""
+    hr, lr = pair(pixels, scale)
+    bicubic = enlarge(lr, scale)
+    return Example(hr, to_tensor(lr), bicubic, psnr(bicubic, hr, scale), scale)
 
 
 def _write_sample(path: Path, pictures: list[Pixels], side: int = 256) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from edgesr.bundle.likeness import likeness_db, tint
 from edgesr.data import photos
-from edgesr.data.degrade import bicubic_down, to_tensor
+from edgesr.data.degrade import pair
 from edgesr.deploy import fidelity
 from edgesr.errors import Unsupported, VerifyError
-from edgesr.inference.tiling import to_bytes
+from edgesr.inference.tiling import to_bytes, to_values
+from edgesr.models.zoo import Student
 
 Batch = NDArray[np.float32]
 Run = Callable[[Batch], Batch]
@@ -40,10 +40,10 @@ class Case:
     kind: str = ""
 
 
-def grid() -> Iterator[Case]:
+def grid(scale: int) -> Iterator[Case]:
     """Photograph and noise at every size; black, white and checkerboard at two of them; then a
     picture of each kind, and flat colours."""
-    photograph = _photograph()
+    photograph = _photograph(scale)
     rng = np.random.default_rng(0)
     for height, width, batch in SIZES:
         yield Case("photograph", _crops(photograph, height, width, batch))
@@ -54,7 +54,7 @@ def grid() -> Iterator[Case]:
         yield Case("black", np.zeros(shape, np.float32))
         yield Case("white", np.ones(shape, np.float32))
         yield Case("checkerboard", np.broadcast_to(board, shape).astype(np.float32))
-    for kind, lr in fidelity.pictures().items():
+    for kind, lr in fidelity.pictures(scale).items():
         yield Case(kind, lr, kind)
     for colour, lr in zip(fidelity.FLAT, fidelity.flats(), strict=True):
         yield Case(f"flat {colour[0]},{colour[1]},{colour[2]}", lr, "flat")
@@ -62,7 +62,7 @@ def grid() -> Iterator[Case]:
 
 @dataclass(frozen=True)
 class Expected:
-    """An input and what PyTorch makes of it, (B, 3, 4H, 4W)."""
+    """An input and what PyTorch makes of it, (B, 3, scale * H, scale * W)."""
 
     case: Case
     sr: Batch
@@ -73,14 +73,15 @@ class Expected:
 
 
 @torch.no_grad()
-def expected(module: nn.Module, *, bytes_io: bool = False) -> list[Expected]:
+def expected(module: Student, *, bytes_io: bool = False) -> list[Expected]:
     """The grid through `module`, as it was trained.
 
     Args:
         module: in eval mode on the CPU.
         bytes_io: round inputs and outputs to multiples of 1/255, as a file of bytes does.
     """
-    inputs = [replace(case, lr=_rounded(case.lr)) if bytes_io else case for case in grid()]
+    cases = grid(module.scale)
+    inputs = [replace(case, lr=_rounded(case.lr)) if bytes_io else case for case in cases]
     found = []
     for case in inputs:
         sr: Batch = module(torch.from_numpy(case.lr)).numpy()
@@ -93,7 +94,7 @@ def parity(references: list[Expected], run: Run) -> dict[str, Any]:
 
     Args:
         references: of `expected`; `clipped` where the file's output is.
-        run: (B, 3, H, W) float32 -> (B, 3, 4H, 4W) float32.
+        run: (B, 3, H, W) float32 -> (B, 3, scale * H, scale * W) float32.
 
     Returns:
         The worst absolute difference, the worst share of 8-bit values that differ, the worst PSNR
@@ -175,11 +176,11 @@ def _rounded(values: Batch) -> Batch:
     return to_bytes(values).astype(np.float32) / np.float32(255)
 
 
-def _photograph() -> Batch:
+def _photograph(scale: int) -> Batch:
     """The held-out embedded photograph at LR, (3, H, W) in 0..1."""
-    pixels = photos.decode(photos.embedded().validation[0])
-    lr: Batch = bicubic_down(to_tensor(pixels))[0].clamp(0, 1).numpy()
-    return lr
+    _, lr = pair(photos.decode(photos.embedded().validation[0]), scale)
+    values: Batch = to_values(lr[None])[0]
+    return values
 
 
 def _crops(photograph: Batch, height: int, width: int, batch: int) -> Batch:

@@ -17,7 +17,7 @@ from edgesr.bundle.records.rows import Quality
 from edgesr.data import judges, photos
 from edgesr.data.photos import digest
 from edgesr.inference.tiling import bands, to_picture, to_values
-from edgesr.quality.evaluate import Evaluation, Scores, Upscale, evaluate, flat, load_images
+from edgesr.quality.evaluate import Evaluation, Method, Scores, evaluate, flat, load_images
 from edgesr.verify.jobs import Job, Run
 
 Pixels = NDArray[np.uint8]
@@ -110,11 +110,12 @@ def _finite(found: Evaluation) -> Evaluation:
         return replace(scores, psnr_db=y, psnr_rgb_db=rgb)
 
     return Evaluation(
-        [replace(row, model=capped(row.model), bicubic=capped(row.bicubic)) for row in found.rows]
+        [replace(row, model=capped(row.model), bicubic=capped(row.bicubic)) for row in found.rows],
+        found.scale,
     )
 
 
-def _upscaler(run: Run, card: Card) -> Upscale:
+def _upscaler(run: Run, card: Card) -> Method:
     """Whole pictures by tiles, as `edgesr upscale` makes them."""
     scale, halo = card.scale, card.halo
     side = TILE + 2 * halo
@@ -126,4 +127,4 @@ def _upscaler(run: Run, card: Card) -> Upscale:
         parts = bands(tile, lr, scale=scale, sides=(side, side), halo=halo)
         return np.concatenate(list(parts))
 
-    return upscale
+    return Method(scale, upscale)

@@ -26,7 +26,6 @@ from edgesr.runtimes.registry import load
 from edgesr.verify.quiet import Watch
 
 WARMUP = 3
-SCALE = 4
 
 
 def speed(
@@ -101,7 +100,7 @@ def _measured(runtime: Runtime, job: dict[str, Any]) -> dict[str, Any]:
     with closing(
         runtime.open(Path(job["model"]), threads=job["threads"], exact=job["exact"])
     ) as model:
-        cold, headline = _time(model, first, job)
+        cold, headline, pixels = _time(model, first, job)
         peak = model.memory_mb()
         return {
             **asdict(model.describe()),
@@ -111,7 +110,7 @@ def _measured(runtime: Runtime, job: dict[str, Any]) -> dict[str, Any]:
             "runs": job["runs"],
             "open_ms": 1e3 * model.open_seconds,
             "cold_start_ms": 1e3 * (model.open_seconds + cold),
-            **summarise(headline, *parse_size(first)),
+            **summarise(headline, pixels),
             "peak_memory_mb": peak,
             "shapes": [_shape(model, size, job) for size in others],
         }
@@ -119,17 +118,22 @@ def _measured(runtime: Runtime, job: dict[str, Any]) -> dict[str, Any]:
 
 def _shape(model: Running, size: str, job: dict[str, Any]) -> dict[str, Any]:
     """A size that the model has not seen, in a process that is warm."""
-    first, later = _time(model, size, job)
-    p50, p95 = np.percentile(later, [50, 95])
-    found = {"first_ms": 1e3 * first, "p50_ms": 1e3 * float(p50), "p95_ms": 1e3 * float(p95)}
-    return {"size": size, **found}
+    first, later, _ = _time(model, size, job)
+    found = percentiles(later)
+    return {
+        "size": size,
+        "first_ms": 1e3 * first,
+        "p50_ms": found["p50_ms"],
+        "p95_ms": found["p95_ms"],
+    }
 
 
-def _time(model: Running, size: str, job: dict[str, Any]) -> tuple[float, list[float]]:
-    """Seconds of the first run, and of the runs after the warm-up."""
+def _time(model: Running, size: str, job: dict[str, Any]) -> tuple[float, list[float], int]:
+    """Seconds of the first run, and of the runs after the warm-up; pixels of the result."""
     lr = noise(size, job["dtype"])
-    first, *later = [model.run(lr)[1] for _ in range(WARMUP + job["runs"])]
-    return first, later[WARMUP - 1 :]
+    sr, first = model.run(lr)
+    later = [model.run(lr)[1] for _ in range(WARMUP - 1 + job["runs"])]
+    return first, later[WARMUP - 1 :], sr.size // 3
 
 
 def noise(size: str, dtype: str) -> Tensor:
@@ -141,15 +145,17 @@ def noise(size: str, dtype: str) -> Tensor:
     return rng.random((1, 3, height, width), dtype=np.float32).astype(dtype)
 
 
-def summarise(seconds: list[float], width: int, height: int) -> dict[str, float]:
-    """Percentiles and rates of latencies in seconds for a width x height LR image."""
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """Least, median and 95th percentile of latencies, in ms."""
     p50, p95 = np.percentile(seconds, [50, 95])
-    return {
-        "min_ms": 1e3 * min(seconds),
-        "p50_ms": 1e3 * float(p50),
-        "p95_ms": 1e3 * float(p95),
+    return {"min_ms": 1e3 * min(seconds), "p50_ms": 1e3 * float(p50), "p95_ms": 1e3 * float(p95)}
+
+
+def summarise(seconds: list[float], pixels: int) -> dict[str, float]:
+    """Percentiles and rates of latencies in seconds for a result of so many pixels."""
+    return percentiles(seconds) | {
         "images_per_s": 1 / float(np.mean(seconds)),
-        "output_megapixels_per_s": SCALE**2 * width * height / 1e6 / float(np.mean(seconds)),
+        "output_megapixels_per_s": pixels / 1e6 / float(np.mean(seconds)),
     }
 
 

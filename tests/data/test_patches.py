@@ -41,7 +41,7 @@ def three(tmp_path: Path) -> list[Path]:
 
 def sampler(paths: list[Path], **options: Any) -> PatchSampler:
     settings = {"patch": 16, "batch": 8, "seed": 1} | options
-    return PatchSampler(PatchCache.open(paths, patch=settings["patch"]), **settings)
+    return PatchSampler(PatchCache.open(paths, patch=settings["patch"], scale=4), **settings)
 
 
 def as_tensor(path: Path) -> Tensor:
@@ -76,7 +76,7 @@ def test_a_patch_of_the_whole_photograph_is_it_and_its_reduction_in_all_eight_wa
     lr, hr = draws.next()
     whole = as_tensor(path)
     seen = set()
-    for hr_way, lr_way in zip(turns(whole), turns(quantise(bicubic_down(whole))), strict=True):
+    for hr_way, lr_way in zip(turns(whole), turns(quantise(bicubic_down(whole, 4))), strict=True):
         same = [n for n in range(64) if torch.equal(hr[n], hr_way[0])]
         assert all(torch.equal(lr[n], lr_way[0]) for n in same)
         assert same, "each of the eight ways occurs among 64 patches"
@@ -89,7 +89,7 @@ def test_crops_are_found_in_the_photograph_on_the_grid_of_four(three: list[Path]
     lr, hr = draws.next()
     for n, name in enumerate(draws.last_files):
         big = as_tensor(Path(name))
-        small = quantise(bicubic_down(big))
+        small = quantise(bicubic_down(big, 4))
         windows = small.unfold(2, 4, 1).unfold(3, 4, 1)[0]  # (3, rows, columns, 4, 4)
         places = [
             (way, int(row), int(column))
@@ -108,7 +108,7 @@ def test_crops_are_found_in_the_photograph_on_the_grid_of_four(three: list[Path]
 def test_lr_is_the_reduction_of_hr_away_from_the_border(shared: Path) -> None:
     paths = sorted((shared / "data/train/cid22").glob("*.webp"))[:2]
     lr, hr = sampler(paths, patch=64).next()
-    assert (bicubic_down(hr) - lr)[..., 2:-2, 2:-2].abs().max() <= 0.5 / 255 + 1e-5
+    assert (bicubic_down(hr, 4) - lr)[..., 2:-2, 2:-2].abs().max() <= 0.5 / 255 + 1e-5
 
 
 def test_crops_reach_every_corner(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_the_cache_is_reused_for_the_same_content_by_another_name_and_patch(
     three: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded = count_decoding(monkeypatch)
-    first = PatchCache.open(three, patch=16)
+    first = PatchCache.open(three, patch=16, scale=4)
     moved = [path.rename(path.with_stem(f"moved{path.stem}")) for path in three]
-    second = PatchCache.open(moved, patch=32)
+    second = PatchCache.open(moved, patch=32, scale=4)
     assert decoded == three
     assert second.key == first.key
     assert second.files == moved
@@ -202,10 +202,10 @@ def test_the_cache_is_reused_for_the_same_content_by_another_name_and_patch(
 def test_changed_content_by_the_same_name_makes_a_new_cache(
     three: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = PatchCache.open(three, patch=16)
+    first = PatchCache.open(three, patch=16, scale=4)
     decoded = count_decoding(monkeypatch)
     noise(three[1], 50, 130, seed=7)
-    assert PatchCache.open(three, patch=16).key != first.key
+    assert PatchCache.open(three, patch=16, scale=4).key != first.key
     assert decoded == three
 
 
@@ -214,16 +214,16 @@ def test_a_damaged_cache_is_told_and_decoded_anew(
     three: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], at: int | None
 ) -> None:
     """A flipped bit of pixels, sizes, their length or the sum; a file that was cut short."""
-    whole = PatchCache.open(three, patch=16).data.clone()
+    whole = PatchCache.open(three, patch=16, scale=4).data.clone()
     (file,) = (tmp_path / "cache/patches").iterdir()
     content = bytearray(file.read_bytes())
     if at is not None:
         content[at] ^= 1
     file.write_bytes(content if at is not None else content[:20])
-    again = PatchCache.open(three, patch=16)
+    again = PatchCache.open(three, patch=16, scale=4)
     assert torch.equal(again.data, whole)
     assert f"the cache {file} is damaged" in capsys.readouterr().err
-    assert PatchCache.open(three, patch=16).files == three
+    assert PatchCache.open(three, patch=16, scale=4).files == three
     assert capsys.readouterr().err == ""
 
 
@@ -238,7 +238,7 @@ def test_two_that_make_the_same_cache_at_once_leave_a_whole_one(
 
     monkeypatch.setattr(photos, "decode", decoded)
     with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda _: PatchCache.open(three, patch=16), range(2)))
+        both = list(pool.map(lambda _: PatchCache.open(three, patch=16, scale=4), range(2)))
     (file,) = (tmp_path / "cache/patches").iterdir()
     assert cached.read(file) is not None
     assert torch.equal(both[0].data, both[1].data)
@@ -254,7 +254,7 @@ def test_a_disk_without_room_is_told_before_anything_is_decoded(
     with pytest.raises(
         DataError, match=r"the decoded photographs take 0\.00 GB(.|\n)*EDGESR_CACHE"
     ):
-        PatchCache.open(three, patch=16)
+        PatchCache.open(three, patch=16, scale=4)
     assert decoded == []
 
 
@@ -271,16 +271,16 @@ def test_an_interrupted_build_leaves_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(photos, "decode", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            PatchCache.open(three, patch=16)
+            PatchCache.open(three, patch=16, scale=4)
     assert list((tmp_path / "cache/patches").iterdir()) == []
-    assert len(PatchCache.open(three, patch=16).files) == 3
+    assert len(PatchCache.open(three, patch=16, scale=4).files) == 3
 
 
 def test_writing_to_the_pixels_does_not_reach_the_file(three: list[Path]) -> None:
-    cache = PatchCache.open(three, patch=16)
+    cache = PatchCache.open(three, patch=16, scale=4)
     before = cache.data.clone()
     cache.data.zero_()
-    assert torch.equal(PatchCache.open(three, patch=16).data, before)
+    assert torch.equal(PatchCache.open(three, patch=16, scale=4).data, before)
 
 
 def test_bad_and_small_files_are_left_out_with_a_warning_each_time(
@@ -292,7 +292,7 @@ def test_bad_and_small_files_are_left_out_with_a_warning_each_time(
     noise(small, 19, 40)
     gone = tmp_path / "gone.png"
     for _ in range(2):
-        cache = PatchCache.open([text, three[0], tiny, small, gone, three[1]], patch=20)
+        cache = PatchCache.open([text, three[0], tiny, small, gone, three[1]], patch=20, scale=4)
         assert cache.files == three[:2]
         warnings = capsys.readouterr().err
         assert f"left out {text}: cannot be read: not an image" in warnings
@@ -309,16 +309,16 @@ def test_a_folder_with_nothing_usable_is_an_error(tmp_path: Path) -> None:
     text.write_text("no image")
     for paths in ([small, text], [text]):
         with pytest.raises(DataError, match="none of the photographs"):
-            PatchCache.open(paths, patch=16)
+            PatchCache.open(paths, patch=16, scale=4)
 
 
 def test_a_patch_larger_than_the_cache_was_opened_for_is_refused(three: list[Path]) -> None:
-    cache = PatchCache.open(three, patch=16)
+    cache = PatchCache.open(three, patch=16, scale=4)
     with pytest.raises(DataError, match="48 pixels, fewer than the patch's 52"):
         PatchSampler(cache, patch=52, batch=1, seed=0)
 
 
 def test_the_format_is_part_of_the_key(three: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    first = PatchCache.open(three, patch=16).key
+    first = PatchCache.open(three, patch=16, scale=4).key
     monkeypatch.setattr(patches, "FORMAT", patches.FORMAT + 1)
-    assert PatchCache.open(three, patch=16).key != first
+    assert PatchCache.open(three, patch=16, scale=4).key != first

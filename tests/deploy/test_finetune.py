@@ -112,7 +112,7 @@ def test_only_branches_apart_are_added_up_before_the_relu(
 
 def rounded_error(network: nn.Module, reference: Student) -> float:
     """Mean |difference| to `reference` of `network` in eight bits, on a held-out photograph."""
-    x = torch.from_numpy(heldout(Data())[0].lr)
+    x = torch.from_numpy(heldout(Data(), 4)[0].lr)
     layers = wrap(network, relus=True)
     network.train()
     with torch.no_grad():

@@ -37,7 +37,7 @@ def test_the_files_hold_what_the_format_says_and_onnx_runtime_gives(made: Path) 
 
 
 def test_the_inputs_differ_in_kind_and_are_the_same_each_time() -> None:
-    first, again = inputs(), inputs()
+    first, again = inputs(4), inputs(4)
     for name, pixels in first.items():
         assert pixels.dtype == np.uint8
         assert np.array_equal(pixels, again[name])
@@ -101,4 +101,4 @@ def test_a_model_that_gives_nan_gets_no_golden_vectors(folder: Path, name: str) 
     weight.CopyFrom(numpy_helper.from_array(nan, weight.name))
     onnx.save(model, path)
     with pytest.raises(ExportError, match=f"{path.name} gives values that are not finite"):
-        write_golden(folder, facts)
+        write_golden(folder, facts, 4)

@@ -44,12 +44,12 @@ def graph(module: zoo.Student) -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def quantiser(graph: onnx.ModelProto) -> Quantiser:
-    return Quantiser(graph, calibration(Data(), 2))
+    return Quantiser(graph, calibration(Data(), 2, 4))
 
 
 @pytest.fixture(scope="module")
 def court(graph: onnx.ModelProto) -> Court:
-    return Court(graph, heldout(Data()), RECIPE)
+    return Court(graph, heldout(Data(), 4), RECIPE)
 
 
 def kinds(model: onnx.ModelProto) -> Counter[str]:
@@ -269,7 +269,7 @@ def test_finetuning_is_tried_where_calibration_loses_too_much_and_kept_where_it_
 
 
 def test_calibration_and_judging_look_at_different_pictures() -> None:
-    measured, judged = calibration(Data(), 99), heldout(Data())
+    measured, judged = calibration(Data(), 99, 4), heldout(Data(), 4)
     pictures = measured["patterns"]
     assert measured["photographs"] == pictures[: len(measured["photographs"])]
     assert len({lr.shape for lr in pictures}) == 1

@@ -37,7 +37,7 @@ def plain() -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def quantiser(plain: onnx.ModelProto) -> Quantiser:
-    return Quantiser(plain, calibration(Data(), 2))
+    return Quantiser(plain, calibration(Data(), 2, 4))
 
 
 def kinds(model: onnx.ModelProto) -> Counter[str]:
@@ -66,7 +66,7 @@ def test_the_end_is_found_before_a_clip_which_eight_bits_stand_in_for(order: str
     assert ending == ["Concat", "Add", "Clip", "DepthToSpace"]
     assert max_difference(model, changed) < 1e-6
     assert ends_on_levels(changed)
-    ranges = calibration(Data(), 2)
+    ranges = calibration(Data(), 2, 4)
     clipped, as_before = (
         Quantiser(graph, ranges).quantise("photographs", "minmax", [])
         for graph in (changed, repeat_by_concat(plain))
@@ -79,7 +79,7 @@ def test_the_end_is_found_before_a_clip_which_eight_bits_stand_in_for(order: str
 def test_a_clip_behind_a_last_convolution_in_float_stays() -> None:
     model = exported(Edge(channels=4, depth=1), Export(rewrites=Rewrites(clip=True)))
     changed = repeat_by_concat(model)
-    quantiser = Quantiser(changed, calibration(Data(), 2))
+    quantiser = Quantiser(changed, calibration(Data(), 2, 4))
     found = quantiser.quantise("photographs", "minmax", quantiser.layers[-1:])
     assert not gives_levels(found)
     assert kinds(found)["Clip"] == 1

@@ -103,7 +103,7 @@ def test_a_photo_gets_the_pixels_of_the_upscaler_beside_a_true_bicubic(
         small = np.asarray(image)
     expected = Upscaler(bundle, threads=1, tile=256)(small).astype(int)
     assert np.abs(canvas(browser, "result") - expected).max() <= 1
-    bicubic = to_image(bicubic_up(to_tensor(small))).astype(int)
+    bicubic = to_image(bicubic_up(to_tensor(small), 4)).astype(int)
     assert np.abs(canvas(browser, "bicubic") - bicubic).max() <= 1
     assert text(browser, "picture") == "170×150 → 680×600"
     assert ", 4 tiles, " in text(browser, "time")

@@ -17,7 +17,7 @@ from edgesr.errors import DataError, ModelError
 from edgesr.models import zoo
 from edgesr.quality import compare, present
 from edgesr.quality.compare import METRICS, Comparison, compare_models, difference
-from edgesr.quality.evaluate import Evaluation, Row, Scores, evaluate
+from edgesr.quality.evaluate import Evaluation, Method, Row, Scores, evaluate
 from edgesr.recipe import Edge
 from edgesr.workspace import write_json
 
@@ -33,7 +33,7 @@ def comparison(gains: tuple[float, ...] = GAINS, lpips: float | None = 0.2) -> C
         own = Scores(30 + gain, 0.8 + gain / 100, better, 29 + gain)
         one.append(Row(f"{i}", 64, 64, own, CONTROL))
         other.append(Row(f"{i}", 64, 64, Scores(30, 0.8, lpips, 29), CONTROL))
-    return Comparison(("a", "b"), Evaluation(one), Evaluation(other))
+    return Comparison(("a", "b"), Evaluation(one, 4), Evaluation(other, 4))
 
 
 def test_differences_of_one_sign_have_the_exact_p() -> None:
@@ -177,9 +177,9 @@ def test_models_of_any_kind_are_measured_on_the_same_pictures(
 def test_a_perfect_model_is_warned_of(
     photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bicubic = lambda lr: to_image(bicubic_up(to_tensor(lr)))  # noqa: E731
+    bicubic = lambda lr: to_image(bicubic_up(to_tensor(lr), 4))  # noqa: E731
     perfect = lambda lr: lr.repeat(4, 0).repeat(4, 1)  # noqa: E731
-    found = iter([bicubic, perfect])
+    found = iter([Method(4, bicubic), Method(4, perfect)])
     monkeypatch.setattr(compare, "upscaler_for", lambda _: next(found))
     flat = photographs / "flat"
     flat.mkdir()
@@ -208,9 +208,9 @@ def test_no_picture_is_an_error(tmp_path: Path) -> None:
 
 def test_against_itself_nothing_differs() -> None:
     def bicubic(lr):
-        return to_image(bicubic_up(to_tensor(lr)))
+        return to_image(bicubic_up(to_tensor(lr), 4))
 
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-    same = evaluate(bicubic, [("a", image)], lpips=None)
+    same = evaluate(Method(4, bicubic), [("a", image)], lpips=None)
     found = Comparison(("a", "a"), same, same).differences()
     assert all(d.mean == 0 and d.p_missing == "no picture differs" for d in found.values())

@@ -20,14 +20,15 @@ from edgesr.metrics import Image
 from edgesr.models import zoo
 from edgesr.quality.compare import compare_models
 from edgesr.quality.evaluate import (
-    PROTOCOL,
     Evaluation,
+    Method,
     Row,
     Scores,
     evaluate,
     evaluate_model,
     find_lpips,
     load_images,
+    protocol,
     table,
     to_image,
     to_tensor,
@@ -38,7 +39,7 @@ from edgesr.workspace import write_json
 
 
 def bicubic(lr: Image) -> Image:
-    return to_image(bicubic_up(to_tensor(lr)))
+    return to_image(bicubic_up(to_tensor(lr), 4))
 
 
 def picture(height: int = 40, width: int = 48, seed: int = 0) -> Image:
@@ -48,7 +49,7 @@ def picture(height: int = 40, width: int = 48, seed: int = 0) -> Image:
 
 
 def test_bicubic_as_the_model_scores_what_the_control_scores() -> None:
-    result = evaluate(bicubic, [("a", picture()), ("b", picture(seed=1))], lpips=None)
+    result = evaluate(Method(4, bicubic), [("a", picture()), ("b", picture(seed=1))], lpips=None)
     assert [row.image for row in result.rows] == ["a", "b"]
     assert result.mean == result.bicubic
     assert result.mean.psnr_db == pytest.approx(np.mean([r.model.psnr_db for r in result.rows]))
@@ -57,20 +58,23 @@ def test_bicubic_as_the_model_scores_what_the_control_scores() -> None:
 
 def test_sides_that_four_does_not_divide_are_cropped() -> None:
     image = picture(43, 50)
-    result = evaluate(bicubic, [("odd", image)], lpips=None)
+    result = evaluate(Method(4, bicubic), [("odd", image)], lpips=None)
     row = result.rows[0]
     assert (row.width, row.height) == (48, 40)
-    assert row.model == evaluate(bicubic, [("x", image[:40, :48])], lpips=None).rows[0].model
+    assert (
+        row.model
+        == evaluate(Method(4, bicubic), [("x", image[:40, :48])], lpips=None).rows[0].model
+    )
 
 
 def test_a_perfect_picture_is_infinite_in_the_table_null_in_json_and_finite_in_the_mean(
     tmp_path: Path,
 ) -> None:
     hr = picture()
-    result = evaluate(lambda _: hr, [("same", hr)], lpips=None)
+    result = evaluate(Method(4, lambda _: hr), [("same", hr)], lpips=None)
     write_json(tmp_path / "scores.json", result.as_dict())
     read = json.loads((tmp_path / "scores.json").read_text())
-    assert read["protocol"] == PROTOCOL
+    assert read["protocol"] == protocol(4)
     assert read["images"][0]["psnr_db"] is None
     assert read["mean"]["psnr_db"] == IDENTICAL_DB
     assert read["mean"]["ssim"] == pytest.approx(1)
@@ -79,7 +83,7 @@ def test_a_perfect_picture_is_infinite_in_the_table_null_in_json_and_finite_in_t
 
 
 def test_csv_has_a_line_per_picture_and_the_means() -> None:
-    result = evaluate(bicubic, [("a,b", picture()), ("c", picture(seed=1))], lpips=None)
+    result = evaluate(Method(4, bicubic), [("a,b", picture()), ("c", picture(seed=1))], lpips=None)
     lines = list(csv.DictReader(io.StringIO(result.csv())))
     assert [line["image"] for line in lines] == ["a,b", "c", "mean"]
     assert float(lines[2]["bicubic_ssim"]) == result.bicubic.ssim
@@ -95,7 +99,7 @@ def text_of(result: Evaluation) -> str:
 def test_table_fits_80_columns_whatever_the_names() -> None:
     scores = Scores(31.234, 0.87654, 0.1234, 30.1)
     rows = [Row("a" * 100 + ".png", 512, 512, scores, Scores(28.0, 0.8, 0.34, 27.0))]
-    text = text_of(Evaluation(rows))
+    text = text_of(Evaluation(rows, 4))
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "31.23" in text
     assert "+3.23" in text
@@ -107,17 +111,17 @@ def test_table_fits_80_columns_whatever_the_names() -> None:
 @pytest.mark.parametrize(("height", "width"), [(31, 64), (64, 33 - 2)])
 def test_a_picture_too_small_to_measure_is_an_error(height: int, width: int) -> None:
     with pytest.raises(DataError, match=r"tiny\.png is .* too small"):
-        evaluate(bicubic, [("tiny.png", picture(height, width))], lpips=None)
+        evaluate(Method(4, bicubic), [("tiny.png", picture(height, width))], lpips=None)
 
 
 def test_no_picture_is_an_error() -> None:
     with pytest.raises(DataError, match="no usable picture"):
-        evaluate(bicubic, [], lpips=None)
+        evaluate(Method(4, bicubic), [], lpips=None)
 
 
 def test_a_model_of_another_scale_is_an_error() -> None:
     with pytest.raises(ModelError, match="expected"):
-        evaluate(lambda lr: lr.repeat(2, 0).repeat(2, 1), [("a", picture())], lpips=None)
+        evaluate(Method(4, lambda lr: lr.repeat(2, 0).repeat(2, 1)), [("a", picture())], lpips=None)
 
 
 def test_pictures_are_read_from_a_folder_and_bad_ones_left_out_with_a_warning(
@@ -175,6 +179,8 @@ def test_onnx_files_and_bundles_go_through_the_upscaler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: bool
 ) -> None:
     class Upscaler:
+        scale = 4
+
         def __init__(self, path: Path) -> None:
             self.path = path
 
@@ -186,9 +192,9 @@ def test_onnx_files_and_bundles_go_through_the_upscaler(
     monkeypatch.setitem(sys.modules, "edgesr.inference.upscaler", module)
     (tmp_path / "model.onnx").write_bytes(b"")
     path = tmp_path if bundle else tmp_path / "model.onnx"
-    upscale = upscaler_for(path)
-    assert upscale.path == path  # type: ignore[attr-defined]
-    assert upscale(picture(8, 8)).shape == (32, 32, 3)
+    method = upscaler_for(path)
+    assert method.upscale.path == path  # type: ignore[attr-defined]
+    assert method(picture(8, 8)).shape == (32, 32, 3)
 
 
 def test_what_is_no_model_is_an_error(tmp_path: Path) -> None:
@@ -201,7 +207,7 @@ def test_what_is_no_model_is_an_error(tmp_path: Path) -> None:
 def test_bicubic_on_set5_has_the_published_lpips(shared: Path) -> None:
     lpips = find_lpips(str(shared / "weights"))
     images = load_images(shared / "data/benchmarks/Set5")
-    result = evaluate(bicubic, images, lpips=lpips)
+    result = evaluate(Method(4, bicubic), images, lpips=lpips)
     assert len(result.rows) == 5
     assert result.bicubic.lpips == pytest.approx(0.340, abs=0.002)
     assert result.bicubic.psnr_db == pytest.approx(28.42, abs=0.02)

@@ -17,6 +17,7 @@ from edgesr.data import judges
 from edgesr.data.photos import decode, digest
 from edgesr.errors import EdgesrError, ModelError
 from edgesr.models import zoo
+from edgesr.quality.evaluate import Method
 from edgesr.recipe import Edge
 from edgesr.report import bundles, gallery, stage
 from edgesr.report.gallery import Source, shot, source_of, teacher_file
@@ -99,7 +100,11 @@ def test_the_square_lies_where_student_and_teacher_differ_on_the_grid_of_lr_pixe
         sr[110:130, 230:250] ^= 255
         return sr
 
-    methods = {"bicubic": nearest, "teacher": nearest, "student": student}
+    methods = {
+        "bicubic": Method(4, nearest),
+        "teacher": Method(4, nearest),
+        "student": Method(4, student),
+    }
     found = shot("x", hr, methods, "student")
     assert (found.left % 4, found.top % 4, found.side) == (0, 0, 96)
     assert found.left <= 230 < 250 <= found.left + 96
@@ -115,13 +120,16 @@ def test_the_square_lies_where_student_and_teacher_differ_on_the_grid_of_lr_pixe
 def test_without_a_teacher_the_square_lies_where_the_truth_is_furthest() -> None:
     hr = np.full((128, 256, 3), 90, np.uint8)
     hr[60:64, 220:224] = 255
-    found = shot("x", hr, {"bicubic": nearest, "teacher": nearest}, "teacher")
+    found = shot("x", hr, {"bicubic": Method(4, nearest), "teacher": Method(4, nearest)}, "teacher")
     assert found.left <= 220 < 224 <= found.left + 96
 
 
 def test_a_small_picture_is_its_own_crop_and_a_flat_one_gains_nothing() -> None:
     found = shot(
-        "x", np.zeros((41, 60, 3), np.uint8), {"bicubic": nearest, "student": nearest}, "student"
+        "x",
+        np.zeros((41, 60, 3), np.uint8),
+        {"bicubic": Method(4, nearest), "student": Method(4, nearest)},
+        "student",
     )
     assert (found.left, found.top, found.side) == (0, 0, 40)
     assert found.gain_db == 0

@@ -24,7 +24,7 @@ def decoded(uri: str) -> np.ndarray:
 def shown(tmp_path_factory: pytest.TempPathFactory, write_bundle) -> pictures.Pictures:
     exports = tmp_path_factory.mktemp("exports")
     models = {role: write_bundle(exports / role, role) for role in ("teacher", "student")}
-    return pictures.pictures(models)
+    return pictures.pictures(models, 4)
 
 
 def test_the_held_out_photograph_is_shown_lossless_and_last(shown: pictures.Pictures) -> None:
@@ -78,4 +78,4 @@ def test_a_model_that_is_no_onnx_file_is_an_error(tmp_path: Path) -> None:
 
     (tmp_path / "model.onnx").write_bytes(b"nothing")
     with pytest.raises(EdgesrError):
-        pictures.pictures({"student": tmp_path})
+        pictures.pictures({"student": tmp_path}, 4)

@@ -99,7 +99,7 @@ def test_every_value_replaced_and_every_key_dropped_is_taken_or_told_in_a_line(
 
 @pytest.fixture(scope="module")
 def pictures() -> Pictures:
-    return stage.pictures({})
+    return stage.pictures({}, 4)
 
 
 def test_what_is_taken_without_a_value_is_shown(

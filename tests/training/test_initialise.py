@@ -21,7 +21,9 @@ def cache() -> PatchCache:
     """One photograph of 32 x 32 pixels, LR 8 x 8, of noise."""
     pixels = torch.randint(256, (17 * 64, 3), generator=torch.Generator().manual_seed(0))
     data = pixels.to(torch.uint8)
-    return PatchCache("", data, [Path("a.png")], torch.tensor([[8, 8]]), torch.tensor([[0, 1024]]))
+    return PatchCache(
+        "", 4, data, [Path("a.png")], torch.tensor([[8, 8]]), torch.tensor([[0, 1024]])
+    )
 
 
 def teacher_of(spec: Srgan | Edge, folder: Path) -> zoo.SRModel:

@@ -17,7 +17,7 @@ from edgesr.errors import ModelError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Srgan
 from edgesr.training.sense import check_sense, examine, tell
-from edgesr.training.validation import Example, _example
+from edgesr.training.validation import Example, example
 
 CPU = torch.device("cpu")
 
@@ -34,29 +34,29 @@ class Made(nn.Module):
 
 
 def named(module: nn.Module) -> zoo.SRModel:
-    return zoo.SRModel(module, None, "SomeNet", Path("t.pth"), "", "unknown")
+    return zoo.SRModel(module, None, "SomeNet", Path("t.pth"), "", "unknown", 4)
 
 
 @pytest.fixture(scope="module")
 def examples() -> list[Example]:
     """The astronaut, and one of the training photographs."""
     embedded = photos.embedded()
-    return [_example(photos.decode(path)) for path in (*embedded.validation, embedded.train[1])]
+    return [example(photos.decode(path), 4) for path in (*embedded.validation, embedded.train[1])]
 
 
 @pytest.mark.parametrize(
     ("function", "fault"),
     [
-        (lambda lr: bicubic_up(lr)[:, [2, 1, 0]], "channels come as BGR, expected RGB"),
-        (lambda lr: bicubic_up(lr)[:, [1, 2, 0]], "channels come as GBR"),
-        (lambda lr: 255 * bicubic_up(lr), "another range: 25[0-9] x"),
-        (lambda lr: 2 * bicubic_up(lr) - 1, "another range: 1.9[0-9] x"),
-        (lambda lr: bicubic_up(lr) / 2, "another range: 0.49"),
-        (lambda lr: bicubic_up(lr).roll(1, -2), r"lie \+1\.[0-9] pixels down and [+-]0\.[0-2]"),
-        (lambda lr: bicubic_up(lr).roll(-2, -1), r"down and -2\.[0-9] to the right"),
-        (lambda lr: bicubic_up(lr).flip(-1), "do not resemble"),
-        (lambda lr: bicubic_up(lr).mT, "do not resemble"),
-        (lambda lr: 0 * bicubic_up(lr), "do not resemble"),
+        (lambda lr: bicubic_up(lr, 4)[:, [2, 1, 0]], "channels come as BGR, expected RGB"),
+        (lambda lr: bicubic_up(lr, 4)[:, [1, 2, 0]], "channels come as GBR"),
+        (lambda lr: 255 * bicubic_up(lr, 4), "another range: 25[0-9] x"),
+        (lambda lr: 2 * bicubic_up(lr, 4) - 1, "another range: 1.9[0-9] x"),
+        (lambda lr: bicubic_up(lr, 4) / 2, "another range: 0.49"),
+        (lambda lr: bicubic_up(lr, 4).roll(1, -2), r"lie \+1\.[0-9] pixels down and [+-]0\.[0-2]"),
+        (lambda lr: bicubic_up(lr, 4).roll(-2, -1), r"down and -2\.[0-9] to the right"),
+        (lambda lr: bicubic_up(lr, 4).flip(-1), "do not resemble"),
+        (lambda lr: bicubic_up(lr, 4).mT, "do not resemble"),
+        (lambda lr: 0 * bicubic_up(lr, 4), "do not resemble"),
         (lambda lr: F.interpolate(lr, scale_factor=4.0), "nothing but noise"),
     ],
 )
@@ -84,13 +84,13 @@ def test_a_network_that_was_never_trained_is_refused(
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_picture_that_is_not_finite_is_refused(examples: list[Example], value: float) -> None:
     with pytest.raises(ModelError, match="not finite"):
-        check_sense(named(Made(lambda lr: bicubic_up(lr) * value)), examples, CPU)
+        check_sense(named(Made(lambda lr: bicubic_up(lr, 4) * value)), examples, CPU)
 
 
 def test_the_score_is_printed_beside_bicubics_and_below_it_that_is_said(
     examples: list[Example], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blurred = named(Made(lambda lr: F.avg_pool2d(bicubic_up(lr), 3, 1, 1)))
+    blurred = named(Made(lambda lr: F.avg_pool2d(bicubic_up(lr, 4), 3, 1, 1)))
     tell(blurred, check_sense(blurred, examples, CPU))
     said = capsys.readouterr()
     assert "teacher t.pth: " in said.out
@@ -103,8 +103,8 @@ def test_photographs_without_contrast_tell_nothing_and_that_is_said(
 ) -> None:
     """A misty sky must not get a sensible teacher refused."""
     grey = np.random.default_rng(0).integers(127, 130, (64, 64, 3)).astype(np.uint8)
-    model = named(Made(lambda lr: bicubic_up(lr) * 0.5))
-    tell(model, check_sense(model, [_example(grey)], CPU))
+    model = named(Made(lambda lr: bicubic_up(lr, 4) * 0.5))
+    tell(model, check_sense(model, [example(grey, 4)], CPU))
     assert "too flat to tell" in capsys.readouterr().err
 
 

@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PatchCache:
         pixels = np.random.default_rng(n).integers(0, 256, (*size, 3), np.uint8)
         paths.append(tmp_path / f"{n}.png")
         Image.fromarray(pixels).save(paths[-1])
-    return PatchCache.open(paths, patch=48)
+    return PatchCache.open(paths, patch=48, scale=4)
 
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
@@ -132,7 +132,7 @@ def test_a_stop_while_photographs_are_decoded_leaves_nothing(
     before = files(cache_dir())
     monkeypatch.setattr(photos, "decode", stopped)
     with pytest.raises(Stopped), stoppable():
-        PatchCache.open([tmp_path / "1.png"], patch=48)
+        PatchCache.open([tmp_path / "1.png"], patch=48, scale=4)
     assert files(cache_dir()) == before
 
 

@@ -32,7 +32,7 @@ def test_a_flat_photograph_is_left_out_with_a_word_and_the_score_is_finite(
 ) -> None:
     """Its PSNR is infinite: JSON refused it when the run was written, at its very end."""
     noise = save(tmp_path / "noise.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3)))
-    score = Validation([flat, noise], CPU)(
+    score = Validation([flat, noise], 4, CPU)(
         zoo.build(Edge(channels=4, depth=1)), tmp_path / "sample.png"
     )
     assert 0 < score.psnr_db < 60
@@ -42,4 +42,4 @@ def test_a_flat_photograph_is_left_out_with_a_word_and_the_score_is_finite(
 
 def test_where_all_that_is_held_out_is_flat_that_is_said_before_training(flat: Path) -> None:
     with pytest.raises(DataError, match="held out are flat"):
-        Validation([flat], CPU)
+        Validation([flat], 4, CPU)

@@ -45,7 +45,7 @@ def verified(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures() -> Pictures:
-    return report_stage.pictures({})
+    return report_stage.pictures({}, 4)
 
 
 @pytest.fixture(autouse=True)

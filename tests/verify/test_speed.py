@@ -18,7 +18,7 @@ from edgesr.verify.speed import measure, noise, speed, summarise
 
 def test_percentiles_and_rates_follow_from_the_latencies() -> None:
     seconds = [0.010] * 19 + [0.110]
-    found = summarise(seconds, 320, 180)
+    found = summarise(seconds, 16 * 320 * 180)
     assert found["p50_ms"] == pytest.approx(10)
     assert found["p95_ms"] == pytest.approx(15)
     assert found["images_per_s"] == pytest.approx(1 / 0.015)

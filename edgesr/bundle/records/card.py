@@ -80,7 +80,7 @@ class Card(Record):
     format: Literal[3]
     name: recipe.Name
     architecture: Line
-    scale: Literal[4]
+    scale: recipe.Scale
     min_size: Annotated[int, Field(ge=1, le=1024)]
     """LR pixels of the shortest side that the files take."""
     halo: Annotated[int, Field(ge=0, le=4096)]
