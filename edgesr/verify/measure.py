@@ -16,6 +16,7 @@ from edgesr.bundle.records.card import Card
 from edgesr.bundle.records.rows import Parity, Quality, Speed
 from edgesr.deploy.variants import FILES
 from edgesr.models import zoo
+from edgesr.models.zoo import Student
 from edgesr.recipe import Recipe
 from edgesr.verify import parity, speed
 from edgesr.verify.jobs import Job, Run
@@ -89,6 +90,7 @@ def _plain(found: list[Rows], job: Job) -> list[Quality] | None:
 def _references(folder: Path) -> References:
     """PyTorch runs where a job asks for it, once for floats and once for bytes."""
     module = zoo.load(folder / "weights.safetensors").module
+    assert isinstance(module, Student), "a bundle holds a network of edgesr"
     return cache(lambda bytes_io: parity.expected(module, bytes_io=bytes_io))
 
 

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgesr.data.degrade import bicubic_down, bicubic_up, crop_to_multiple, quantise
+from edgesr.data import degrade
+from edgesr.data.degrade import (
+    bicubic_down,
+    bicubic_up,
+    crop_to_multiple,
+    enlarge,
+    pair,
+    quantise,
+)
 from edgesr.errors import DataError
 
 Array = NDArray[np.float64]
@@ -144,3 +152,17 @@ def test_set5_by_bicubic_scores_the_published_28_42_db(shared: Path) -> None:
         scores.append(10 * math.log10(255**2 / float((difference**2).mean())))
     assert len(scores) == 5
     assert sum(scores) / 5 == pytest.approx(28.42, abs=0.02)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_photograph_in_bands_is_what_it_is_in_one_piece(
+    scale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (61, 50, 3), np.uint8)
+    whole, control = pair(picture, scale), enlarge(picture, scale)
+    monkeypatch.setattr(degrade, "BAND", 5)
+    for one, other in zip(pair(picture, scale), whole, strict=True):
+        assert np.array_equal(one, other)
+    assert np.array_equal(enlarge(picture, scale), control)
+    hr, lr = whole
+    assert hr.shape == (scale * lr.shape[0], scale * lr.shape[1], 3)

@@ -19,8 +19,10 @@ def _receptive_radius(module: nn.Module, side: int = 31) -> int:
     """How far in LR pixels the middle of the output really looks, from its gradient."""
     module = module.double().eval()
     lr = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
-    middle = 4 * (side // 2)
-    module(lr)[..., middle : middle + 4, middle : middle + 4].sum().backward()
+    sr = module(lr)
+    scale = sr.shape[-1] // side
+    middle = scale * (side // 2)
+    sr[..., middle : middle + scale, middle : middle + scale].sum().backward()
     assert lr.grad is not None
     rows = lr.grad.abs().sum(dim=(0, 1, 3)).nonzero()[:, 0]
     return int((rows - side // 2).abs().max())
