@@ -7,7 +7,7 @@ kernel but cuts it off at the border, so the image is mirrored here first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from edgesr.data.regions import degraded
 from edgesr.errors import DataError
+from edgesr.recipe import Bicubic, Degradation
 
 Pixels = NDArray[np.uint8]
+
+BICUBIC = Bicubic()
 
 # The kernel reaches two LR pixels to each side of an output pixel, less than three from its edge.
 BORDER = 3
@@ -26,11 +30,18 @@ BAND = 256
 memory than its pixels."""
 
 
-def pair(picture: Pixels, scale: int) -> tuple[Pixels, Pixels]:
-    """HR and LR of a photograph: cut to multiples of `scale`, and reduced by bicubic to 8 bits.
+def pair(
+    picture: Pixels,
+    scale: int,
+    degradation: Degradation = BICUBIC,
+    seed: int | Sequence[int] = 0,
+) -> tuple[Pixels, Pixels]:
+    """HR and LR of a photograph: cut to multiples of `scale`, and reduced by bicubic to 8 bits or
+    degraded as a recipe's [data.degradation] says.
 
     Args:
         picture: uint8 (H, W, 3) RGB.
+        seed: of what a degradation draws; the same gives the same LR.
 
     Returns:
         uint8 (H', W', 3), and uint8 (H' / scale, W' / scale, 3).
@@ -44,7 +55,8 @@ def pair(picture: Pixels, scale: int) -> tuple[Pixels, Pixels]:
     for first, last, above, below in _bands(rows):
         part = bicubic_down(to_tensor(hr[scale * above : scale * below]), scale)
         bands.append(to_image(part[:, :, first - above : last - above]))
-    return hr, np.concatenate(bands)
+    lr = np.concatenate(bands)
+    return hr, degraded(hr, lr, scale, degradation, seed) if degradation.kind == "real" else lr
 
 
 def enlarge(lr: Pixels, scale: int) -> Pixels:

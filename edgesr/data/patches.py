@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import PIL
 import torch
 from torch import Tensor
 
 from edgesr import console
-from edgesr.data import cached, photos
-from edgesr.data.degrade import pair
+from edgesr.data import cached, decoding, photos
+from edgesr.data.degrade import BICUBIC
 from edgesr.errors import DataError
-from edgesr.inference.decode import PhotoError
-from edgesr.workspace import cache_dir, sha256
+from edgesr.recipe import Degradation
+from edgesr.workspace import cache_dir
 
-FORMAT = 3
+WHOLE = 2**31
+"""A region that is larger than any photograph."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,16 @@ class PatchCache:
     evaluation.
 
     Attributes:
-        key: changes with the content of the photographs and the scale.
+        key: changes with the content of the photographs, the scale and the degradation.
         scale: how many times larger HR is.
-        data: uint8 (pixels, 3) RGB; of each photograph all HR pixels row by row, then the LR ones.
-        files: the photographs that are large enough for a patch.
+        data: uint8 (pixels, 3) RGB; of each photograph all HR pixels row by row, then those of its
+            LR variants.
+        files: the photographs that are large enough for a patch, and the drawn pages.
         sizes: int64 (len(files), 2): height and width at LR.
-        offsets: int64 (len(files), 2): where HR and LR begin in `data`.
+        offsets: int64 (len(files), 2): where HR and the first LR begin in `data`.
+        variants: how many LR pictures there are of each photograph.
+        region: side in LR pixels of what is degraded alike, see `edgesr.data.regions`; a patch lies
+            inside one.
     """
 
     key: str
@@ -44,22 +47,36 @@ class PatchCache:
     files: list[Path]
     sizes: Tensor
     offsets: Tensor
+    variants: int = 1
+    region: int = WHOLE
 
     @classmethod
-    def open(cls, paths: Sequence[Path], *, patch: int, scale: int) -> PatchCache:
+    def open(
+        cls,
+        paths: Sequence[Path],
+        *,
+        patch: int,
+        scale: int,
+        degradation: Degradation = BICUBIC,
+        seed: int = 0,
+    ) -> PatchCache:
         """Open the cache of `paths`, or decode them into a new one under the user's cache folder:
         where there is none, or its content is not what its sum states, which is said.
 
         Files that cannot be used, or are smaller than `patch` pixels either way, are left out with
         a warning each, whether the cache is new or not.
 
+        Args:
+            patch: side of an HR patch in pixels.
+            seed: of what `degradation` draws.
+
         Raises:
             DataError: nothing usable is left, or the disk has no room for it.
         """
-        key = _key(paths, scale)
+        key = decoding.key(paths, scale, degradation, seed)
         path = cache_dir() / "patches" / f"{key}.bin"
-        index = cached.read(path) or _build(paths, path, scale)
-        return cls._of(index, key, paths, path, patch, scale)
+        index = cached.read(path) or decoding.build(paths, path, scale, degradation, seed)
+        return cls._of(index, key, paths, path, patch, scale, degradation)
 
     @classmethod
     def _of(
@@ -70,13 +87,16 @@ class PatchCache:
         path: Path,
         patch: int,
         scale: int,
+        degradation: Degradation,
     ) -> PatchCache:
         for number, reason in index["left_out"]:
             photos.warn_left_out(paths[number], reason)
+        paths = [*paths, *(Path(f"drawn page {n}") for n in range(index["drawn"]))]
+        variants = decoding.variants(degradation)
         files, sizes, offsets, end = [], [], [], 0
         for number, height, width in index["photos"]:
             hr, lr = end, end + scale**2 * height * width
-            end = lr + height * width
+            end = lr + variants * height * width
             if scale * min(height, width) < patch:
                 reason = photos.too_small(scale * width, scale * height, patch)
                 photos.warn_left_out(paths[number], reason)
@@ -88,11 +108,13 @@ class PatchCache:
             raise photos.nothing_usable(patch)
         # Not shared: a private mapping, so that nothing can be written to the file through it.
         data = torch.from_file(str(path), shared=False, size=3 * end, dtype=torch.uint8)
-        return cls(key, scale, data.view(-1, 3), files, torch.tensor(sizes), torch.tensor(offsets))
+        places = torch.tensor(sizes), torch.tensor(offsets)
+        region = degradation.region // scale if degradation.kind == "real" else WHOLE
+        return cls(key, scale, data.view(-1, 3), files, *places, variants, region)
 
     def photographs(self, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        """LR and HR of each or every so many-th photograph; float32 (1, 3, H, W) in 0..1, and
-        (1, 3, scale * H, scale * W)."""
+        """The first LR and HR of each or every so many-th photograph; float32 (1, 3, H, W) in
+        0..1, and (1, 3, scale * H, scale * W)."""
         sizes, starts = self.sizes[::every].tolist(), self.offsets[::every].tolist()
         for (height, width), (hr_at, lr_at) in zip(sizes, starts, strict=True):
             large = self.scale * height, self.scale * width
@@ -102,41 +124,13 @@ class PatchCache:
         pixels = self.data[start : start + height * width].view(1, height, width, 3)
         return pixels.permute(0, 3, 1, 2) / 255
 
-    def lr_photographs(self, every: int = 1) -> Iterator[Tensor]:
-        """Each or every so many-th LR photograph, in the order of `files`; float32 (1, 3, H, W) in
+    def lr_photographs(self) -> Iterator[Tensor]:
+        """The LR variants of each photograph, in the order of `files`; float32 (1, 3, H, W) in
         0..1."""
-        sizes, starts = self.sizes[::every].tolist(), self.offsets[::every, 1].tolist()
+        sizes, starts = self.sizes.tolist(), self.offsets[:, 1].tolist()
         for (height, width), start in zip(sizes, starts, strict=True):
-            yield self._picture(start, height, width)
-
-
-def _key(paths: Sequence[Path], scale: int) -> str:
-    """A hash over the content of the files in their order, and over what decodes them."""
-    parts = [f"edgesr patches {FORMAT}, x{scale}, Pillow {PIL.__version__}"]
-    for path in paths:
-        try:
-            parts.append(sha256(path))
-        except OSError as error:  # decoding says why it is left out
-            parts.append(f"unreadable: {error}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def _build(paths: Sequence[Path], path: Path, scale: int) -> dict[str, Any]:
-    """Decode `paths` into the file `path`; returns which are in it, of which size."""
-    area = sum(photos.area(source) for source in paths)
-    cached.check_room(path.parent, 3 * (area + area // scale**2), "the decoded photographs")
-    index: dict[str, Any] = {"photos": [], "left_out": []}
-    with cached.writing(path, index) as append:
-        for number, source in enumerate(console.track(paths, "decoding", len(paths))):
-            try:
-                hr, lr = pair(photos.decode(source, smallest=scale), scale)
-            except PhotoError as error:
-                index["left_out"].append((number, error.reason))
-                continue
-            append(hr.tobytes())
-            append(lr.tobytes())
-            index["photos"].append((number, hr.shape[0] // scale, hr.shape[1] // scale))
-    return index
+            for variant in range(self.variants):
+                yield self._picture(start + variant * height * width, height, width)
 
 
 class PatchSampler:
@@ -187,7 +181,7 @@ class PatchSampler:
         self.targets = None if targets is None else _place(targets, self.device)
         areas = cache.sizes.prod(1)
         self._areas = areas.cumsum(0).double()
-        self._targets_at = cache.scale**2 * (areas.cumsum(0) - areas)
+        self._targets_at = cache.scale**2 * cache.variants * (areas.cumsum(0) - areas)
         self._latest: list[int] = []
 
     def next(self) -> tuple[Tensor, ...]:
@@ -198,18 +192,29 @@ class PatchSampler:
         which, top, left, turn = draw[self.share].unbind(1)
         photo = torch.searchsorted(self._areas, which * self._areas[-1], right=True)
         side = self.patch // self.cache.scale
-        places = self.cache.sizes[photo] - side + 1  # (b, 2): positions of a crop
-        corner = (torch.stack([top, left], 1) * places).long()
+        corner = self._corner(self.cache.sizes[photo], torch.stack([top, left], 1), side)
         way = (turn * 8).long()
-        width = self.cache.sizes[photo, 1]
+        variant = ((turn * 8 - way) * self.cache.variants).long()
+        height, width = self.cache.sizes[photo].unbind(1)
         hr_at, lr_at = self.cache.offsets[photo].unbind(1)
+        before = variant * height * width  # LR pixels of the photograph's variants before this one
         self._latest = photo.tolist()
-        lr = self._cut(self.data, lr_at, width, corner, side, way)
+        lr = self._cut(self.data, lr_at + before, width, corner, side, way)
         large = (self.cache.scale * width, self.cache.scale * corner, self.patch, way)
         hr = self._cut(self.data, hr_at, *large)
         if self.targets is None:
             return lr, hr
-        return lr, hr, self._cut(self.targets, self._targets_at[photo], *large)
+        target_at = self._targets_at[photo] + self.cache.scale**2 * before
+        return lr, hr, self._cut(self.targets, target_at, *large)
+
+    def _corner(self, sizes: Tensor, draw: Tensor, side: int) -> Tensor:
+        """Where crops of `side` pixels begin in photographs of `sizes`, each inside one region;
+        all (b, 2), `draw` in 0..1."""
+        regions = (sizes // self.cache.region).clamp(min=1)
+        place = draw * regions
+        region = place.long()
+        first, end = region * sizes // regions, (region + 1) * sizes // regions
+        return first + ((place - region) * (end - first - side + 1)).long()
 
     def _cut(
         self, data: Tensor, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor

@@ -93,7 +93,11 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
         reduce_range=settings.reduce_range,
     )
     cache = PatchCache.open(
-        photos.split(recipe.data).train, patch=training.patch, scale=module.scale
+        photos.split(recipe.data).train,
+        patch=training.patch,
+        scale=module.scale,
+        degradation=recipe.data.degradation,
+        seed=recipe.seed,
     )
     sampler = PatchSampler(cache, patch=training.patch, batch=training.batch, seed=recipe.seed)
     adam = torch.optim.Adam(student.parameters(), lr=settings.finetune_lr)

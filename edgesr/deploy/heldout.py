@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 import onnx
@@ -21,7 +22,7 @@ from edgesr.errors import ExportError
 from edgesr.inference.infer import infer
 from edgesr.inference.tiling import to_values
 from edgesr.metrics import mean_db, psnr, psnr_rgb
-from edgesr.recipe import Data
+from edgesr.recipe import Data, Degradation
 
 Values = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -45,7 +46,7 @@ class Pair:
 def heldout(data: Data, scale: int) -> list[Pair]:
     """The middles of the photographs that the recipe holds out."""
     found = photos.decode_all(photos.split(data).validation, smallest=64)
-    return [_pair(photo, JUDGED, JUDGED, scale) for photo in found]
+    return [_pair(photo, JUDGED, JUDGED, scale, data.degradation) for photo in found]
 
 
 def calibration(data: Data, count: int, scale: int) -> dict[str, list[Values]]:
@@ -61,7 +62,8 @@ def calibration(data: Data, count: int, scale: int) -> dict[str, list[Values]]:
     chosen = [files[i * len(files) // count] for i in range(min(count, len(files)))]
     found = list(photos.decode_all(chosen, smallest=64))
     height, width = np.min([(MEASURED, MEASURED), *(p.pixels.shape[:2] for p in found)], axis=0)
-    taken = [_pair(photo, int(height), int(width), scale).lr for photo in found]
+    size = int(height), int(width)
+    taken = [_pair(photo, *size, scale, data.degradation).lr for photo in found]
     graphics, patterns = drawings(*taken[0].shape[2:])
     return {
         "photographs": taken,
@@ -89,9 +91,12 @@ def drawings(height: int, width: int) -> tuple[list[Values], list[Values]]:
     return values[0], values[1]
 
 
-def _pair(photo: photos.Photo, height: int, width: int, scale: int) -> Pair:
+def _pair(
+    photo: photos.Photo, height: int, width: int, scale: int, degradation: Degradation
+) -> Pair:
     rows, columns = _middle(photo.pixels.shape[0], height), _middle(photo.pixels.shape[1], width)
-    hr, lr = pair(photo.pixels[rows, columns], scale)
+    seed = crc32(photo.name.encode())
+    hr, lr = pair(photo.pixels[rows, columns], scale, degradation, seed)
     return Pair(photo.name, hr, to_values(lr[None]))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from types import EllipsisType
 from typing import Any, Literal, NamedTuple
 
 import lpips
@@ -28,6 +29,8 @@ BACKBONES: dict[str, tuple[Backbone, ...]] = {
     "alexnet": ("alexnet",),
     "both": ("vgg16", "alexnet"),
 }
+STRIDE, SMALLEST = 4, 32
+"""Of AlexNet: pixels from one position of its first layer to the next, and the smallest side."""
 # Index of the last convolution in torchvision's features: conv5_4 and conv5_3.
 LAST_CONV: dict[weights.Network, int] = {"vgg19": 34, "vgg16": 28}
 
@@ -143,13 +146,14 @@ class Perceptual(nn.Module):
                 gradient flows to `hr` and `teacher_sr`; the latter may be None where LPIPS does
                 not compare with it.
         """
-        seen = self.features(sr)
+        cut = self._cut(sr.shape[-1])
+        seen = self.features(sr[cut])
         with torch.no_grad():
-            seen_hr = self.features(hr, for_lpips=self.against != "teacher")
+            seen_hr = self.features(hr[cut], for_lpips=self.against != "teacher")
             targets = [] if self.against == "teacher" else [seen_hr]
             if self.lpips and self.against != "hr":
                 assert teacher_sr is not None, "the recipe's check asks for a teacher"
-                targets.append(self.features(teacher_sr, for_vgg=False))
+                targets.append(self.features(teacher_sr[cut], for_vgg=False))
         terms = {}
         if seen.vgg is not None and seen_hr.vgg is not None:
             terms["vgg"] = F.mse_loss(seen.vgg, seen_hr.vgg)  # eq. 4
@@ -157,6 +161,15 @@ class Perceptual(nn.Module):
             distances = [self.distance(seen.layers, target.layers) for target in targets]
             terms["lpips"] = torch.stack(distances).mean()  # eq. 8
         return terms
+
+    def _cut(self, side: int) -> tuple[slice | EllipsisType, ...]:
+        """The picture less up to `STRIDE` - 1 rows and columns at its beginning where AlexNet
+        judges: it looks at every fourth pixel, and where these always are the same ones of each LR
+        pixel, what it does not see of them becomes a grid."""
+        if "alexnet" not in self.lpips:
+            return (...,)
+        first = [min(int(n), max(0, side - SMALLEST)) for n in torch.randint(STRIDE, (2,))]
+        return (..., *(slice(n, None) for n in first))
 
     def features(self, images: Tensor, *, for_vgg: bool = True, for_lpips: bool = True) -> Features:
         """What the networks see in `images`, for the terms that are asked for."""

@@ -47,11 +47,11 @@ from edgesr.training.processes import (
     told_to_all,
     warn_of_drift,
 )
-from edgesr.training.sense import check_sense, tell
+from edgesr.training.sense import PICTURES, check_sense, tell
 from edgesr.training.state import State, digest, read_checkpoint
 from edgesr.training.steps import Step, TrainedNetwork
 from edgesr.training.teacher_targets import teacher_targets
-from edgesr.training.validation import Score, Validation
+from edgesr.training.validation import Score, Validation, example
 from edgesr.workspace import Workspace, is_litter, sha256, write_text
 
 Command = Literal["train", "distill"]
@@ -219,13 +219,21 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
             check_writable(folder, "the run")
         losses = _losses(recipe, fabric.device)
         split = photos.split(recipe.data)
-        validation = Validation(split.validation, recipe.model.scale, fabric.device)
+        degradation = recipe.data.degradation
+        validation = Validation(split.validation, recipe.model.scale, fabric.device, degradation)
         if teacher is not None:
-            findings = check_sense(teacher, validation.examples, fabric.device)
+            clean = [example(each.hr, each.scale) for each in validation.examples[:PICTURES]]
+            findings = check_sense(teacher, clean, fabric.device)
             if fabric.is_global_zero:
                 tell(teacher, findings)
     with told_to_all(fabric), first_alone(fabric):
-        cache = PatchCache.open(split.train, patch=recipe.training.patch, scale=recipe.model.scale)
+        cache = PatchCache.open(
+            split.train,
+            patch=recipe.training.patch,
+            scale=recipe.model.scale,
+            degradation=degradation,
+            seed=recipe.seed,
+        )
         pictures = None
         if teacher is not None and recipe.teacher is not None and recipe.teacher.once:
             pictures = teacher_targets(cache, teacher, fabric, recipe.training.precision)

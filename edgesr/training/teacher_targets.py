@@ -27,7 +27,8 @@ def teacher_targets(cache: PatchCache, teacher: SRModel, fabric: Fabric, precisi
     the precision or the kind of device of `fabric` are others, or it is damaged.
 
     Returns:
-        uint8 (pixels, 3) RGB, mapped from a file: photograph after photograph, row by row.
+        uint8 (pixels, 3) RGB, mapped from a file: photograph after photograph, of each the
+            variants, row by row.
 
     Raises:
         ModelError: the teacher's picture of a photograph is not finite.
@@ -37,7 +38,7 @@ def teacher_targets(cache: PatchCache, teacher: SRModel, fabric: Fabric, precisi
     facts += f" {fabric.device.type}"  # a processor and a GPU round sums otherwise
     name = hashlib.sha256(facts.encode()).hexdigest()[:32]
     path = cache_dir() / "teacher-targets" / f"{name}.bin"
-    size = 3 * cache.scale**2 * int(cache.sizes.prod(1).sum())
+    size = 3 * cache.scale**2 * cache.variants * int(cache.sizes.prod(1).sum())
     if cached.read(path) is None:
         cached.check_room(path.parent, size, "the teacher's pictures")
         _teach(cache, teacher, fabric, path)
@@ -50,9 +51,10 @@ def _teach(cache: PatchCache, teacher: SRModel, fabric: Fabric, path: Path) -> N
     if isinstance(module, Student):
         module = deployable(module, Rewrites())
     module.to(fabric.device)
-    lrs = console.track(cache.lr_photographs(), "teacher", len(cache.files))
+    files = [file for file in cache.files for _ in range(cache.variants)]
+    lrs = console.track(cache.lr_photographs(), "teacher", len(files))
     with cached.writing(path, {"teacher": teacher.sha256}) as append, fabric.autocast():
-        for lr, file in zip(lrs, cache.files, strict=True):
+        for lr, file in zip(lrs, files, strict=True):
             sr = module(lr.to(fabric.device)).float()
             if not torch.isfinite(sr).all():
                 raise ModelError(

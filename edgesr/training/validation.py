@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgesr.data import photos
-from edgesr.data.degrade import enlarge, pair, to_image, to_tensor
+from edgesr.data.degrade import BICUBIC, enlarge, pair, to_image, to_tensor
 from edgesr.errors import DataError
 from edgesr.metrics import mean_db, psnr
-from edgesr.recipe import Losses
+from edgesr.recipe import Degradation, Losses
 from edgesr.workspace import atomic
 
 Pixels = NDArray[np.uint8]
@@ -59,7 +59,7 @@ class Example:
 
 
 class Validation:
-    """Scores a network on `files`, which are decoded and reduced once.
+    """Scores a network on `files`, which are decoded and degraded once, each by its own seed.
 
     A photograph that bicubic restores exactly, a flat one, is left out with a warning.
 
@@ -67,11 +67,17 @@ class Validation:
         DataError: no photograph is of use.
     """
 
-    def __init__(self, files: list[Path], scale: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        scale: int,
+        device: torch.device,
+        degradation: Degradation = BICUBIC,
+    ) -> None:
         self.device = device
         self.examples = []
-        for photo in photos.decode_all(files, smallest=16):
-            found = example(photo.pixels, scale)
+        for number, photo in enumerate(photos.decode_all(files, smallest=16)):
+            found = example(photo.pixels, scale, degradation, number)
             if math.isinf(found.bicubic_psnr_db):
                 photos.warn_left_out(photo.path, "it is flat: there is nothing to restore")
             else:
@@ -95,9 +101,11 @@ class Validation:
         return Score(mean_db(scores), mean_db(bicubic))
 
 
-def example(pixels: Pixels, scale: int) -> Example:
+def example(
+    pixels: Pixels, scale: int, degradation: Degradation = BICUBIC, seed: int = 0
+) -> Example:
     """The pair of a photograph, and its bicubic control."""
-    hr, lr = pair(pixels, scale)
+    hr, lr = pair(pixels, scale, degradation, seed)
     bicubic = enlarge(lr, scale)
     return Example(hr, to_tensor(lr), bicubic, psnr(bicubic, hr, scale), scale)
 

@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from edgesr.data import cached, patches, photos
-from edgesr.data.degrade import bicubic_down, quantise
+from edgesr.data import cached, decoding, photos
+from edgesr.data.degrade import bicubic_down, pair, quantise, to_tensor
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import DataError
+from edgesr.recipe import Real
 
 
 @pytest.fixture(autouse=True)
@@ -320,5 +321,84 @@ def test_a_patch_larger_than_the_cache_was_opened_for_is_refused(three: list[Pat
 
 def test_the_format_is_part_of_the_key(three: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     first = PatchCache.open(three, patch=16, scale=4).key
-    monkeypatch.setattr(patches, "FORMAT", patches.FORMAT + 1)
+    monkeypatch.setattr(decoding, "FORMAT", decoding.FORMAT + 1)
     assert PatchCache.open(three, patch=16, scale=4).key != first
+
+
+def real(**changes: Any) -> Real:
+    return Real.model_validate({"variants": 3, "region": 64, "drawn": 0.0} | changes)
+
+
+def test_a_degraded_patch_is_the_variant_of_its_photograph_and_lies_inside_one_region(
+    tmp_path: Path,
+) -> None:
+    path = noise(tmp_path / "a.png", 128, 192)
+    cache = PatchCache.open([path], patch=48, scale=4, degradation=real(), seed=5)
+    whole = [
+        to_tensor(pair(photos.decode(path), 4, real(), [5, 0, n])[1])[0].permute(1, 2, 0)
+        for n in range(3)
+    ]
+    draws = PatchSampler(cache, patch=48, batch=96, seed=1)
+    lr, _ = draws.next()
+    assert len({tuple(each.flatten().tolist()) for each in lr}) > 60
+    found = set()
+    for small in lr:
+        for way in turns(small):
+            for variant, picture in enumerate(whole):
+                for top, left in np.ndindex(32 - 11, 48 - 11):
+                    crop = picture[top : top + 12, left : left + 12].permute(2, 0, 1)
+                    if crop[0, 0, 0] == way[0, 0, 0] and torch.equal(crop, way):
+                        assert top // 16 == (top + 11) // 16
+                        assert left // 16 == (left + 11) // 16
+                        found.add((variant, top // 16, left // 16))
+    assert found == {(v, row, column) for v in range(3) for row in range(2) for column in range(3)}
+
+
+def test_the_teachers_crop_is_of_the_variant_that_the_patch_is_of(tmp_path: Path) -> None:
+    """Here a teacher's picture is its LR, each pixel four times four."""
+    paths = [noise(tmp_path / f"{n}.png", 96, 128, seed=n) for n in range(2)]
+    cache = PatchCache.open(paths, patch=48, scale=4, degradation=real())
+    large = [
+        (lr[0].permute(1, 2, 0) * 255).round().to(torch.uint8).repeat_interleave(4, 0)
+        for lr in cache.lr_photographs()
+    ]
+    targets = torch.cat([each.repeat_interleave(4, 1).reshape(-1, 3) for each in large])
+    lr, _, picture = PatchSampler(cache, patch=48, batch=32, seed=0, targets=targets).next()
+    assert torch.equal(picture[..., ::4, ::4], lr)
+
+
+def test_a_degraded_cache_is_made_again_alike_and_anew_for_another_seed_or_range(
+    tmp_path: Path,
+) -> None:
+    path = noise(tmp_path / "a.png", 96, 96)
+
+    def opened(degradation: Real, seed: int = 0) -> PatchCache:
+        return PatchCache.open([path], patch=48, scale=4, degradation=degradation, seed=seed)
+
+    first = opened(real())
+    shutil.rmtree(tmp_path / "cache")
+    assert torch.equal(opened(real()).data, first.data)
+    assert opened(real()).key == first.key
+    for other in (opened(real(), seed=1), opened(real(jpeg_quality=[10, 20]))):
+        assert other.key != first.key
+        assert not torch.equal(other.data, first.data)
+
+
+def test_a_tenth_of_the_patches_is_from_drawn_pages(tmp_path: Path) -> None:
+    path = noise(tmp_path / "a.png", 1536, 1536)
+    cache = PatchCache.open([path], patch=48, scale=4, degradation=real(drawn=0.1, variants=1))
+    assert [str(file) for file in cache.files] == [str(path), "drawn page 0"]
+    draws = PatchSampler(cache, patch=48, batch=1000, seed=0)
+    draws.next()
+    assert draws.last_files.count("drawn page 0") == pytest.approx(100, abs=30)
+
+
+def test_ranks_cut_their_shares_of_one_degraded_batch(tmp_path: Path) -> None:
+    path = noise(tmp_path / "a.png", 128, 128)
+    cache = PatchCache.open([path], patch=48, scale=4, degradation=real())
+    alone = PatchSampler(cache, patch=48, batch=4, seed=3).next()[0]
+    shares = [
+        PatchSampler(cache, patch=48, batch=4, seed=3, rank=rank, world=2).next()[0]
+        for rank in range(2)
+    ]
+    assert torch.equal(torch.cat(shares), alone)
