@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 import edgesr
 from edgesr import console
@@ -20,7 +21,7 @@ from edgesr.folders import RUN, locked, replacing
 from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
-from edgesr.models.zoo import SRModel, Student
+from edgesr.models.zoo import Foreign, SRModel, Student
 from edgesr.recipe import Recipe, check_name
 from edgesr.recipe import io as recipe_io
 from edgesr.workspace import (
@@ -38,27 +39,31 @@ def blend(
 ) -> Path:
     """Write the run `runs/<name>` whose network is (1 - alpha) A + alpha B.
 
-    Recipe and teacher are those of A. An earlier blend of that name is replaced.
+    Recipe and teacher are those of A. An earlier blend of that name is replaced. Two models that
+    are not edgesr's are blended too, into a teacher: a run without a recipe, which is not exported.
 
     Args:
-        one, other: A and B: a run or a bundle, by name or folder, or a safetensors file.
+        one, other: A and B: a run or a bundle, by name or folder, or a model file.
         alpha: 0..1; 0 is A.
         name: "A-B-alpha" unless given.
 
     Raises:
-        ModelError: a model is missing, foreign, or of another spec than the other.
+        ModelError: a model is missing, or of another shape than the other.
         EdgesrError: alpha or name are not allowed, or a trained run has that name.
     """
     if not 0 <= alpha <= 1:
         raise EdgesrError(f"--alpha {alpha:g}: expected a number from 0 (A) to 1 (B)")
     first, second = (zoo.load(workspace.find_weights(named)) for named in (one, other))
     name = _named(name or f"{zoo.label(first.path)}-{zoo.label(second.path)}-{alpha:g}")
+    folder = workspace.run(name)
+    if isinstance(first.module, Foreign) and isinstance(second.module, Foreign):
+        _write_foreign(folder, first, second, alpha)
+        return folder
     module = interpolate(_own(first), _own(second), alpha)
     licence = " AND ".join(sorted({first.licence, second.licence}))
     update = {"name": name, "model": module.spec, "licence": licence}
     recipe = _recipe(first, name).model_copy(update=update)
-    facts = _facts(recipe, first, second, alpha)
-    folder = workspace.run(name)
+    facts = _facts(name, first, second, alpha, taught=recipe.teacher is not None)
     with locked(folder, f"edgesr blend --name {name}"):
         _check_free(folder)
         with replacing(folder, RUN, inputs=(first.path, second.path)) as new:
@@ -67,17 +72,56 @@ def blend(
             digest = sha256(new / WEIGHTS[0])
             Run.model_validate(facts | {"sha256": digest}).write(new / "run.json")
         workspace.mark_latest(name)
-    console.say(f"{folder}: {1 - alpha:g} x {first.path} + {alpha:g} x {second.path}")
-    if _normalises(module):
-        console.say("running statistics of batch normalisation interpolated, not measured anew")
+    _tell(folder, first, second, alpha)
     return folder
+
+
+def _tell(folder: Path, first: SRModel, second: SRModel, alpha: float) -> None:
+    console.say(f"{folder}: {1 - alpha:g} x {first.path} + {alpha:g} x {second.path}")
+    if _normalises(first.module):
+        console.say("running statistics of batch normalisation interpolated, not measured anew")
+
+
+def _write_foreign(folder: Path, first: SRModel, second: SRModel, alpha: float) -> None:
+    """Write weights and run.json of a blend of two models that are not edgesr's."""
+    blended, theirs = (
+        {key.removeprefix("model."): value for key, value in model.module.state_dict().items()}
+        for model in (first, second)
+    )
+    shapes, others = ({k: v.shape for k, v in w.items()} for w in (blended, theirs))
+    if first.architecture != second.architecture or shapes != others:
+        raise ModelError(
+            f"{first.path} ({first.architecture}) and {second.path} ({second.architecture}) differ "
+            "in their layers: a blend needs two models of the same shape"
+        )
+    blended = _between(blended, theirs, alpha)
+    with locked(folder, f"edgesr blend --name {folder.name}"):
+        _check_free(folder)
+        with replacing(folder, RUN, inputs=(first.path, second.path)) as new:
+            save_file(blended, new / WEIGHTS[0])
+            facts = _facts(folder.name, first, second, alpha, taught=False)
+            digest = sha256(new / WEIGHTS[0])
+            Run.model_validate(facts | {"sha256": digest}).write(new / "run.json")
+    _tell(folder, first, second, alpha)
+
+
+def _between(
+    first: dict[str, Tensor], second: dict[str, Tensor], alpha: float
+) -> dict[str, Tensor]:
+    """(1 - alpha) A + alpha B of each tensor of floats, in float64; the others are A's."""
+    return {
+        key: ((1 - alpha) * value.double() + alpha * second[key].double()).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for key, value in first.items()
+    }
 
 
 def _own(model: SRModel) -> Student:
     if not isinstance(model.module, Student):
         raise ModelError(
-            f"{model.path} is {model.architecture}: edgesr blends its own models",
-            "Name two models of the same [model] table.",
+            f"{model.path} is {model.architecture}: edgesr blends it with another such model alone",
+            "Name two models of the same shape.",
         )
     return model.module
 
@@ -118,11 +162,8 @@ def interpolate(one: Student, other: Student, alpha: float) -> Student:
             f"a blend needs two models of the same [model] table, not {one.spec!r} and "
             f"{other.spec!r}"
         )
-    blended, theirs = first.double(), second.double().state_dict()
-    for key, value in blended.state_dict().items():
-        if value.is_floating_point():
-            value.copy_((1 - alpha) * value + alpha * theirs[key])
-    return blended.float().eval()
+    first.load_state_dict(_between(first.state_dict(), second.state_dict(), alpha))
+    return first.eval()
 
 
 def _collapsed(module: Student) -> Student:
@@ -141,14 +182,16 @@ def _recipe(model: SRModel, name: str) -> Recipe:
     return Recipe(name=name, model=model.spec)
 
 
-def _facts(recipe: Recipe, one: SRModel, other: SRModel, alpha: float) -> dict[str, Any]:
-    """run.json but for the sum of the weights; `teacher` is A's."""
+def _facts(
+    name: str, one: SRModel, other: SRModel, alpha: float, *, taught: bool
+) -> dict[str, Any]:
+    """run.json but for the sum of the weights; `teacher` is A's, where it was taught."""
     beside = _read(one.path.parent / "run.json")
     return {
-        "name": recipe.name,
+        "name": name,
         "command": COMMAND,
         "architecture": one.architecture,
-        "teacher": beside and recipe.teacher and beside.teacher,
+        "teacher": beside.teacher if beside and taught else None,
         "blend": {
             "alpha": alpha,
             "of": [{"name": zoo.label(m.path), "sha256": m.sha256} for m in (one, other)],

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
 from torch import nn
 
 from edgesr.blend import blend, interpolate
@@ -235,3 +237,34 @@ def test_what_is_no_model_says_where_it_was_looked_for(workspace: Workspace) -> 
         ModelError, match="'nothing' is not a model: there are no weights in nothing"
     ):
         blend("nothing", "a", 0.5, workspace)
+
+
+def compact(path: Path, seed: int, features: int = 4) -> Path:
+    """A network of another project, as spandrel knows it."""
+    torch.manual_seed(seed)
+    module = SRVGGNetCompact(num_feat=features, num_conv=2, upscale=4, act_type="prelu")
+    save_file(module.state_dict(), path)
+    return path
+
+
+def test_two_foreign_files_blend_into_a_teacher_whose_weights_lie_between(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    one, other = (compact(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2))
+    folder = blend(str(one), str(other), 0.25, workspace, "mixed")
+    found = load_file(workspace.find_weights("mixed"))
+    first, second = load_file(one), load_file(other)
+    for key, value in found.items():
+        torch.testing.assert_close(value, 0.75 * first[key] + 0.25 * second[key])
+    model = zoo.load(workspace.find_weights("mixed"))
+    assert model.architecture == zoo.load(one).architecture
+    assert facts_of(folder)["blend"]["of"][1]["sha256"] == sha256(other)
+
+
+def test_foreign_files_of_other_layers_are_refused_by_name(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    one = compact(tmp_path / "one.safetensors", 1)
+    wider = compact(tmp_path / "wider.safetensors", 1, features=6)
+    with pytest.raises(ModelError, match=r"wider.safetensors .* differ in their layers"):
+        blend(str(one), str(wider), 0.5, workspace)
