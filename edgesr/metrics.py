@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from skimage.metrics import structural_similarity
 from edgesr.bundle.likeness import IDENTICAL_DB
 
 Image = NDArray[np.uint8]
+
+ROWS = 256
+"""Of a picture at a time, so that a large one does not become float64 as a whole."""
 
 
 def luma(rgb: Image) -> NDArray[np.float64]:
@@ -32,17 +35,26 @@ def psnr(sr: Image, hr: Image, shave: int) -> float:
         sr, hr: (H, W, 3), of the same size.
         shave: pixels cut off each border; in the field, the scale.
     """
-    return _decibels(_compared(sr, shave) - _compared(hr, shave))
+    return _decibels(sr, hr, shave, luma)
 
 
 def psnr_rgb(sr: Image, hr: Image, shave: int) -> float:
     """`psnr` over the three channels of RGB: unlike Y, it sees a tint."""
-    inner = slice(shave, -shave or None)
-    return _decibels(sr[inner, inner].astype(np.float64) - hr[inner, inner])
+    return _decibels(sr, hr, shave, lambda rgb: rgb.astype(np.float64))
 
 
-def _decibels(difference: NDArray[np.float64]) -> float:
-    mse = float(np.mean(difference**2))
+def _decibels(
+    sr: Image, hr: Image, shave: int, values: Callable[[Image], NDArray[np.float64]]
+) -> float:
+    """PSNR of the `values` of two pictures, some rows at a time."""
+    sr, hr = (_inner(each, shave) for each in (sr, hr))
+    total, count = 0.0, 0
+    for top in range(0, len(sr), ROWS):
+        rows = slice(top, top + ROWS)
+        difference = values(sr[rows]) - values(hr[rows])
+        total += float(np.sum(difference**2))
+        count += difference.size
+    mse = total / count
     return 10 * math.log10(255**2 / mse) if mse else math.inf
 
 
@@ -76,5 +88,9 @@ def ssim(sr: Image, hr: Image, shave: int) -> float:
 
 def _compared(rgb: Image, shave: int) -> NDArray[np.float64]:
     """Luma without its border."""
+    return luma(_inner(rgb, shave))
+
+
+def _inner(rgb: Image, shave: int) -> Image:
     height, width = rgb.shape[:2]
-    return luma(rgb)[shave : height - shave, shave : width - shave]
+    return rgb[shave : height - shave, shave : width - shave]

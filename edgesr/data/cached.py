@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
 from edgesr import console
 from edgesr.errors import DataError
-from edgesr.workspace import atomic
+from edgesr.workspace import atomic, sync_folder, write_text
 
 LENGTH, SUM = 8, 32
+PARTIAL = ".partial"
 CHUNK = 1 << 20
 
 
@@ -41,6 +45,123 @@ def writing(path: Path, facts: dict[str, Any]) -> Iterator[Callable[[bytes], Non
         end = json.dumps(facts).encode()
         append(end + len(end).to_bytes(LENGTH, "little"))
         file.write(sums.digest())
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Be the only one to make the file at `path` inside the block; says so where it has to wait for
+    another command that makes it.
+
+    Yields:
+        Whether it waited: the file may be there now.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, waits = FileLock(path.with_suffix(".lock")), False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waits = True
+        console.say(f"another command is making {path}: waiting for it")
+        lock.acquire()
+    try:
+        yield waits
+    finally:
+        lock.release()
+
+
+def begun(path: Path) -> int:
+    """Bytes of the file at `path` that an earlier command made before it was interrupted."""
+    partial = path.with_suffix(PARTIAL)
+    return partial.stat().st_size if partial.is_file() else 0
+
+
+@contextmanager
+def continued(path: Path, facts: dict[str, Any]) -> Iterator[Parts]:
+    """Yield the parts of a new file at `path`, which is there when the block ends well. Whatever
+    else ends it, the parts that are finished by then are there in the next block.
+
+    The caller is `alone` with the file.
+
+    Args:
+        facts: what `read` returns.
+    """
+    partial, journal = path.with_suffix(PARTIAL), path.with_suffix(".parts")
+    partial.touch()
+    with partial.open("r+b") as file:
+        parts = Parts(file, journal)
+        try:
+            yield parts
+        except BaseException:
+            if not parts.done:
+                partial.unlink(missing_ok=True)
+                journal.unlink(missing_ok=True)
+            raise
+        end = json.dumps(facts).encode()
+        parts.append(end + len(end).to_bytes(LENGTH, "little"))
+        file.write(parts.sums.digest())
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    journal.unlink()
+    sync_folder(path.parent)
+
+
+class Parts:
+    """Parts of a file in the making, and a journal of them: of each its length and SHA-256.
+
+    Attributes:
+        done: how many parts are finished. What an earlier block has left counts where its bytes are
+            those that were written.
+    """
+
+    def __init__(self, file: BinaryIO, journal: Path) -> None:
+        self.file, self.journal = file, journal
+        self.done, self.sums = 0, hashlib.sha256()
+        written = journal.read_text("ascii", "replace").splitlines() if journal.is_file() else []
+        end = 0
+        with console.bar("checking the cache", len(written), unit="parts") as bar:
+            while self.done < len(written) and (length := self._check(written[self.done])):
+                end += length
+                self.done += 1
+                bar.advance()
+        if self.done < len(written):
+            console.warn(f"{len(written) - self.done} parts of {file.name} are damaged: made anew")
+        file.seek(end)
+        file.truncate()
+        write_text(journal, "".join(f"{line}\n" for line in written[: self.done]))
+        self._begin()
+
+    def _begin(self) -> None:
+        self.part, self.length = hashlib.sha256(), 0
+
+    def _check(self, line: str) -> int:
+        """The length of the next part if its bytes are what the journal's `line` says; else 0."""
+        stated, _, expected = line.partition(" ")
+        length = left = int(stated) if stated.isdecimal() else 0
+        part, sums = hashlib.sha256(), self.sums.copy()
+        while data := self.file.read(min(CHUNK, left)):
+            part.update(data)
+            sums.update(data)
+            left -= len(data)
+        if left or part.hexdigest() != expected:
+            return 0
+        self.sums = sums
+        return length
+
+    def append(self, data: bytes) -> None:
+        """Add to the part in hand."""
+        self.part.update(data)
+        self.sums.update(data)
+        self.length += len(data)
+        self.file.write(data)
+
+    def finish(self) -> None:
+        """Count the part in hand as done, and begin the next."""
+        self.file.flush()
+        with self.journal.open("a", encoding="ascii") as journal:
+            journal.write(f"{self.length} {self.part.hexdigest()}\n")
+        self.done += 1
+        self._begin()
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -76,7 +76,8 @@ class Teacher(Table):
     file of the student's scale that spandrel opens."""
     once: bool = False
     """Run the teacher once over each photograph and keep its 8-bit pictures in the cache,
-    instead of in every step. Not for `feature_affinity`, which needs the teacher's features."""
+    instead of in every step. Not for `feature_affinity`, which needs the teacher's features. Not
+    done where the photographs have over ten times the pixels that the steps look at."""
 
 
 class Data(Table):

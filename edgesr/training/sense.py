@@ -169,8 +169,8 @@ def _middle(example: Example) -> tuple[Tensor, Tensor]:
     top, left = (height - h) // 2, (width - w) // 2
     lr = example.lr[..., top : top + h, left : left + w]
     r = example.scale
-    hr = to_tensor(example.hr)[..., r * top : r * (top + h), r * left : r * (left + w)]
-    return lr, hr
+    hr = example.hr[r * top : r * (top + h), r * left : r * (left + w)]
+    return lr, to_tensor(hr)
 
 
 def _pixels(pictures: Sequence[Tensor]) -> Tensor:

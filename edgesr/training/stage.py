@@ -50,7 +50,7 @@ from edgesr.training.processes import (
 from edgesr.training.sense import PICTURES, check_sense, tell
 from edgesr.training.state import State, digest, read_checkpoint
 from edgesr.training.steps import Step, TrainedNetwork
-from edgesr.training.teacher_targets import teacher_targets
+from edgesr.training.teacher_targets import teacher_targets, worth_making
 from edgesr.training.validation import Score, Validation, example
 from edgesr.workspace import Workspace, is_litter, sha256, write_text
 
@@ -235,7 +235,8 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
             seed=recipe.seed,
         )
         pictures = None
-        if teacher is not None and recipe.teacher is not None and recipe.teacher.once:
+        once = recipe.teacher is not None and recipe.teacher.once
+        if teacher is not None and once and worth_making(cache, recipe):
             pictures = teacher_targets(cache, teacher, fabric, recipe.training.precision)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
     if run.leads:

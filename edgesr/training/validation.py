@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from edgesr.data import photos
+from edgesr import console
+from edgesr.data import bands, photos
 from edgesr.data.degrade import BICUBIC, enlarge, pair, to_image, to_tensor
 from edgesr.errors import DataError
 from edgesr.metrics import mean_db, psnr
@@ -20,6 +22,7 @@ from edgesr.recipe import Degradation, Losses
 from edgesr.workspace import atomic
 
 Pixels = NDArray[np.uint8]
+MEGA = 10**6
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Score:
 @dataclass(frozen=True)
 class Example:
     """A held-out photograph: `hr` (scale * H, scale * W, 3) and its reduction `lr` (1, 3, H, W)
-    in 0..1."""
+    in 0..1; of what bicubic makes of it, the `_middle`."""
 
     hr: Pixels
     lr: Tensor
@@ -88,17 +91,29 @@ class Validation:
                 "Hold out more, data.validation, or take the flat ones out of the folder.",
             )
 
-    @torch.no_grad()
     def __call__(self, module: nn.Module, sample: Path) -> Score:
         """Score `module`, and write the first picture (bicubic, network, HR) to `sample`."""
         scores = []
-        for i, each in enumerate(self.examples):
-            sr = to_image(module(each.lr.to(self.device)))
-            scores.append(psnr(sr, each.hr, each.scale))
-            if i == 0:
-                _write_sample(sample, [each.bicubic, sr, each.hr])
+        megapixels = sum(each.hr[..., 0].size for each in self.examples) // MEGA
+        with console.bar("validation", megapixels, unit="megapixels") as bar:
+            for sr, each in zip(self._pictures(module, bar), self.examples, strict=True):
+                scores.append(psnr(sr, each.hr, each.scale))
+                if len(scores) == 1:
+                    _write_sample(sample, [each.bicubic, _middle(sr), _middle(each.hr)])
         bicubic = [each.bicubic_psnr_db for each in self.examples]
         return Score(mean_db(scores), mean_db(bicubic))
+
+    def _pictures(self, module: nn.Module, bar: console.Bar) -> Iterator[Pixels]:
+        """What `module` makes of each photograph, in turn."""
+        made, halo = 0, bands.halo(module)
+        for each in self.examples:
+            parts = []
+            lr, scale = to_image(each.lr), each.scale
+            for part in bands.in_bands(module, lr, scale=scale, halo=halo, device=self.device):
+                parts.append(part)
+                made += part[..., 0].size
+                bar.advance(made // MEGA - bar.done)
+            yield np.concatenate(parts)
 
 
 def example(
@@ -107,13 +122,18 @@ def example(
     """The pair of a photograph, and its bicubic control."""
     hr, lr = pair(pixels, scale, degradation, seed)
     bicubic = enlarge(lr, scale)
-    return Example(hr, to_tensor(lr), bicubic, psnr(bicubic, hr, scale), scale)
+    shown = _middle(bicubic).copy()
+    return Example(hr, to_tensor(lr), shown, psnr(bicubic, hr, scale), scale)
 
 
-def _write_sample(path: Path, pictures: list[Pixels], side: int = 256) -> None:
-    """Write the middles of `pictures`, at most `side` pixels wide, beside each other."""
-    height, width = (min(n, side) for n in pictures[0].shape[:2])
-    top, left = ((n - m) // 2 for n, m in zip(pictures[0].shape, (height, width), strict=False))
-    middles = [picture[top : top + height, left : left + width] for picture in pictures]
+def _write_sample(path: Path, pictures: list[Pixels]) -> None:
+    """Write `pictures` of one size beside each other."""
     with atomic(path) as temporary:
-        Image.fromarray(np.concatenate(middles, axis=1)).save(temporary, "PNG")
+        Image.fromarray(np.concatenate(pictures, axis=1)).save(temporary, "PNG")
+
+
+def _middle(picture: Pixels, side: int = 256) -> Pixels:
+    """The middle of `picture`, at most `side` pixels wide and high; a view."""
+    height, width = (min(n, side) for n in picture.shape[:2])
+    top, left = ((n - m) // 2 for n, m in zip(picture.shape, (height, width), strict=False))
+    return picture[top : top + height, left : left + width]

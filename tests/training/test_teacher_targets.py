@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ import torch
 from lightning_fabric import Fabric
 from PIL import Image
 
-from edgesr.data import photos
+from edgesr.data import bands, photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import ModelError
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
-from edgesr.recipe import Srgan
+from edgesr.recipe import Recipe, Srgan
 from edgesr.signals import Stopped, stoppable
-from edgesr.training.teacher_targets import teacher_targets
+from edgesr.training.teacher_targets import teacher_targets, worth_making
 from edgesr.workspace import cache_dir
 
 
@@ -71,28 +72,28 @@ def test_the_picture_is_the_teachers_rounded_to_8_bits(cache: PatchCache, teache
 
 
 def test_it_is_made_once_for_each_teacher_and_precision(
-    cache: PatchCache, teacher: SRModel, monkeypatch: pytest.MonkeyPatch
+    cache: PatchCache, teacher: SRModel
 ) -> None:
-    requested: list[Any] = []
-    real = PatchCache.lr_photographs
-
-    def counted(self: PatchCache) -> Any:
-        requested.append(self)
-        return real(self)
-
-    monkeypatch.setattr(PatchCache, "lr_photographs", counted)
     teacher_targets(cache, teacher, FABRIC, "fp32")
+    asked = watched(teacher)
     teacher_targets(cache, teacher, FABRIC, "fp32")
-    assert len(requested) == 1
+    assert not asked
     teacher_targets(cache, teacher, FABRIC, "bf16-mixed")
-    assert len(requested) == 2
+    assert len(asked) == 2
+
+
+def watched(teacher: SRModel) -> list[Any]:
+    """A list that grows by one each time the teacher makes a picture, or a tile of one."""
+    asked: list[Any] = []
+    teacher.module.head.register_forward_hook(lambda *_: asked.append(1))
+    return asked
 
 
 def test_damaged_pictures_are_told_and_made_anew(
     cache: PatchCache, teacher: SRModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = teacher_targets(cache, teacher, FABRIC, "fp32").clone()
-    (file,) = (tmp_path / "cache/teacher-targets").iterdir()
+    (file,) = (tmp_path / "cache/teacher-targets").glob("*.bin")
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 8
     file.write_bytes(content)
@@ -108,18 +109,116 @@ def test_pictures_that_are_not_finite_are_refused_and_not_kept(
         next(teacher.module.parameters()).fill_(float("nan"))
     with pytest.raises(ModelError, match=r"makes of .*0\.png is not finite"):
         teacher_targets(cache, teacher, FABRIC, "fp32")
-    assert list((tmp_path / "cache/teacher-targets").iterdir()) == []
+    assert made(tmp_path / "cache/teacher-targets") == []
 
 
-def test_a_stop_while_it_is_made_leaves_nothing(cache: PatchCache, teacher: SRModel) -> None:
-    def stopped(*_: Any) -> None:
-        signal.raise_signal(signal.SIGTERM)
+def stopping_at(teacher: SRModel, picture: int) -> Any:
+    """Have the process asked to stop while the teacher makes that picture, counted from 1."""
+    asked = watched(teacher)
 
-    teacher.module.head.register_forward_hook(stopped)
-    before = files(cache_dir())
+    def stop(*_: Any) -> None:
+        if len(asked) == picture:
+            signal.raise_signal(signal.SIGTERM)
+
+    return teacher.module.head.register_forward_hook(stop)
+
+
+def test_a_stop_in_the_first_picture_leaves_nothing(cache: PatchCache, teacher: SRModel) -> None:
+    stopping_at(teacher, 1)
+    before = made(cache_dir())
     with pytest.raises(Stopped), stoppable():
         teacher_targets(cache, teacher, FABRIC, "fp32")
-    assert files(cache_dir()) == before
+    assert made(cache_dir()) == before
+
+
+def test_what_was_done_before_a_stop_is_not_made_again(
+    cache: PatchCache, teacher: SRModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = teacher_targets(cache, teacher, FABRIC, "fp32").clone()
+    (file,) = (cache_dir() / "teacher-targets").glob("*.bin")
+    content = file.read_bytes()
+    file.unlink()
+    hook = stopping_at(teacher, 2)
+    with pytest.raises(Stopped), stoppable():
+        teacher_targets(cache, teacher, FABRIC, "fp32")
+    hook.remove()
+    asked = watched(teacher)
+    assert torch.equal(teacher_targets(cache, teacher, FABRIC, "fp32"), expected)
+    assert len(asked) == 1
+    assert "1 of 2 pictures were done before" in capsys.readouterr().out
+    assert file.read_bytes() == content
+    assert [path.suffix for path in made(cache_dir() / "teacher-targets")] == [".bin"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "journal"])
+def test_of_what_was_done_before_a_crash_only_what_is_whole_counts(
+    cache: PatchCache, teacher: SRModel, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = teacher_targets(cache, teacher, FABRIC, "fp32").clone()
+    (file,) = (cache_dir() / "teacher-targets").glob("*.bin")
+    file.unlink()
+    hook = stopping_at(teacher, 2)
+    with pytest.raises(Stopped), stoppable():
+        teacher_targets(cache, teacher, FABRIC, "fp32")
+    hook.remove()
+    partial, journal = file.with_suffix(".partial"), file.with_suffix(".parts")
+    content = bytearray(partial.read_bytes())
+    if damage == "flipped":
+        content[100] ^= 1
+    partial.write_bytes(content[:50] if damage == "cut" else content)
+    if damage == "journal":
+        journal.write_text("12 what\n")
+    assert torch.equal(teacher_targets(cache, teacher, FABRIC, "fp32"), expected)
+    assert "1 parts of" in capsys.readouterr().err
+
+
+def in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have photographs of 16 x 20 LR pixels be large ones."""
+    monkeypatch.setattr(bands, "WHOLE", 100)
+    monkeypatch.setattr(bands, "SIDE", 16)
+    monkeypatch.setattr(bands, "OVERLAP", 4)
+
+
+def test_that_the_tiles_of_a_stranger_may_show_is_said_once(
+    cache: PatchCache,
+    teacher: SRModel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Stranger(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = teacher.module
+
+        def forward(self, lr: torch.Tensor) -> Any:
+            return self.head(lr)
+
+    stranger = replace(teacher, module=Stranger())
+    teacher_targets(cache, stranger, FABRIC, "fp32")
+    assert "is not known" not in capsys.readouterr().err
+    in_tiles(monkeypatch)
+    asked = watched(stranger)
+    teacher_targets(cache, stranger, FABRIC, "fp32")
+    assert len(asked) > 2
+    assert capsys.readouterr().err.count("is not known") == 1
+
+
+@pytest.mark.parametrize(("steps", "worth"), [(2, False), (3, True)])
+def test_a_teacher_does_not_make_far_more_than_the_steps_look_at(
+    cache: PatchCache, steps: int, worth: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The photographs have 9728 pixels, a patch 400."""
+    recipe = Recipe.model_validate(
+        {
+            "name": "few",
+            "model": {"arch": "edge", "channels": 4, "depth": 1},
+            "teacher": {"path": "teacher", "once": True},
+            "losses": {"teacher_l1": 1.0},
+            "training": {"steps": steps, "batch": 1, "patch": 20},
+        }
+    )
+    assert worth_making(cache, recipe) == worth
+    assert ("it is asked in every step instead" in capsys.readouterr().err) != worth
 
 
 @pytest.mark.usefixtures("cache")
@@ -129,12 +228,13 @@ def test_a_stop_while_photographs_are_decoded_leaves_nothing(
     def stopped(*_: Any, **__: Any) -> None:
         signal.raise_signal(signal.SIGHUP)
 
-    before = files(cache_dir())
+    before = made(cache_dir())
     monkeypatch.setattr(photos, "decode", stopped)
     with pytest.raises(Stopped), stoppable():
         PatchCache.open([tmp_path / "1.png"], patch=48, scale=4)
-    assert files(cache_dir()) == before
+    assert made(cache_dir()) == before
 
 
-def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def made(folder: Path) -> list[Path]:
+    """The files in `folder` but for locks, which stay."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
