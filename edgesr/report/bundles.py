@@ -38,6 +38,11 @@ class Bundle:
     recipe: str
     has_model: bool
 
+    @property
+    def label(self) -> str:
+        """What its pictures and figures are called: the student beside a teacher, else its name."""
+        return "student" if self.card.teacher else self.card.name
+
 
 def read(folder: Path, place: Path | None = None) -> Bundle:
     """Read the bundle in `folder`.

@@ -30,7 +30,7 @@ class Picture:
     """One method's picture.
 
     Attributes:
-        name: the method: `bicubic`, `teacher`, `student` or `ground truth`.
+        name: the method: `bicubic`, `teacher`, `student` or the bundle's name, `ground truth`.
         uri: the pixels as lossless WebP in a `data:` URI.
         psnr_db: PSNR on Y against the ground truth in dB; None for the ground truth itself.
     """

@@ -30,4 +30,15 @@
   view.addEventListener("pointermove", drag);
   for (const control of [left, right, divider]) control.addEventListener("input", show);
   show();
+
+  // On paper nothing can be opened.
+  const closed = () => document.querySelectorAll("details:not([open])");
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...closed()];
+    for (const part of opened) part.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const part of opened) part.open = false;
+  });
 }

@@ -16,9 +16,9 @@ from edgesr.report.pictures import Pictures, pictures
 from edgesr.report.text import FILTERS
 from edgesr.verify import sidebyside
 from edgesr.verify.cost import REMARK
-from edgesr.verify.evidence import evidence_folder
+from edgesr.verify.evidence import evidence_folder, when
 from edgesr.verify.providers import SMALL
-from edgesr.workspace import write_text
+from edgesr.workspace import Workspace, write_text
 
 
 def report(
@@ -49,7 +49,7 @@ def report(
     bundle = bundles.read(folder, place)
     check_writable(place, "the report")
     taught = bundles.teacher_of(bundle, exports)
-    taught_by = teacher_file(bundle, taught, teacher)
+    taught_by = teacher_file(bundle, taught, teacher, Workspace(exports.parent))
     shots = gallery(bundle, taught_by, data)
     page = render(bundle, taught, _pictures(bundle, taught_by), shots)
     path = place / "report.html"
@@ -92,9 +92,10 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
         "small": SMALL,
         "terms": curves.terms(log),
         "charts": [
-            (stage, curves.losses(log, stage), curves.validation(log, stage, bundle.card.role))
+            (stage, curves.losses(log, stage), curves.validation(log, stage, bundle.label))
             for stage in curves.stages(log)
         ],
+        "measured": when(verify) if verify else "",
         "protocol": protocol(bundle.card.scale),
         "scale": bundle.card.scale,
     }
@@ -116,5 +117,5 @@ def _other_machine(bundle: Bundle, teacher: Bundle | None) -> bool:
 
 def _pictures(bundle: Bundle, teacher: Path | None) -> Pictures:
     models = {"teacher": teacher} if teacher else {}
-    models |= {bundle.card.role: bundle.folder} if bundle.has_model else {}
+    models |= {bundle.label: bundle.folder} if bundle.has_model else {}
     return pictures(models, bundle.card.scale)

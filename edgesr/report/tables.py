@@ -30,10 +30,15 @@ from edgesr.verify.measured import ORT, fp32
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the bundle may ship: True, False, or None where nobody has looked."""
+    """Whether the bundle may ship: True, False, or None where nobody has looked.
+
+    Attributes:
+        unjudged: gates that were not judged, and why, a text for each reason.
+    """
 
     holds: bool | None
     text: str
+    unjudged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ def verdict(verify: Evidence | None, stale: str = "") -> Verdict:
     """What the gates say, in one sentence; `stale` is why evidence that is there does not count."""
     if verify is None:
         return Verdict(None, f"Not verified as it is: {stale}." if stale else "Not verified yet.")
-    return Verdict(gates_of.passed(verify.gates), gates_of.in_words(verify.gates))
+    rows = verify.gates
+    return Verdict(gates_of.passed(rows), gates_of.verdict(rows), tuple(gates_of.reasons(rows)))
 
 
 @dataclass(frozen=True)
@@ -108,14 +114,14 @@ def _limit(row: Checked) -> tuple[str, str]:
 
 def figures(verify: Evidence) -> list[Figure]:
     """The headline: size, parameters, latency, PSNR."""
-    cost, speed, quality = verify.cost, timings(verify)[0], scores(verify)[0]
+    cost, timed, quality = verify.cost, timings(verify), scores(verify)[0]
     reduction = cost.reduction_percent
     fewer = "" if reduction is None else f"{reduction:.1f} % fewer than the teacher"
     gain = signed(quality.psnr_db - quality.bicubic_psnr_db)
     return [
         Figure(megabytes(verify.file.bytes), "model.onnx"),
         Figure(count(cost.total.parameters), "parameters", fewer),
-        Figure(milliseconds(speed.p50_ms), "latency p50", conditions(speed)),
+        *(Figure(milliseconds(s.p50_ms), "latency p50", conditions(s)) for s in timed[:1]),
         Figure(decibels(quality.psnr_db), "PSNR on Y", f"{gain} over bicubic, {quality.data}"),
     ]
 
@@ -236,14 +242,15 @@ def beside_paper(architecture: str, role: str, cost: Cost) -> list[Printed]:
         architecture, role: of the bundle whose verify.json holds `cost`.
     """
     own, theirs = cost.total, cost.teacher.total if cost.teacher else None
+    networks_of_paper = [f"SRGAN N={row.blocks}" for row in (PAPER["teacher"], PAPER["student"])]
     networks = [cost.teacher.architecture if cost.teacher else UNKNOWN, architecture]
     sides: list[Counts | None] = [theirs, own]
-    if role == "teacher":
+    if role == "teacher" or (cost.teacher is None and architecture == networks_of_paper[0]):
         networks, sides = [architecture, UNKNOWN], [own, None]
     at = f"at {size(cost.size)} LR"
     printed = [PAPER["teacher"], PAPER["student"]]
     return [
-        Printed("network", [f"SRGAN N={row.blocks}" for row in printed] + [""], [*networks, ""]),
+        Printed("network", [*networks_of_paper, ""], [*networks, ""]),
         Printed(
             "fp32 weights, MiB",
             _beside([row.mb for row in printed], "{:.2f}"),

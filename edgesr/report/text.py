@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from edgesr.bundle.likeness import IDENTICAL_DB
 from edgesr.bundle.records.rows import Measured
-from edgesr.verify.sidebyside import names
+from edgesr.verify.likeness import Likeness, likeness
+from edgesr.verify.likeness import decibels as shown_db
+from edgesr.verify.sidebyside import names, unsigned_zero
 
 UNKNOWN = "–"
 
@@ -51,8 +54,32 @@ def distance(value: float | None) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference in dB with its sign."""
-    return f"{value:+.2f} dB".replace("-", "−")
+    """A difference in dB with its sign; what rounds to zero has none."""
+    rounded = round(value, 2)
+    return f"{rounded:+.2f} dB".replace("-", "−") if rounded else "0.00 dB"
+
+
+def loss(value: float | None) -> str:
+    """What is lost in dB, of three digits."""
+    return UNKNOWN if value is None else f"{unsigned_zero(value, 3)} dB".replace("-", "−")
+
+
+def ssim(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def as_shown(found: Likeness) -> str:
+    """The worst PSNR as pictures are shown, and of which input."""
+    if found.worst_db >= IDENTICAL_DB:
+        return shown_db(found.worst_db)
+    return f"{shown_db(found.worst_db)}, {size(found.least_like)}"
+
+
+def most_changed(found: Likeness) -> str:
+    """The largest share of 8-bit values that differ, and of which input."""
+    if not found.worst_changed:
+        return percent(0)
+    return f"{percent(found.worst_changed)}, {size(found.most_changed)}"
 
 
 def percent(share: float) -> str:
@@ -92,7 +119,7 @@ def gate_value(value: float | None, gate: str) -> str:
     return f"{value:.4g}{unit}".replace("e-0", "e-")
 
 
-FILTERS: dict[str, Callable[..., str]] = {
+FILTERS: dict[str, Callable[..., object]] = {
     "count": count,
     "megabytes": megabytes,
     "giga": giga,
@@ -101,6 +128,12 @@ FILTERS: dict[str, Callable[..., str]] = {
     "decibels": decibels,
     "distance": distance,
     "signed": signed,
+    "loss": loss,
+    "ssim": ssim,
+    "likeness": likeness,
+    "as_shown": as_shown,
+    "most_changed": most_changed,
+    "shown_db": shown_db,
     "percent": percent,
     "provider": provider,
     "place": place,

@@ -44,16 +44,20 @@ def passed(rows: Iterable[Gate]) -> bool:
 
 
 def in_words(rows: list[Gate]) -> str:
-    """The verdict in a sentence: which gates fail, how much was not judged, and why."""
+    """The verdict in a sentence, and how much was not judged, and why."""
+    unjudged = sum(row.state == NOT_JUDGED for row in rows)
+    said = verdict(rows)
+    return f"{said} {unjudged} not judged: {'; '.join(reasons(rows))}." if unjudged else said
+
+
+def verdict(rows: list[Gate]) -> str:
+    """Which gates fail, in a sentence."""
     judged = [row for row in rows if row.state != NOT_JUDGED]
     failed = [row.gate for row in judged if row.state == FAILS]
-    text = f"All {len(judged)} gates hold."
-    if failed:
-        verb, named = "does" if len(failed) == 1 else "do", ", ".join(dict.fromkeys(failed))
-        text = f"{len(failed)} of {len(judged)} gates {verb} not hold: {named}."
-    if len(judged) == len(rows):
-        return text
-    return f"{text} {len(rows) - len(judged)} not judged: {'; '.join(reasons(rows))}."
+    if not failed:
+        return f"All {len(judged)} gates hold."
+    verb, named = "does" if len(failed) == 1 else "do", ", ".join(dict.fromkeys(failed))
+    return f"{len(failed)} of {len(judged)} gates {verb} not hold: {named}."
 
 
 def reasons(rows: list[Gate]) -> Iterator[str]:

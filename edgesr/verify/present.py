@@ -39,7 +39,8 @@ def print_evidence(evidence: Evidence) -> None:
 
 def tables(evidence: Evidence) -> Iterator[Table | str]:
     """Cost, runtimes, quality, gates."""
-    title = f"{evidence.bundle}: {evidence.architecture}, {evidence.role}"
+    distilled = ", distilled" if evidence.role == "student" else ""
+    title = f"{evidence.bundle}: {evidence.architecture}{distilled}"
     yield _cost(evidence.cost, title)
     if evidence.architecture.startswith("SRGAN"):
         yield _paper()

@@ -21,7 +21,7 @@ from edgesr.quality.evaluate import Method
 from edgesr.recipe import Edge
 from edgesr.report import bundles, gallery, stage
 from edgesr.report.gallery import Source, shot, source_of, teacher_file
-from edgesr.workspace import sha256
+from edgesr.workspace import Workspace, sha256, write_text
 
 
 def nearest(lr: np.ndarray) -> np.ndarray:
@@ -76,13 +76,13 @@ def test_of_many_pictures_the_worst_are_kept_and_the_page_says_how_many(
     assert "blocks, student" not in page
 
 
-def test_pictures_that_are_gone_are_said_and_the_embedded_one_is_shown(
+def test_pictures_that_are_gone_are_said_and_those_that_ship_are_shown(
     make_bundle, evidence
 ) -> None:
     folder = make_bundle("n4", verify=measured(evidence, "gone/away"))
     page = stage.report(folder, folder.parent).read_text(encoding="utf-8")
     assert "Name the folder of the pictures that verify measured on" in page
-    assert "The teacher could not be run here" in page
+    assert "differs most from the ground truth" in page
     assert source_of(None) == Source(judges.PHOTOGRAPHS, judges.photographs())
 
 
@@ -149,18 +149,39 @@ def taught(tmp_path: Path) -> Path:
 
 
 def test_a_teacher_is_its_bundle_or_the_very_file_that_taught(
-    make_bundle, run_facts, taught: Path
+    make_bundle, run_facts, taught: Path, tmp_path: Path
 ) -> None:
     run = taught_by(run_facts("n4"), sha256(taught))
     student = bundles.read(make_bundle("n4", run=run))
-    assert teacher_file(student, None, taught) == taught
-    assert teacher_file(student, None) is None
+    workspace = Workspace(tmp_path)
+    assert teacher_file(student, None, taught, workspace) == taught
+    assert teacher_file(student, None, None, workspace) is None
     other = bundles.read(make_bundle("other", run=taught_by(run, "0" * 64)))
     with pytest.raises(ModelError, match="is not the file that taught other"):
-        teacher_file(other, None, taught)
+        teacher_file(other, None, taught, workspace)
     teacher = bundles.read(make_bundle("teacher", "teacher"))
-    assert teacher_file(student, teacher) == teacher.folder
-    assert teacher_file(teacher, None) is None
+    assert teacher_file(student, teacher, None, workspace) == teacher.folder
+    assert teacher_file(teacher, None, None, workspace) is None
+
+
+@pytest.mark.parametrize("place", ["recipes/n4.toml", "runs/n4/recipe.toml"])
+@pytest.mark.parametrize("is_it", [True, False])
+def test_a_teacher_whose_file_the_users_own_recipe_names_is_at_hand(
+    make_bundle, run_facts, taught: Path, tmp_path: Path, place: str, is_it: bool
+) -> None:
+    """A foreign teacher has no bundle; its picture was missing although its file was there."""
+    run = taught_by(run_facts("n4"), sha256(taught) if is_it else "0" * 64)
+    student = bundles.read(make_bundle("n4", run=run))
+    text = f'name = "n4"\n[model]\narch = "edge"\n[teacher]\npath = "{taught}"\n'
+    write_text(tmp_path / place, text)
+    found = teacher_file(student, None, None, Workspace(tmp_path))
+    assert found == (taught if is_it else None)
+
+
+def test_the_photograph_that_the_page_shows_whole_is_not_shown_again(make_bundle) -> None:
+    found = gallery.gallery(bundles.read(make_bundle("n4")), None)
+    assert found.of == 6
+    assert "astronaut" not in [shot.photo for shot in found.shots]
 
 
 def test_a_foreign_teacher_whose_file_is_named_is_shown(
@@ -170,7 +191,7 @@ def test_a_foreign_teacher_whose_file_is_named_is_shown(
     facts["teacher"]["spec"] = None
     folder = make_bundle("n4", card=facts, run=taught_by(run_facts("n4"), sha256(taught)))
     page = stage.report(folder, folder.parent, teacher=taught).read_text(encoding="utf-8")
-    assert "it is a foreign model" not in page
+    assert "is not at hand" not in page
     assert "differs most from its teacher" in page
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from edgesr.bundle.records.rows import Scores
 from edgesr.errors import EdgesrError
 from edgesr.report import bundles, stage
 from edgesr.report.pictures import Crop, Picture, Pictures
+from edgesr.report.text import FILTERS
 
 PIXEL = "data:image/webp;base64,UklGRg=="
 
@@ -101,7 +103,7 @@ def test_every_version_can_stand_left_and_right(whole: Path) -> None:
     assert len(page.all("option")) == 8
     (divider,) = [i for i in page.all("input") if i["type"] == "range"]
     assert divider["min"] == "0"
-    assert len([i for i in page.all("img") if "data-name" not in i]) == 8 + 7 * 4
+    assert len([i for i in page.all("img") if "data-name" not in i]) == 8 + 6 * 4
 
 
 def test_every_header_cell_says_what_it_heads(whole: Path) -> None:
@@ -152,7 +154,7 @@ def test_a_bare_card_is_enough_for_a_page(make_bundle) -> None:
     page = Page(stage.report(folder, folder.parent).read_text(encoding="utf-8"))
     for words in (
         "exports/n4/model.onnx is not there",
-        "exports/teacher/model.onnx is not there",
+        "teacher (SRGAN N=16) is not at hand",
         "no log.jsonl",
         "no recipe.toml",
         "no verify.json",
@@ -176,7 +178,59 @@ def test_a_teacher_without_evidence_is_said(render, make_bundle) -> None:
 def test_a_foreign_teacher_is_not_asked_for(render, make_bundle, card) -> None:
     changed = card("n4", "student")
     changed["teacher"]["spec"] = None
-    assert "it is a foreign model" in render(make_bundle("n4", card=changed)).text
+    page = render(make_bundle("n4", card=changed))
+    assert "is a foreign model, which has no bundle" in page.text
+    assert "edgesr report n4 --teacher FILE" in page.text
+
+
+def test_no_remedy_is_offered_that_would_be_refused(render, make_bundle) -> None:
+    """Without a run.json no file is known to be the one that taught."""
+    text = render(make_bundle("n4", run=None)).text
+    assert "teacher (SRGAN N=16) is not at hand." in text
+    assert "--teacher" not in text
+
+
+def test_the_page_says_when_was_measured_where_the_evidence_does(
+    render, make_bundle, evidence
+) -> None:
+    dated = evidence("n4", True) | {"measured_at": "2026-01-31T09:30:05Z"}
+    assert "measured on 2026-01-31 09:30 UTC" in render(make_bundle("n4", verify=dated)).text
+    undated = render(make_bundle("other")).text
+    assert "measured on" not in undated
+    assert "an unknown date" in undated
+
+
+def test_every_picture_has_its_scores_with_lpips_where_that_was_measured(
+    render, make_bundle, evidence
+) -> None:
+    verify = evidence("n4", True)
+    row = verify["quality"][0] | {"bicubic_lpips": 0.5}
+    score = {key: row[key] for key in Scores.model_fields}
+    pictures = [
+        score | {"image": name, "width": 64, "height": 64, "sha256": 64 * "0", "lpips": lpips}
+        for name, lpips in (("first", 0.111), ("second", 0.317))
+    ]
+    verify["quality"] = [row | {"pictures": pictures}]
+    text = render(make_bundle("n4", verify=verify)).text
+    assert "Every picture of astronaut" in text
+    assert all(value in text for value in ("0.111", "0.317", "0.214"))
+
+
+def test_a_loss_that_rounds_to_zero_has_no_sign() -> None:
+    assert FILTERS["loss"](-0.0001) == "0.000 dB"
+    assert FILTERS["loss"](-0.0123) == "−0.012 dB"
+    assert FILTERS["signed"](-0.001) == "0.00 dB"
+    assert FILTERS["signed"](-0.01) == "−0.01 dB"
+
+
+def test_quick_evidence_has_no_latencies_and_the_page_says_so(
+    render, make_bundle, evidence
+) -> None:
+    quick = evidence("n4", True) | {"quick": True, "speed": []}
+    page = render(make_bundle("n4", verify=quick))
+    assert "nothing was timed" in page.text
+    assert "latency p50" not in page.text
+    assert "Cold start" not in page.text
 
 
 def test_a_teachers_own_report_has_no_student(render, make_bundle) -> None:
