@@ -23,7 +23,7 @@ from edgesr.errors import BundleError, ExportError, ModelError, cut
 from edgesr.folders import BUNDLE, locked, replacing
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel, Student
-from edgesr.recipe import Gates, Recipe
+from edgesr.recipe import Edge, Gates, Recipe
 from edgesr.recipe import io as recipe_io
 from edgesr.revision import git_revision
 from edgesr.workspace import (
@@ -112,7 +112,7 @@ def _export_own(
             model,
             recipe,
             workspace,
-            role="student" if recipe.teacher else "teacher",
+            role="student" if recipe.teacher or isinstance(recipe.model, Edge) else "teacher",
             # What it learned from is what was recorded: the file may be another one by now.
             teacher=record.teacher or (zoo.facts(teacher) if teacher else None),
             extras=[run / "run.json", run / "log.jsonl"],
