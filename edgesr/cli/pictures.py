@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -103,30 +104,49 @@ def upscale(
             autocompletion=completion.variants, help="Of a bundle: fp32, fp16, int8, uint8-io."
         ),
     ] = "fp32",
+    scale: Annotated[
+        float | None, typer.Option(help="How many times larger; the model's own unless given.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="At most so many pixels wide.")] = None,
+    height: Annotated[int | None, typer.Option(help="At most so many pixels high.")] = None,
+    max_side: Annotated[int | None, typer.Option(help="Longer side, at most.")] = None,
     tile: Annotated[str, typer.Option(help="Side of a tile in LR pixels; auto fits.")] = "auto",
     memory: Annotated[str, typer.Option(help="What auto keeps to.")] = BUDGET,
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
     quiet: Quiet = False,
 ) -> None:
-    """Enlarge images by a model's scale, tile by tile."""
+    """Enlarge images by a model's scale, tile by tile, or to any size below that.
+
+    Where a size is asked for and a tier has bundles of several scales (edge-s, edge-s-x2), the
+    smallest that reaches it is taken.
+    """
+    from edgesr.bundle.card import family
     from edgesr.inference import upscale_files
+    from edgesr.inference.sized import Sized, TargetSize
     from edgesr.inference.upscaler import Upscaler, parse_tile
 
     console.configure(quiet=quiet)
     check_writable(output if source.is_dir() else output.parent, "--output")
-    upscaler = Upscaler(
-        opened().find_bundle(model),
+    bundle = opened().find_bundle(model)
+    open_ = partial(
+        Upscaler,
         variant=variant,
         threads=threads,
         provider=provider,
         tile=parse_tile(tile),
         memory=memory,
     )
+    asked = (scale, width, height, max_side)
+    enlarge = (
+        Sized(family(bundle), TargetSize(*asked), open_)
+        if any(value is not None for value in asked)
+        else open_(bundle)
+    )
     if not source.is_dir():
-        upscale_files.upscale_file(upscaler, source, output, quality=quality)
+        upscale_files.upscale_file(enlarge, source, output, quality=quality)
         console.say(f"{output}")
         return
-    summary = upscale_files.upscale_folder(upscaler, source, output, quality=quality)
+    summary = upscale_files.upscale_folder(enlarge, source, output, quality=quality)
     console.say(f"{output}: {summary.done} images")
     for failed, reason in summary.failed.items():
         console.warn(f"{failed}: {reason}")

@@ -25,6 +25,7 @@ from edgesr.cli.options import (
     path,
 )
 from edgesr.cli.usage import command
+from edgesr.recipe import Edge
 
 
 @command(app, "edgesr train recipes/teacher.toml --small --data photographs")
@@ -102,6 +103,7 @@ def fit(
         typer.Option(autocompletion=completion.providers, help="cpu or cuda; it must really run."),
     ] = "cpu",
     threads: Threads = None,
+    scale: Annotated[int, typer.Option(help="Of the student: 2, 3 or 4.")] = Edge().scale,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -114,9 +116,15 @@ def fit(
     """Time candidate students on this machine; write the recipe of the largest inside a budget."""
     from edgesr.fit import present, stage
     from edgesr.fit.budget import parse
+    from edgesr.fit.candidates import scale_of
 
     console.configure(quiet=quiet)
     found = stage.fit(
-        parse(budget), provider=provider, threads=threads, output=output, overwrite=overwrite
+        parse(budget),
+        provider=provider,
+        threads=threads,
+        scale=scale_of(scale),
+        output=output,
+        overwrite=overwrite,
     )
     present.print_fit(found)

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast, get_args
 
 import psutil
 
 from edgesr.bounds import parse_size
-from edgesr.errors import MachineError
+from edgesr.errors import MachineError, RecipeError
 from edgesr.models.zoo import describe
-from edgesr.recipe import Edge
+from edgesr.recipe import Edge, Scale
 from edgesr.verify.cost import Cost, cost, total
 
+USUAL_SCALE = Edge().scale
 WIDTHS = (16, 24, 32, 48, 64)
 MAX_DEPTH = 20
 COARSE_DEPTHS = (1, 8)
 BYTES_PER_PIXEL = 4 * (3 + 2 * max(WIDTHS) + 2 * 48)
 """Of LR that the widest network holds at once: its input, two layers and its output twice."""
+
+
+def scale_of(given: int) -> Scale:
+    """The scale that a user names.
+
+    Raises:
+        RecipeError: there is no such scale.
+    """
+    found = next((scale for scale in get_args(Scale) if scale == given), None)
+    if found is None:
+        known = ", ".join(map(str, get_args(Scale)))
+        raise RecipeError(f"scale = {given}: expected one of {known}")
+    return cast(Scale, found)
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,7 @@ class Candidate:
 
     channels: int
     depth: int
+    scale: Scale = USUAL_SCALE
 
     def __str__(self) -> str:
         return describe(self.spec)
@@ -34,8 +50,14 @@ class Candidate:
     def spec(self) -> Edge:
         """The recipe's [model]."""
         branches = ["expand", "point", "identity"]
-        table = {"channels": self.channels, "depth": self.depth, "branches": branches}
-        return Edge.model_validate(table)
+        return Edge.model_validate(
+            {
+                "scale": self.scale,
+                "channels": self.channels,
+                "depth": self.depth,
+                "branches": branches,
+            }
+        )
 
     @cached_property
     def cost(self) -> Cost:

@@ -13,7 +13,7 @@ from edgesr.errors import RecipeError
 from edgesr.fit.budget import Budget, Latency
 from edgesr.fit.candidates import Candidate
 from edgesr.machine import machine
-from edgesr.recipe import NAME, Recipe
+from edgesr.recipe import NAME, Edge, Recipe
 from edgesr.workspace import write_text
 
 FOLDER = Path("recipes")
@@ -21,7 +21,6 @@ FOLDER = Path("recipes")
 LOSSES = {"l1": 0.2, "luma": 1.0, "teacher_l1": 0.2, "teacher_luma": 1.0}
 TRAINING = {
     "steps": 50_000,
-    "patch": 128,
     "lr": 1e-3,
     "warmup": 500,
     "schedule": "cosine",
@@ -29,12 +28,12 @@ TRAINING = {
     "checkpoint_every": 1_000,
     "log_every": 200,
 }
-SMALL = {
+LR_PATCH = 32
+SMALL: dict[str, dict[str, Any]] = {
     "data": {"photos": "embedded"},
     "training": {
         "steps": 600,
         "batch": 8,
-        "patch": 64,
         "warmup": 100,
         "precision": "fp32",
         "log_every": 50,
@@ -44,9 +43,16 @@ SMALL = {
 }
 
 
+def small(candidate: Candidate) -> dict[str, Any]:
+    """The recipe's [small] table."""
+    training = {**SMALL["training"], "patch": LR_PATCH // 2 * candidate.scale}
+    return {**SMALL, "training": training}
+
+
 def path_for(candidate: Candidate) -> Path:
     """Where the recipe goes unless told otherwise."""
-    return FOLDER / f"fit-{candidate.channels}x{candidate.depth}.toml"
+    times = "" if candidate.scale == Edge().scale else f"-x{candidate.scale}"
+    return FOLDER / f"fit-{candidate.channels}x{candidate.depth}{times}.toml"
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
@@ -80,7 +86,7 @@ def write(
     where = f"{provider}, CPU threads: {threads}, ONNX Runtime {onnxruntime.__version__}"
     text = "".join(
         f"# {line}\n" for line in _head(path, candidate, budget, latency=latency, where=where)
-    ) + tomli_w.dumps(raw | {"small": SMALL})
+    ) + tomli_w.dumps(raw | {"small": small(candidate)})
     write_text(path, text)
 
 
@@ -94,7 +100,7 @@ def table(
         "model": candidate.spec.model_dump(),
         "teacher": {"path": "teacher", "once": True},
         "data": {"photos": "data/DIV2K", "validation": 8},
-        "training": TRAINING,
+        "training": TRAINING | {"patch": LR_PATCH * candidate.scale},
         "losses": LOSSES,
         "verify": {"size": budget.size, "threads": threads},
         "gates": {provider: {"fp32": gate}},

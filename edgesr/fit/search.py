@@ -7,12 +7,14 @@ the budget should be; it and its neighbour are timed to be sure.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from edgesr.errors import VerifyError
 from edgesr.fit.budget import Budget, Latency
-from edgesr.fit.candidates import COARSE_DEPTHS, MAX_DEPTH, WIDTHS, Candidate
+from edgesr.fit.candidates import COARSE_DEPTHS, MAX_DEPTH, USUAL_SCALE, WIDTHS, Candidate
+from edgesr.recipe import Scale
 
 ROUNDS = 3
 ATTEMPTS = 2
@@ -23,7 +25,7 @@ Time = Callable[[list[Candidate]], Timed]
 """Times networks side by side."""
 
 
-def search(time: Time, budget: Budget) -> Timed:
+def search(time: Time, budget: Budget, scale: Scale = USUAL_SCALE) -> Timed:
     """Time a coarse grid, for each width come closer to the deepest inside the budget, and time
     these once more side by side. Where that finds one outside, the search goes on below it.
 
@@ -33,11 +35,11 @@ def search(time: Time, budget: Budget) -> Timed:
     Raises:
         VerifyError: none is inside the budget.
     """
-    smallest = Candidate(min(WIDTHS), min(COARSE_DEPTHS))
+    smallest = Candidate(min(WIDTHS), min(COARSE_DEPTHS), scale)
     found = time([smallest])
     if budget.of(found[smallest]) > PATIENCE * budget.ms:
         raise _too_tight(found, budget)
-    found = time([Candidate(width, depth) for width in WIDTHS for depth in COARSE_DEPTHS])
+    found = time([Candidate(width, depth, scale) for width in WIDTHS for depth in COARSE_DEPTHS])
     for _ in range(ATTEMPTS):
         found = _refine(found, time, budget)
         finalists = _deepest(found, budget)
@@ -71,7 +73,7 @@ def _closer(found: Timed, width: int, budget: Budget) -> list[Candidate]:
     """The network of this width to time next, if any."""
     ms = {c.depth: budget.of(latency) for c, latency in found.items() if c.channels == width}
     depth = next_depth(ms, budget.ms)
-    return [] if depth is None else [Candidate(width, depth)]
+    return [] if depth is None else [replace(next(iter(found)), channels=width, depth=depth)]
 
 
 def next_depth(ms: dict[int, float], limit: float) -> int | None:
@@ -124,7 +126,7 @@ def propose(
             return best, confirmed[best]
         share = budget.ms / budget.of(confirmed[best])
         depth = max(1, min(best.depth - 1, int(share * best.depth)))
-        if (shallower := Candidate(best.channels, depth)) not in confirmed:
+        if (shallower := replace(best, depth=depth)) not in confirmed:
             waiting.add(shallower)
     raise _too_tight(found | confirmed, budget)
 

@@ -13,11 +13,11 @@ from edgesr.errors import VerifyError
 from edgesr.fit import proposal
 from edgesr.fit.bench import Bench
 from edgesr.fit.budget import Budget, Latency
-from edgesr.fit.candidates import Candidate, check_memory
+from edgesr.fit.candidates import USUAL_SCALE, Candidate, check_memory
 from edgesr.fit.search import PATIENCE, Timed, propose, search
 from edgesr.inference.session import Provider
 from edgesr.places import check_writable
-from edgesr.recipe import Verify
+from edgesr.recipe import Scale, Verify
 from edgesr.verify.providers import NAMES
 
 COLD = 5.0
@@ -49,6 +49,7 @@ def fit(
     *,
     provider: str = "cpu",
     threads: int | None = None,
+    scale: Scale = USUAL_SCALE,
     output: Path | None = None,
     overwrite: bool = False,
 ) -> Fit:
@@ -59,6 +60,7 @@ def fit(
     Args:
         provider: that must really run; "cpu" or "cuda".
         threads: of the CPU; as a recipe's verify.threads unless given.
+        scale: of the students.
         output: the recipe's file, whose stem is its name; recipes/fit-<width>x<depth>.toml unless
             given.
         overwrite: whether the file may be there already.
@@ -79,7 +81,7 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="edgesr-fit-") as folder:
         patience = max(COLD, PATIENCE * budget.ms / 1e3)
         bench = Bench(Path(folder), meant, budget.size, threads, patience)
-        timed = search(bench.together, budget)
+        timed = search(bench.together, budget, scale)
         proposed, alone = propose(timed, budget, bench.alone)
     path = output or proposal.path_for(proposed)
     proposal.check_target(path, overwrite=overwrite)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from edgesr import console
 from edgesr.ending import as_refusal
@@ -18,6 +18,7 @@ from edgesr.inference.decode import PhotoError
 from edgesr.inference.memory import Windows, megabytes
 from edgesr.inference.picture_metadata import Metadata
 from edgesr.inference.prefetch import prefetch
+from edgesr.inference.sized import reduced
 from edgesr.inference.tiling import OnTile, Pixels, ignore
 from edgesr.inference.upscaler import Upscaler
 
@@ -44,17 +45,25 @@ class Result:
     depth: int
 
 
-Decoded = tuple[Result, Pixels]
+Decoded = tuple[Result, Pixels, Upscaler]
 Part = Result | Pixels | Exception
 
 
-def upscale_file(upscaler: Upscaler, source: Path, target: Path, *, quality: int = 95) -> None:
+class Chooser(Protocol):
+    """An Upscaler, or `Sized`."""
+
+    def choose(self, width: int, height: int) -> tuple[Upscaler, tuple[int, int]]:
+        """What enlarges a picture of `width` x `height`, and the size of the result."""
+
+
+def upscale_file(enlarge: Chooser, source: Path, target: Path, *, quality: int = 95) -> None:
     """Enlarge the image file `source` into `target`; the suffix names the format.
 
     While one row of windows is in the model, the one before it is compressed. A PNG is written as
     the rows come; for JPEG and WebP the result is held whole.
 
     Args:
+        enlarge: an Upscaler, or `Sized` for another size than the model's own.
         quality: of JPEG and WebP, 1..100.
 
     Raises:
@@ -72,18 +81,19 @@ def upscale_file(upscaler: Upscaler, source: Path, target: Path, *, quality: int
             bar.resize(total)
             bar.advance(done - bar.done)
 
-        for _, fault in _write_all(upscaler, {source: target}, quality, show):
+        for _, fault in _write_all(enlarge, {source: target}, quality, show):
             if fault is not None:
                 raise fault
 
 
-def upscale_folder(upscaler: Upscaler, source: Path, target: Path, *, quality: int = 95) -> Summary:
+def upscale_folder(enlarge: Chooser, source: Path, target: Path, *, quality: int = 95) -> Summary:
     """Enlarge every image under `source` into the same place under `target`.
 
     See `picture_folder.plan` for which are taken, and their names. One bad file does not stop the
     rest. While one image is enlarged, the next is decoded and the one before it written.
 
     Args:
+        enlarge: see `upscale_file`.
         quality: of JPEG and WebP, 1..100.
 
     Raises:
@@ -98,7 +108,7 @@ def upscale_folder(upscaler: Upscaler, source: Path, target: Path, *, quality: i
     plan = picture_folder.plan(source, target)
     failed = plan.failed
     with console.bar(str(source), len(plan.jobs)) as bar:
-        for path, fault in _write_all(upscaler, plan.jobs, quality, ignore):
+        for path, fault in _write_all(enlarge, plan.jobs, quality, ignore):
             if fault is not None:
                 failed[path] = _reason(fault)
             bar.advance(1, path.name)
@@ -114,7 +124,7 @@ def _reason(fault: Exception) -> str:
 
 
 def _write_all(
-    upscaler: Upscaler, jobs: dict[Path, Path], quality: int, on_tile: OnTile
+    enlarge: Chooser, jobs: dict[Path, Path], quality: int, on_tile: OnTile
 ) -> Iterator[tuple[Path, Exception | None]]:
     """Enlarge each file into its target; gives each once it is written, and what was wrong."""
     stop = threading.Event()
@@ -124,7 +134,7 @@ def _write_all(
             raise InterruptedError
         on_tile(done, total)
 
-    stream = prefetch(_enlarged(upscaler, prefetch(_decoded(jobs, upscaler)), watched))
+    stream = prefetch(_enlarged(prefetch(_decoded(jobs, enlarge)), watched))
     try:
         for source, parts in groupby(stream, itemgetter(0)):
             try:
@@ -137,24 +147,25 @@ def _write_all(
 
 
 def _decoded(
-    jobs: dict[Path, Path], upscaler: Upscaler
+    jobs: dict[Path, Path], enlarge: Chooser
 ) -> Iterator[tuple[Path, Decoded | Exception]]:
     for source, target in jobs.items():
         try:
-            yield source, _read(source, target, upscaler)
+            yield source, _read(source, target, enlarge)
         except FAULTS as fault:
             yield source, fault
 
 
-def _read(source: Path, target: Path, upscaler: Upscaler) -> Decoded:
+def _read(source: Path, target: Path, enlarge: Chooser) -> Decoded:
     picture = decode.read(source)
-    height, width = (upscaler.scale * side for side in picture.pixels.shape[:2])
-    imagefile.check_size(width, height, target)
+    height, width = picture.pixels.shape[:2]
+    upscaler, size = enlarge.choose(width, height)
+    imagefile.check_size(*size, target)
     if picture.deep and (reason := _why_shallow(target, upscaler)):
         console.warn(f"{source}: 16 bits are reduced to 8: {reason}")
         picture = picture.shallow()
     depth = 16 if picture.deep else 8
-    return Result(target, picture.mode, (width, height), picture.metadata, depth), picture.pixels
+    return Result(target, picture.mode, size, picture.metadata, depth), picture.pixels, upscaler
 
 
 def _why_shallow(target: Path, upscaler: Upscaler) -> str:
@@ -167,23 +178,34 @@ def _why_shallow(target: Path, upscaler: Upscaler) -> str:
 
 
 def _enlarged(
-    upscaler: Upscaler, images: Iterable[tuple[Path, Decoded | Exception]], on_tile: OnTile
+    images: Iterable[tuple[Path, Decoded | Exception]], on_tile: OnTile
 ) -> Iterator[tuple[Path, Part]]:
     """Of each image its `Result`, then its bands; or, in the place of either, what is wrong."""
     for source, image in images:
         if isinstance(image, Exception):
             yield source, image
             continue
-        result, lr = image
+        result, lr, upscaler = image
         try:
+            _, large = upscaler.choose(lr.shape[1], lr.shape[0])
             held = imagefile.held(result.mode, result.size, result.path)
+            if result.size != large:  # it is reduced as a whole
+                held += upscaler.scale**2 * lr.nbytes
             windows = upscaler.windows(lr, held=held)
             _say(source, lr, windows, upscaler)
+            bands = upscaler.bands(lr, windows, on_tile)
+            if result.size != large:
+                console.say(f"{source}: x{upscaler.scale}, then reduced to {_by(result.size)}")
+                bands = iter([reduced(bands, result.size)])
             yield source, result
-            for band in upscaler.bands(lr, windows, on_tile):
+            for band in bands:
                 yield source, band
         except FAULTS as fault:
             yield source, fault
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
 
 
 def _say(source: Path, lr: Pixels, windows: Windows, upscaler: Upscaler) -> None:

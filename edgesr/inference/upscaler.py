@@ -127,6 +127,11 @@ class Upscaler:
             top += len(band)
         return sr
 
+    def choose(self, width: int, height: int) -> tuple[Upscaler, tuple[int, int]]:
+        """What enlarges a picture of `width` x `height`, and to which size; see `inference.sized`
+        for another size than the model's own."""
+        return self, (self.scale * width, self.scale * height)
+
     def windows(self, image: Pixels, *, held: int = 0) -> Windows:
         """In which windows the model will see an image; up to 128 x 128 pixels always in one.
 

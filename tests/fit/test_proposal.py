@@ -9,8 +9,8 @@ import pytest
 from edgesr.errors import RecipeError
 from edgesr.fit.budget import Budget, Latency
 from edgesr.fit.candidates import Candidate
-from edgesr.fit.proposal import check_target, path_for, write
-from edgesr.recipe import VariantGates
+from edgesr.fit.proposal import check_target, path_for, small, table, write
+from edgesr.recipe import Recipe, VariantGates
 from edgesr.recipe import io as recipe_io
 
 CHOSEN, LATENCY = Candidate(48, 6), Latency(7.125, 7.5)
@@ -67,3 +67,13 @@ def test_a_file_whose_stem_names_no_run_is_refused(tmp_path: Path, name: str) ->
 
 def test_the_default_file_names_the_network() -> None:
     assert path_for(CHOSEN) == Path("recipes/fit-48x6.toml")
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_student_of_another_scale_is_named_so_and_its_patches_fit(scale: int) -> None:
+    candidate = Candidate(16, 2, scale)  # type: ignore[arg-type]
+    raw = table("a", candidate, Budget("p95", 8.0, "64x64"), provider="cpu", threads=1)
+    for training in (raw["training"], small(candidate)["training"]):
+        assert training["patch"] % scale == 0
+    assert Recipe.model_validate(raw).model.scale == scale
+    assert path_for(candidate).name == f"fit-16x2-x{scale}.toml"
