@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -192,3 +193,14 @@ def test_missing_weights_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(WeightsError, match="vgg19 weights are missing"):
         Perceptual(Losses(vgg=1.0))
+
+
+@pytest.mark.parametrize(("network", "phases"), [("alexnet", 16), ("vgg16", 1)])
+def test_alexnet_which_looks_at_every_fourth_pixel_sees_each_of_them_in_turn(
+    network: Any, phases: int
+) -> None:
+    perceptual = Perceptual(Losses(lpips=1.0, lpips_network=network))
+    sr, hr = torch.rand(2, 1, 3, 40, 40)
+    torch.manual_seed(0)
+    found = {round(float(perceptual.terms(sr, hr)["lpips"]), 7) for _ in range(150)}
+    assert len(found) == phases

@@ -137,6 +137,29 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     assert log(folder) == log(whole)
 
 
+def kept(given: Recipe) -> Recipe:
+    """With the teacher's pictures made once."""
+    assert given.teacher is not None
+    return given.model_copy(update={"teacher": given.teacher.model_copy(update={"once": True})})
+
+
+def test_resumed_on_degraded_photographs_is_uninterrupted_with_a_teacher_run_once(
+    workspace: Workspace, photographs: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, Any] = {
+        "data": {"degradation": {"kind": "real", "variants": 2, "region": 64}},
+        "losses": {"feature_affinity": 0.0},
+    }
+    whole = stage.distill(kept(recipe(photographs, teacher, name="a", **changes)), workspace)
+    parted = kept(recipe(photographs, teacher, name="b", **changes))
+    interrupt_after(("pixel", 3), monkeypatch)
+    with pytest.raises(Interrupted):
+        stage.distill(parted, workspace)
+    folder = stage.distill(parted, workspace, resume=True)
+    ours, theirs = weights(folder), weights(whole)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
 def test_a_line_is_the_mean_since_the_line_before_and_the_last_step_has_one(
     workspace: Workspace, photographs: Path
 ) -> None:
