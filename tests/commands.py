@@ -60,7 +60,7 @@ def _run(folder: Path, words: tuple[str, ...], environment: dict[str, str], said
     os.dup2(output, 1)
     os.dup2(output, 2)
     warnings.simplefilter("error")
-    sys.argv = ["edgesr", *words]
+    sys.argv = [str(Path(sys.executable).with_name("edgesr")), *words]
     from edgesr.cli import main
 
     main()

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from typer.testing import CliRunner
 
 from edgesr.cli import app
 from edgesr.errors import EdgesrError
+from tests.commands import edgesr
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,19 +47,6 @@ runs = 5
 [gates]
 min_gain_over_bicubic_db = -99.0
 """
-
-
-def edgesr(folder: Path, *arguments: str, code: int = 0) -> str:
-    """What `edgesr ...` prints in `folder`; the exit code must be `code`."""
-    command = [sys.executable, "-W", "error", "-m", "edgesr", *arguments]
-    environment = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == code, output
-    assert "Traceback" not in output
-    return output
 
 
 @pytest.fixture(scope="module")
