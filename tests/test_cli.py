@@ -86,7 +86,7 @@ def test_a_bundle_may_be_named_as_a_run_is(folder: Path) -> None:
     edgesr(folder, "evaluate", "tiny", "--data", "photographs", "--against", "big")
 
 
-@pytest.mark.parametrize("words", ["verify", "bundle check", "report"])
+@pytest.mark.parametrize("words", ["verify", "bundle check", "report", "export --again"])
 def test_a_bundle_that_is_not_there_is_a_fault_of_the_users(folder: Path, words: str) -> None:
     assert "missing is not a bundle" in edgesr(folder, *words.split(), "missing", code=2)
 

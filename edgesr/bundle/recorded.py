@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgesr.bundle import checksums
-from edgesr.errors import ModelError
+from edgesr.errors import BundleError, ModelError
 from edgesr.workspace import WEIGHTS, read_json, sha256
 
 
@@ -16,13 +16,15 @@ def check_recorded(path: Path) -> str:
     A file that lies elsewhere has nothing to be compared with.
 
     Raises:
-        ModelError: the file is another one than was written there.
+        BundleError: the file is another one than was written into a bundle.
+        ModelError: likewise, into a run.
         EdgesrError: the record cannot be read.
     """
     found = sha256(path)
     for record, stated in _stated(path).items():
         if stated != found:
-            raise ModelError(
+            kind = BundleError if record == checksums.NAME else ModelError
+            raise kind(
                 f"{path} is not the file that was written there: its SHA-256 is {found}, "
                 f"{record} states {stated}",
                 "It was changed or is damaged. Restore it from a copy, or make it again: "

@@ -78,8 +78,10 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
     """Write a bundle in `exports/` anew: the files that it has, from its own weights and recipe.
 
     Raises:
-        EdgesrError: see `export`; or `folder` is not named as its recipe is.
+        EdgesrError: see `export`; or `folder` is not a bundle, or not named as its recipe is.
     """
+    if not (folder / "card.json").exists():
+        read_card(folder)  # says that it is not a bundle
     record = Run.read(folder / "run.json", "Only a bundle with its run.json can be made again.")
     recipe = recipe_io.load(folder / "recipe.toml", overrides=_checked(overrides))
     if folder.resolve() != workspace.bundle(recipe.name).resolve():

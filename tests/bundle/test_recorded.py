@@ -13,7 +13,7 @@ from edgesr.blend import blend
 from edgesr.bundle import checksums
 from edgesr.bundle.recorded import check_recorded
 from edgesr.deploy.stage import export
-from edgesr.errors import EdgesrError, ModelError
+from edgesr.errors import BundleError, EdgesrError, ModelError
 from edgesr.models import zoo
 from edgesr.quality.evaluate import upscaler_for
 from edgesr.recipe import Edge
@@ -67,10 +67,10 @@ def test_a_flipped_bit_in_a_bundles_weights_is_told_without_a_run_too(
     checksums.write_checksums(folder)
     flip(folder / "weights.safetensors")
     flip(folder / "model.onnx")
-    with pytest.raises(ModelError, match="SHA256SUMS states"):
+    with pytest.raises(BundleError, match="SHA256SUMS states"):
         zoo.load(folder / "weights.safetensors")
     for path in (folder, folder / "model.onnx"):
-        with pytest.raises(ModelError, match="SHA256SUMS states"):
+        with pytest.raises(BundleError, match="SHA256SUMS states"):
             upscaler_for(path)
 
 
