@@ -146,6 +146,13 @@ def check_call(function: Any, call: ast.Call) -> None:
         inspect.signature(function).bind(*call.args, **keywords)
 
 
+@by_page
+def test_the_files_that_a_page_names_are_there(page: Path) -> None:
+    places = "tests|edgesr|benchmarks|examples|recipes"
+    for name in re.findall(rf"`((?:{places})/[\w./-]+\.\w+)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / name).exists(), name
+
+
 RECIPE_TABLES = set(Recipe.model_fields) - {"name", "seed", "licence"}
 FILES = ("json", "md", "onnx", "py", "safetensors", "toml", "html")
 
