@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -172,8 +173,16 @@ def test_a_finished_run_resumes_to_the_same_end(folder: Path) -> None:
     assert (folder / "runs/tiny/model.safetensors").read_bytes() == before
 
 
-def test_export_without_a_format_names_them(folder: Path) -> None:
-    assert "edgesr export --onnx" in edgesr(folder, "export", code=2)
+def test_export_without_a_format_writes_what_the_gates_ask_for(folder: Path) -> None:
+    edgesr(folder, "distill", "recipe.toml", "--set", "name=gated")
+    gate = ("--set", "gates.cpu.fp16.max_mb=1")
+    said = edgesr(folder, "export", "gated", "--onnx", *gate)
+    assert "ask for model.fp16.onnx" in said
+    assert "edgesr export gated" in said
+    assert "ask for" not in edgesr(folder, "export", "gated", *gate)
+    assert (folder / "exports/gated/model.fp16.onnx").is_file()
+    edgesr(folder, "verify", "exports/gated", "--quick")
+    shutil.rmtree(folder / "exports/gated")
 
 
 def test_recipe_show_prints_what_loads_again(folder: Path) -> None:

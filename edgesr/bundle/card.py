@@ -13,7 +13,7 @@ from edgesr.errors import BundleError, NoBundleError
 from edgesr.inference.upscaler import Upscaler
 from edgesr.recipe import Scale
 
-AGAIN = "Export the bundle again with this version of edgesr: edgesr export --onnx"
+AGAIN = "Export the bundle again with this version of edgesr: edgesr export"
 
 
 def read_card(folder: Path) -> Card:
@@ -25,7 +25,7 @@ def read_card(folder: Path) -> Card:
     """
     if not folder.is_dir() or not (folder / "card.json").exists():
         raise NoBundleError(
-            f"{folder} is not a bundle: it has no card.json", "Make one: edgesr export --onnx"
+            f"{folder} is not a bundle: it has no card.json", "Make one: edgesr export"
         )
     card = Card.read(folder / "card.json", AGAIN)
     sums = check_checksums(folder)

@@ -12,7 +12,7 @@ from edgesr.workspace import is_litter, sha256, write_text
 NAME = "SHA256SUMS"
 EVIDENCE = ("verify.json", "junit.xml", "report.html")
 """What `edgesr verify` and `edgesr report` write, beside what was exported or elsewhere."""
-AGAIN = "Restore the files, or export the bundle again: edgesr export --onnx"
+AGAIN = "Restore the files, or export the bundle again: edgesr export"
 LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?)")
 """A sum and a file in the bundle's folder or in one inside it: no other path."""
 

@@ -1,6 +1,6 @@
 """The command line: parse, call one stage, print. No logic lives here.
 
-edgesr distill recipes/n4.toml && edgesr export --onnx && edgesr verify
+edgesr distill recipes/n4.toml && edgesr export && edgesr verify
 """
 
 from __future__ import annotations

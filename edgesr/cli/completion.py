@@ -64,6 +64,13 @@ def networks(incomplete: str) -> list[str]:
     return _fitting(USED_FOR, incomplete)
 
 
+def sets(incomplete: str) -> list[str]:
+    """The benchmark sets."""
+    from edgesr.data.benchmarks import BENCHMARKS
+
+    return _fitting(BENCHMARKS, incomplete)
+
+
 def records(incomplete: str) -> list[str]:
     """The records whose schema is published."""
     from edgesr.bundle.records.schemas import PUBLISHED

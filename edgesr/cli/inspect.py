@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from edgesr.cli.options import (
     expanded,
     load_recipe,
     opened,
+    path,
 )
 from edgesr.cli.usage import command
 from edgesr.recipe import Recipe
@@ -58,6 +60,33 @@ def weights(
 
         fetch_missing(folder, named)
     console.out.print(perceptual.table(perceptual.status(folder, named)))
+
+
+@command(app, "edgesr data --fetch DIV2K")
+def data(
+    sets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SET",
+            autocompletion=completion.sets,
+            help="Set5, Set14, BSD100, Urban100, Manga109, DIV2K (its validation images).",
+        ),
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Get those that are named into the folder.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=path, help="Where they are; data unless given."),
+    ] = None,
+) -> None:
+    """Show the benchmark sets: where each was found, whence it is had, on what terms."""
+    from edgesr.data import benchmarks
+
+    if fetch:
+        benchmarks.fetch_all(sets or [], folder or benchmarks.PLACES[0])
+    console.out.print(benchmarks.table(folder, sets or ()))
+    console.page(benchmarks.sources(sets or ()))
 
 
 @command(app, "edgesr doctor")

@@ -34,7 +34,9 @@ def evaluate(
             help="A run or a bundle, by name or folder; a file.",
         ),
     ],
-    data: Annotated[Path, typer.Option(metavar="DIR", parser=path, help="HR images, e.g. Set5.")],
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", parser=path, help="HR images, or a set by name.")
+    ],
     against: Annotated[
         Path | None,
         typer.Option(

@@ -18,7 +18,6 @@ from edgesr.cli.options import (
     path,
 )
 from edgesr.cli.usage import command
-from edgesr.errors import EdgesrError
 
 
 @command(app, "edgesr export edge-s --onnx --int8 --uint8-io")
@@ -30,7 +29,7 @@ def export(
             help="A run, or a bundle to write anew; else the latest run.",
         ),
     ] = None,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx.")] = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx alone.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="And model.fp16.onnx.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="And model.int8.onnx.")] = False,
     uint8_io: Annotated[
@@ -55,11 +54,10 @@ def export(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Export a run's student and its teacher as bundles in exports/."""
+    """Export a run's student and its teacher as bundles in exports/; unless files are named, all
+    that the recipe's gates ask for."""
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
-    if not onnx and not variants and not again:
-        raise EdgesrError("no format to export to", "Give one: edgesr export --onnx")
     from edgesr.bundle.card import bundles
     from edgesr.deploy import stage
 
@@ -70,7 +68,8 @@ def export(
         folders = [stage.again(folder, workspace, overrides or []) for folder in named]
     else:
         run = workspace.find_run(name)
-        folders = stage.export(run, workspace, variants, overrides or [], force=force)
+        asked = variants if onnx or variants else None
+        folders = stage.export(run, workspace, asked, overrides or [], force=force)
     for folder in folders:
         for file in sorted(folder.glob("*.onnx")):
             size = file.stat().st_size

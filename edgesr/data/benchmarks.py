@@ -6,8 +6,12 @@ They measure; nothing is ever trained or tuned on them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from rich.table import Table
 
 from edgesr import console
 from edgesr.errors import DataError
@@ -142,6 +146,68 @@ def find(name: str, root: Path) -> list[Path]:
             _get(benchmark),
         )
     return images
+
+
+PLACES = (Path("data"), Path("data/benchmarks"), Path("data/DIV2K"))
+"""Where sets are looked for by their names."""
+
+
+def located(name: str, roots: Iterable[Path] = PLACES) -> Path | None:
+    """The folder of benchmark set `name`, with all its images, in the first of `roots` that has
+    it; None where none has, or nothing is called so."""
+    known = {each.casefold(): b for b in _SETS for each in (b.name, *b.folders)}
+    benchmark = known.get(name.casefold())
+    if benchmark is None:
+        return None
+    for root in roots:
+        with suppress(DataError):
+            return find(benchmark.name, root)[0].parent
+    return None
+
+
+def table(folder: Path | None = None, names: Sequence[str] = ()) -> Table:
+    """The sets, all unless named, and where each was found: in `folder`, else in `PLACES`.
+
+    Raises:
+        DataError: an unknown name.
+    """
+    view = Table(width=78)
+    for title in ("set", "images", "found in", "terms"):
+        view.add_column(title, overflow="fold")
+    for each in [_named(name) for name in names] or _SETS:
+        found = located(each.name, PLACES if folder is None else (folder,))
+        terms = each.terms + ("; --fetch" if each.archive else "")
+        view.add_row(each.name, str(each.images), str(found or "-"), terms)
+    return view
+
+
+def sources(names: Sequence[str] = ()) -> str:
+    """Where the sets, all unless named, are had: a line each, which no cell breaks."""
+    return "\n".join(f"{each}: {_named(each).source}" for each in names or BENCHMARKS)
+
+
+def fetch_all(names: Sequence[str], root: Path) -> None:
+    """Download those of the sets that can be had so into `root`, and say where the rest is had.
+
+    Raises:
+        DataError: no name, or an unknown one; or, at the end, a set that is not there.
+    """
+    if not names:
+        raise DataError("no set is named to be fetched", f"One of {', '.join(BENCHMARKS)}.")
+    absent = []
+    for name in [_named(each).name for each in names]:
+        if located(name, (root,)) is None:
+            try:
+                fetch(name, root)
+            except DataError as error:
+                absent.append(name)
+                console.warn(f"{error.message}. {error.remedy}")
+                continue
+        console.say(f"{name}: {located(name, (root,))}")
+    if absent:
+        raise DataError(
+            f"not there: {', '.join(absent)}", f"Put each into {root} in a folder of its name."
+        )
 
 
 def is_benchmark(folder: Path) -> str | None:

@@ -42,7 +42,7 @@ NO_RUN = "Is the run finished? Train it again with this version."
 def export(
     run: Path,
     workspace: Workspace,
-    variants: tuple[str, ...] = (),
+    variants: tuple[str, ...] | None = (),
     overrides: Sequence[str] = (),
     *,
     force: bool = False,
@@ -52,7 +52,8 @@ def export(
     Args:
         run: a finished run's folder, or a bundle's, which is then written anew.
         variants: which files to make of the run's model beside fp32's, by their names in
-            `deploy.variants`; the teacher's bundle gets fp32 alone.
+            `deploy.variants`; None makes those that the recipe's gates ask for. The teacher's
+            bundle gets fp32 alone.
         overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
         force: replace an earlier bundle even where files of it, or another network, are lost.
 
@@ -70,8 +71,19 @@ def export(
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     model = zoo.load(weights_in(run) or run / WEIGHTS[0])
     teacher = _find_teacher(recipe, record, workspace)
-    own = _export_own(run, model, recipe, record, teacher, workspace, variants, force=force)
+    made = recipe.gates.variants if variants is None else variants
+    own = _export_own(run, model, recipe, record, teacher, workspace, made, force=force)
+    _warn_ungated(recipe, made)
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
+
+
+def _warn_ungated(recipe: Recipe, variants: tuple[str, ...]) -> None:
+    missing = [VARIANTS[name] for name in recipe.gates.variants if name not in variants]
+    if missing:
+        console.warn(
+            f"the gates of recipe '{recipe.name}' ask for {' and '.join(missing)}: without it "
+            f"edgesr verify fails. All that they ask for: edgesr export {recipe.name}"
+        )
 
 
 def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> Path:

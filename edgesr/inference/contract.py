@@ -52,7 +52,7 @@ def read(session: onnxruntime.InferenceSession, path: Path) -> Contract:
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"{path} is not an edgesr model: its metadata state no contract ({error})",
-            "Export one: edgesr export --onnx",
+            "Export one: edgesr export",
         ) from None
     if taken not in LAYOUTS:
         known = " or ".join(" ".join(each) for each in LAYOUTS)

@@ -59,7 +59,7 @@ def open_session(
     """
     if not path.is_file():  # opening a FIFO would wait for its writer
         fault = "is not a regular file" if path.exists() else "does not exist"
-        raise ModelError(f"model {path} {fault}", "Export one: edgesr export --onnx")
+        raise ModelError(f"model {path} {fault}", "Export one: edgesr export")
     options = _options(threads, profile, spinning)
     options.enable_mem_pattern = memory_pattern
     if provider == "cpu":
@@ -108,7 +108,7 @@ def _open(
         )
     except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
         raise ModelError(
-            f"ONNX Runtime cannot open {path}: {error}", "Export it again: edgesr export --onnx"
+            f"ONNX Runtime cannot open {path}: {error}", "Export it again: edgesr export"
         ) from None
 
 

@@ -250,11 +250,14 @@ def find_lpips(folder: str = "") -> nn.Module | None:
 def load_images(folder: Path) -> Iterator[tuple[str, Image]]:
     """The pictures of a folder one by one, under a progress bar.
 
-    Files that cannot be used are left out with a warning that says why.
+    Files that cannot be used are left out with a warning that says why. A benchmark set may be
+    named where it lies in `benchmarks.PLACES`.
 
     Raises:
         DataError: no such folder, or no picture in it; at the end, none that can be used.
     """
+    if not folder.exists() and (found := benchmarks.located(str(folder))):
+        folder = found
     files = photos.find(folder, benchmarks.where_to_get(folder))
     tracked = console.track(files, "evaluate", len(files))
     return ((p.name, p.pixels) for p in photos.decode_all(tracked, smallest=MIN_SIDE))

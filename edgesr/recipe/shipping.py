@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -211,3 +211,9 @@ class Gates(Table):
     """ncnn; measured where `edgesr verify --runtime ncnn` asks."""
     web: dict[Variant, VariantGates] = {}
     """ONNX Runtime Web; measured where `edgesr verify --runtime web` asks."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Those beside fp32 that a runtime's table names: without its file such a gate fails."""
+        named = {*self.cpu, *self.cuda, *self.openvino, *self.ncnn, *self.web}
+        return tuple(each for each in get_args(Variant) if each in named and each != "fp32")

@@ -12,7 +12,7 @@ from edgesr.bundle.records.run import LogLine, Run, read_log
 from edgesr.errors import EdgesrError
 from edgesr.verify import evidence
 
-AGAIN = "Make it again: edgesr export --onnx, edgesr verify"
+AGAIN = "Make it again: edgesr export, edgesr verify"
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,7 @@ def read(folder: Path, place: Path | None = None) -> Bundle:
         EdgesrError: there is no card.json, or a file in it is not what it should be.
     """
     if not (folder / "card.json").exists():
-        raise EdgesrError(
-            f"{folder} is not a bundle: no card.json", "Make it: edgesr export --onnx"
-        )
+        raise EdgesrError(f"{folder} is not a bundle: no card.json", "Make it: edgesr export")
     recipe, run = folder / "recipe.toml", folder / "run.json"
     found = evidence.find(folder, place or folder)
     return Bundle(

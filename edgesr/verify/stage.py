@@ -40,7 +40,7 @@ def bundles(exports: Path) -> list[Path]:
     """
     found = bundle_cards.bundles(exports)
     if not found:
-        raise VerifyError(f"no bundle in {exports}", "Make one: edgesr export --onnx")
+        raise VerifyError(f"no bundle in {exports}", "Make one: edgesr export")
     return found
 
 

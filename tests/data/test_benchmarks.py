@@ -7,9 +7,13 @@ from typing import Any
 
 import pooch
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
+from edgesr import cli
 from edgesr.data import benchmarks
 from edgesr.errors import DataError
+from edgesr.quality.evaluate import load_images
 
 
 def fill(folder: Path, count: int, suffix: str = ".png") -> None:
@@ -162,3 +166,49 @@ def test_a_missing_set_is_answered_with_where_it_is_from(tmp_path: Path) -> None
     assert "Zeyde" in benchmarks.where_to_get(tmp_path / "Set14")
     assert "Martin" in benchmarks.where_to_get(tmp_path / "b100")
     assert benchmarks.where_to_get(tmp_path / "holiday") == ""
+
+
+def test_a_set_is_found_by_its_name_under_data_and_data_benchmarks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert benchmarks.located("Set5") is None
+    fill(tmp_path / "data/benchmarks/B100/HR", 100)
+    assert benchmarks.located("bsd100") == Path("data/benchmarks/B100/HR")
+    assert benchmarks.located("holiday") is None
+
+
+def test_evaluate_takes_a_set_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "data/Set5", 5)
+    for path in (tmp_path / "data/Set5").iterdir():
+        Image.new("RGB", (48, 48)).save(path)
+    assert len(list(load_images(Path("Set5")))) == 5
+
+
+def test_fetching_says_where_the_rest_is_had_and_ends_in_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def retrieve(*_: Any, processor: Any, **__: Any) -> None:
+        fill(Path(processor.extract_dir) / "DIV2K_valid_HR", 100)
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    with pytest.raises(DataError, match="not there: Set5"):
+        benchmarks.fetch_all(["Set5", "DIV2K"], tmp_path)
+    out, err = capsys.readouterr()
+    assert "Set5 cannot be downloaded by edgesr. Get it from http" in err
+    assert f"DIV2K: {tmp_path / 'DIV2K_valid_HR'}" in out.replace("\n", "")
+    benchmarks.fetch_all(["DIV2K"], tmp_path)
+
+
+def test_data_lists_the_sets_with_terms_and_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "sets/Set5", 5)
+    shown = CliRunner().invoke(cli.app, ["data", "--folder", "sets"]).stdout
+    assert all(name in shown for name in benchmarks.BENCHMARKS)
+    assert "non-commercial" in shown
+    assert "Set5: http://people.rennes.inria.fr/Aline.Roumy/results/SR_BMVC12.html" in shown
+    refused = CliRunner().invoke(cli.app, ["data", "--fetch"])
+    assert isinstance(refused.exception, DataError)
