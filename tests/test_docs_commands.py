@@ -1,4 +1,4 @@
-"""Every command and every snippet of README and tutorial, typed as printed, in a small clone.
+"""Every command and every snippet of README, tutorial and recipes' heads, typed in a small clone.
 
 What makes it small: the clone's recipes train for two steps, without VGG and LPIPS, and measure at
 16x12; `exports/` holds the shipped weights exported by those recipes; the photographs are tiny. The
@@ -43,7 +43,7 @@ NOT_RUN = {
 }
 """What of the pages is not run, by how it begins, and why."""
 
-STEPS = {"steps": 2, "batch": 2, "patch": 32, "warmup": 0, "validate_every": 1000}
+STEPS = {"steps": 2, "batch": 2, "patch": 48, "warmup": 0, "validate_every": 1000}
 NO_WEIGHTS = {"vgg": 0.0, "lpips": 0.0}
 SMALL = {
     "training": STEPS | {"checkpoint_every": 1000, "precision": "fp32", "device": "cpu"},
@@ -183,6 +183,25 @@ def script(clone: Path, *arguments: str) -> tuple[int, str]:
         [sys.executable, *arguments], cwd=clone, capture_output=True, text=True, check=False
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def heads() -> Iterator[str]:
+    """The commands in the comments at the recipes' heads; `...` is the recipe's last one, small."""
+    for path in sorted((ROOT / "recipes").glob("*.toml")):
+        for line in re.findall(r"^#   ((?:edgesr|\.\.\.) .*)", path.read_text(), re.MULTILINE):
+            command = re.split(r"\s{2,}", line)[0]
+            yield command.replace("...", f"edgesr distill recipes/{path.name} --small")
+
+
+GIVEN = {"FILE": "teacher.pth", "DIR": "photographs", "FOLDER": "photographs"}
+
+
+@pytest.mark.parametrize("typed", dict.fromkeys(heads()), ids=str)
+def test_a_command_at_the_head_of_a_recipe_trains(clone: Path, typed: str) -> None:
+    words = [GIVEN.get(word, word) for word in shlex.split(typed)]
+    make_room(clone, words)
+    code, said = by_name(clone, words)
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("code", [code for page in PAGES for code in blocks(page, "python")])
