@@ -36,6 +36,7 @@ MAY_IMPORT = {
         *("runtimes", "targets"),
     ),
     "fit": ("bundle", "deploy", "inference", "models", "recipe", "runtimes", "verify"),
+    "choose": (*("bundle", "fit", "models", "quality", "recipe", "verify"),),
     "report": (
         *("bundle", "data", "inference", "metrics", "models", "quality", "recipe", "runtimes"),
         "verify",

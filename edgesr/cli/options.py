@@ -41,7 +41,8 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change a key, e.g. training.steps=2000. May be repeated.",
+        help="Change a key, e.g. training.steps=2000; a list, lr=1e-3,2e-3, trains once for each "
+        "value. May be repeated.",
     ),
 ]
 # The backslash: brackets in a help text are markup to Rich.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from edgesr import console
+from edgesr.choose import sweep
 from edgesr.cli import completion
 from edgesr.cli.app import app
 from edgesr.cli.options import (
@@ -25,7 +27,7 @@ from edgesr.cli.options import (
     path,
 )
 from edgesr.cli.usage import command
-from edgesr.recipe import Edge
+from edgesr.recipe import Edge, Recipe
 
 
 @command(app, "edgesr train recipes/teacher.toml --small --data photographs")
@@ -40,10 +42,11 @@ def train(
 ) -> None:
     """Train a network without a teacher, e.g. the teacher itself."""
     console.configure(quiet=quiet)
-    resolved = load_recipe(recipe, overrides, small, data)
-    from edgesr.training import stage
 
-    stage.train(resolved, opened(), resume=resume, fresh=fresh)
+    def load(changes: list[str]) -> Recipe:
+        return load_recipe(recipe, changes, small, data)
+
+    _each("train", load, overrides or [], resume=resume, fresh=fresh)
 
 
 @command(app, "edgesr distill recipes/edge-s.toml --teacher teacher --set training.steps=2000")
@@ -59,10 +62,32 @@ def distill(
 ) -> None:
     """Train a student from its teacher."""
     console.configure(quiet=quiet)
-    resolved = load_recipe(recipe, overrides, small, data, teacher)
+
+    def load(changes: list[str]) -> Recipe:
+        return load_recipe(recipe, changes, small, data, teacher)
+
+    _each("distill", load, overrides or [], resume=resume, fresh=fresh)
+
+
+def _each(
+    command: Literal["train", "distill"],
+    load: Callable[[list[str]], Recipe],
+    overrides: list[str],
+    *,
+    resume: bool,
+    fresh: bool,
+) -> None:
+    """One run after the other, for every value that an option lists; then all in one table."""
+    found = sweep.recipes(load, overrides)
     from edgesr.training import stage
 
-    stage.distill(resolved, opened(), resume=resume, fresh=fresh)
+    workspace = opened()
+    for each in found:
+        getattr(stage, command)(each, workspace, resume=resume, fresh=fresh)
+    if len(found) > 1:
+        from edgesr.choose import runs, table
+
+        console.out.print(table.shown(runs.listed(workspace, [each.name for each in found])))
 
 
 @command(app, "edgesr blend edge-s edge-s-gan --alpha 0.5")

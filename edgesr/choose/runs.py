@@ -1,0 +1,68 @@
+"""The finished runs, a line each: what differs in their recipes, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgesr.bundle.records.run import Run, read_log
+from edgesr.choose.table import Row
+from edgesr.errors import ModelError
+from edgesr.recipe import io as recipe_io
+from edgesr.workspace import Workspace
+
+AGAIN = "Restore it from a copy, or train again."
+
+
+def listed(workspace: Workspace, names: Sequence[str] = ()) -> list[Row]:
+    """The runs of these names, or all that are finished.
+
+    Returns:
+        Of each: name, network, steps, minutes, PSNR on Y over the photographs that it held out and
+        its gain over bicubic, the step at which that PSNR was best, and the keys of its recipe in
+        which the listed ones differ.
+
+    Raises:
+        ModelError: a run is not there or not finished, or there is none.
+    """
+    folders = [workspace.run(name) for name in names] or sorted(
+        file.parent for file in workspace.runs.glob("*/run.json")
+    )
+    for folder in folders:
+        if not (folder / "run.json").is_file():
+            raise ModelError(f"{folder} is not a finished run", "See runs/, or train it.")
+    if not folders:
+        raise ModelError(f"no finished run in {workspace.runs}", "Train one: edgesr distill")
+    changed = differences(folders)
+    return [_row(folder, changed[folder]) for folder in folders]
+
+
+def _row(folder: Path, changed: str) -> Row:
+    run = Run.read(folder / "run.json", AGAIN)
+    score = run.validation
+    log = read_log(folder / "log.jsonl")
+    scored = {line.step: line.validation.psnr_db for line in log if line.validation}
+    return {
+        "run": run.name,
+        "network": run.architecture,
+        "steps": run.steps,
+        "minutes": round(run.seconds / 60, 1),
+        "dB": score and round(score.psnr_db, 2),
+        "gain": score and round(score.psnr_db - score.bicubic_psnr_db, 2),
+        "best at": max(scored, key=lambda step: scored[step]) if scored else None,
+        "recipe": changed,
+    }
+
+
+def differences(folders: Sequence[Path]) -> dict[Path, str]:
+    """Of each run the keys of its recipe, and their values, in which they are not all the same."""
+    flat = {
+        folder: recipe_io.flat(recipe_io.load(folder / "recipe.toml").model_dump(mode="json"))
+        for folder in folders
+    }
+    keys = sorted({key for each in flat.values() for key in each} - {"name"})
+    differing = [key for key in keys if len({str(each.get(key)) for each in flat.values()}) > 1]
+    return {
+        folder: ", ".join(f"{key}={each[key]}" for key in differing if key in each)
+        for folder, each in flat.items()
+    }

@@ -1,0 +1,101 @@
+"""Commands that help to choose among many: runs, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgesr import console
+from edgesr.choose import table
+from edgesr.cli import completion
+from edgesr.cli.app import app
+from edgesr.cli.options import (
+    Quiet,
+    Threads,
+    expanded,
+    opened,
+    path,
+)
+from edgesr.cli.usage import command
+from edgesr.places import check_file
+from edgesr.recipe import Verify
+
+VERIFY = Verify()
+
+
+def table_path(text: str) -> Path:
+    """A file that a table can be written to."""
+    file = path(text)
+    check_file(file, table.SUFFIXES, "--output")
+    return file
+
+
+TableFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        parser=table_path,
+        help="Also write a .md, .csv or .json file.",
+    ),
+]
+
+
+@command(app, "edgesr runs")
+def runs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN", autocompletion=completion.models, help="All that are finished if none."
+        ),
+    ] = None,
+    output: TableFile = None,
+) -> None:
+    """List runs, a line each: what differs in their recipes, and what came of it."""
+    from edgesr.choose import runs as finished
+
+    _print(finished.listed(opened(), names or []), output)
+
+
+@command(app, "edgesr compare edge-xs edge-s --data Set5 --data Set14 --output table.md")
+def compare(
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL",
+            parser=path,
+            autocompletion=completion.models,
+            help="Runs or bundles, by name or folder; files.",
+        ),
+    ],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", parser=path, help="HR images, e.g. Set5. May be repeated."),
+    ] = None,
+    size: Annotated[str, typer.Option(help="LR size of the latency.")] = VERIFY.size,
+    threads: Threads = VERIFY.threads,
+    weights: Annotated[
+        str, typer.Option(metavar="DIR", parser=expanded, help="Folder of LPIPS weights.")
+    ] = "",
+    output: TableFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Put models side by side: quality on every set, cost, size, and latency in turns."""
+    from edgesr.choose import models as several
+
+    console.configure(quiet=quiet)
+    workspace = opened()
+    found = [workspace.find_model(model) for model in models]
+    rows = several.compared(
+        found, data or [], size=size, threads=threads or VERIFY.threads, weights_folder=weights
+    )
+    _print(rows, output)
+
+
+def _print(rows: list[dict[str, Any]], output: Path | None) -> None:
+    if output is not None:
+        table.write(rows, output)
+    console.out.print(table.shown(rows))
