@@ -92,7 +92,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ship(folder, name)
     for place, count in (("photographs", 3), ("data/DIV2K", 3), ("Set5", 5), ("Set14", 14)):
         photographs(folder / place, count)
-    shutil.copy(folder / "photographs/0.png", folder / "photo.png")
+    with Image.open(folder / "photographs/0.png") as small:
+        small.resize((480, 384)).save(folder / "photo.png")
     stranger(folder / "teacher.pth")
     return folder
 
