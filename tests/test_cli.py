@@ -132,6 +132,28 @@ def test_evaluate_against_another_model_says_what_the_difference_shows(folder: P
     assert read["against"]["models"] == ["exports/tiny", "runs/big"]
 
 
+def test_evaluate_with_degradations_has_a_part_for_each_and_files_with_every_picture(
+    folder: Path,
+) -> None:
+    arguments = ("evaluate", "exports/tiny", "--data", "photographs", "--degradation")
+    output = edgesr(folder, *arguments, "jpeg40,noise10-jpeg70", "-o", "degraded.json")
+    assert "Lanczos" in output
+    assert "noise10-jpeg70 is Gaussian noise of 10 levels" in " ".join(output.split())
+    assert all(len(line) <= 80 for line in output.splitlines() if "│" in line)
+    read = json.loads((folder / "degraded.json").read_text())["degradations"]
+    assert list(read) == ["jpeg40", "noise10-jpeg70"]
+    assert len(read["jpeg40"]["images"]) == 3
+    assert read["jpeg40"]["mean"] != read["noise10-jpeg70"]["mean"]
+    edgesr(folder, *arguments, "jpeg40,area", "--against", "runs/big", "-o", "degraded.csv")
+    lines = (folder / "degraded.csv").read_text().splitlines()
+    assert lines[0].startswith("degradation,image,")
+    assert [line.split(",")[:2] for line in lines if ",mean," in line] == [
+        ["jpeg40", "mean"],
+        ["area", "mean"],
+    ]
+    assert "jpegQ" in edgesr(folder, *arguments, "jpg75", code=2)
+
+
 def test_upscale_takes_a_file_or_a_folder(folder: Path) -> None:
     edgesr(folder, "upscale", "exports/tiny", "photographs/0.png", "-o", "big.png")
     with Image.open(folder / "big.png") as result:

@@ -46,6 +46,13 @@ def evaluate(
             help="A second model, compared picture by picture.",
         ),
     ] = None,
+    degradation: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="How LR is made, e.g. clean,jpeg40,blur-jpeg60.",
+        ),
+    ] = "",
     weights: Annotated[
         str, typer.Option(metavar="DIR", parser=expanded, help="Folder of LPIPS weights.")
     ] = "",
@@ -57,22 +64,27 @@ def evaluate(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """PSNR, SSIM and LPIPS on a folder of images, with bicubic as the control."""
-    from edgesr.quality import compare, present
+    """PSNR, SSIM and LPIPS on a folder of images, with bicubic and Lanczos as the controls."""
+    from edgesr.data import named
+    from edgesr.quality import compare, degraded, present
     from edgesr.quality import evaluate as quality
+    from edgesr.quality.scores import Evaluation
 
     console.configure(quiet=quiet)
     if output is not None:
         check_file(output, (".json", ".csv"), "--output")
     workspace = opened()
     model = workspace.find_model(model)
-    result: quality.Evaluation | compare.Comparison
-    if against is None:
-        result = quality.evaluate_model(model, data, weights)
-        console.out.print(quality.table(result))
+    chains = named.parse_all(degradation) if degradation else []
+    result: Evaluation | compare.Comparison | degraded.Degraded
+    if against is not None:
+        other = workspace.find_model(against)
+        compared = compare.compare_each(model, other, data, chains or [None], weights)
+        result = degraded.Degraded(chains, compared) if chains else compared[0]
     else:
-        result = compare.compare_models(model, workspace.find_model(against), data, weights)
-        present.print_comparison(result)
+        scored = quality.evaluate_each(model, data, chains or [None], weights)
+        result = degraded.Degraded(chains, scored) if chains else scored[0]
+    present.print_result(result)
     console.say(result.protocol)
     if output is not None:
         if output.suffix.lower() == ".csv":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from edgesr.data.named import Chain
 from edgesr.data.regions import degraded
 from edgesr.errors import DataError
 from edgesr.recipe import Bicubic, Degradation
@@ -33,11 +34,11 @@ memory than its pixels."""
 def pair(
     picture: Pixels,
     scale: int,
-    degradation: Degradation = BICUBIC,
+    degradation: Degradation | Chain = BICUBIC,
     seed: int | Sequence[int] = 0,
 ) -> tuple[Pixels, Pixels]:
     """HR and LR of a photograph: cut to multiples of `scale`, and reduced by bicubic to 8 bits or
-    degraded as a recipe's [data.degradation] says.
+    degraded as a recipe's [data.degradation] or a name says.
 
     Args:
         picture: uint8 (H, W, 3) RGB.
@@ -50,13 +51,20 @@ def pair(
         DataError: a side is shorter than `scale`.
     """
     hr = np.ascontiguousarray(crop_to_multiple(picture, scale))
+    if isinstance(degradation, Chain):
+        return hr, degradation.lr(hr, scale, reduce, seed)
+    lr = reduce(hr, scale)
+    return hr, degraded(hr, lr, scale, degradation, seed) if degradation.kind == "real" else lr
+
+
+def reduce(hr: Pixels, scale: int) -> Pixels:
+    """uint8 (H, W, 3), sides multiples of `scale`, reduced by bicubic to 8 bits."""
     rows = hr.shape[0] // scale
     bands = []
     for first, last, above, below in _bands(rows):
         part = bicubic_down(to_tensor(hr[scale * above : scale * below]), scale)
         bands.append(to_image(part[:, :, first - above : last - above]))
-    lr = np.concatenate(bands)
-    return hr, degraded(hr, lr, scale, degradation, seed) if degradation.kind == "real" else lr
+    return np.concatenate(bands)
 
 
 def enlarge(lr: Pixels, scale: int) -> Pixels:

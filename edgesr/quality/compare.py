@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from edgesr import console
+from edgesr.data.named import Chain
 from edgesr.errors import ModelError
 from edgesr.quality.evaluate import (
-    Evaluation,
-    evaluate,
+    extend,
     find_lpips,
     load_images,
     upscaler_for,
 )
+from edgesr.quality.scores import Evaluation
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
@@ -151,6 +153,21 @@ def compare_models(one: Path, other: Path, data: Path, weights_folder: str = "")
     Raises:
         ModelError, DataError, WeightsError: as `evaluate_model` does.
     """
+    return compare_each(one, other, data, [None], weights_folder)[0]
+
+
+def compare_each(
+    one: Path,
+    other: Path,
+    data: Path,
+    degradations: Sequence[Chain | None],
+    weights_folder: str = "",
+) -> list[Comparison]:
+    """`compare_models` with each of several degradations; None for bicubic.
+
+    Raises:
+        ModelError, DataError, WeightsError: as `evaluate_model` does.
+    """
     images, lpips = load_images(data), find_lpips(weights_folder)
     first, second = upscaler_for(one), upscaler_for(other)
     if first.scale != second.scale:
@@ -158,16 +175,20 @@ def compare_models(one: Path, other: Path, data: Path, weights_folder: str = "")
             f"{one} enlarges {first.scale} times, {other} {second.scale} times",
             "Compare models of one scale.",
         )
-    own, others = Evaluation([], first.scale), Evaluation([], second.scale)
+    names = (str(one), str(other))
+    found = [
+        Comparison(names, Evaluation([], first.scale, by), Evaluation([], second.scale, by))
+        for by in degradations
+    ]
     for image in images:
-        own.rows.extend(evaluate(first, [image], lpips=lpips).rows)
-        others.rows.extend(evaluate(second, [image], lpips=lpips).rows)
-    comparison = Comparison((str(one), str(other)), own, others)
-    if "psnr_db" not in comparison.values():
+        for each in found:
+            extend(each.one, first, image, lpips, lanczos=True)
+            extend(each.other, second, image, lpips)
+    if any("psnr_db" not in each.values() for each in found):
         console.warn(
             "PSNR is not compared: a picture equals the ground truth, its PSNR is infinite"
         )
-    return comparison
+    return found
 
 
 def difference(values: NDArray[np.float64]) -> Difference:

@@ -1,23 +1,82 @@
-"""A comparison of two models as a table and in plain words."""
+"""Scores, and the comparison of two models, as tables and in plain words."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rich.table import Table
 
 from edgesr import console
-from edgesr.quality import evaluate
 from edgesr.quality.compare import METHOD, METRICS, Comparison, Difference, Metric
+from edgesr.quality.degraded import Degraded, means
+from edgesr.quality.scores import Evaluation, Scores
+
+
+def print_result(result: Evaluation | Comparison | Degraded) -> None:
+    """What `edgesr evaluate` prints, less its protocol."""
+    if isinstance(result, Evaluation):
+        console.out.print(scores_table(result))
+    elif isinstance(result, Comparison):
+        print_comparison(result)
+    else:
+        console.out.print(degraded_table(result))
+        compared = {c.name: r for c, r in result.pairs() if isinstance(r, Comparison)}
+        for name, found in compared.items():
+            for line in sentences(found):
+                console.say(f"{name}: {line}")
+        if compared:
+            console.say(METHOD)
+
+
+def degraded_table(result: Degraded) -> Table:
+    """A degradation's means: of the models, bicubic and Lanczos, for an 80-column terminal."""
+    view = Table(width=78)
+    view.add_column("degradation", overflow="ellipsis", no_wrap=True, ratio=1)
+    view.add_column("by", no_wrap=True)
+    for title in ("PSNR dB", "gain dB", "RGB dB", "SSIM", "LPIPS"):
+        view.add_column(title, justify="right", no_wrap=True)
+    for chain, found in result.pairs():
+        rows = means(found)
+        for i, (by, scores) in enumerate(rows.items()):
+            cells = _scored(by, scores, rows["bicubic"])
+            name = "" if i else chain.name
+            style = "" if by in ("bicubic", "Lanczos") else "bold"
+            view.add_row(name, *cells[:3], f"{scores.psnr_rgb_db:.2f}", *cells[3:], style=style)
+        view.add_section()
+    return view
 
 
 def print_comparison(comparison: Comparison) -> None:
     """A's scores, the differences and what they show."""
-    console.out.print(evaluate.table(comparison.one))
+    console.out.print(scores_table(comparison.one))
     console.out.print(table(comparison))
     for line in sentences(comparison):
         console.say(line)
     console.say(METHOD)
+
+
+def scores_table(evaluation: Evaluation) -> Table:
+    """For an 80-column terminal; its protocol belongs below it."""
+    view = Table(width=78)
+    view.add_column("image", overflow="ellipsis", no_wrap=True, ratio=1)
+    for title in ("PSNR dB", "gain dB", "SSIM", "LPIPS"):
+        view.add_column(title, justify="right", no_wrap=True)
+    for row in evaluation.rows:
+        view.add_row(*_scored(row.image, row.model, row.bicubic))
+    view.add_section()
+    view.add_row(*_scored("mean", evaluation.mean, evaluation.bicubic), style="bold")
+    view.add_row(*_scored("mean, bicubic", evaluation.bicubic, evaluation.bicubic))
+    if evaluation.lanczos:
+        view.add_row(*_scored("mean, Lanczos", evaluation.lanczos, evaluation.bicubic))
+    return view
+
+
+def _scored(name: str, scores: Scores, control: Scores) -> list[str]:
+    """The gain is PSNR less bicubic's."""
+    gain = scores.psnr_db - control.psnr_db if math.isfinite(scores.psnr_db) else math.inf
+    lpips = "-" if scores.lpips is None else f"{scores.lpips:.3f}"
+    return [name, f"{scores.psnr_db:.2f}", f"{gain:+.2f}", f"{scores.ssim:.4f}", lpips]
 
 
 def table(comparison: Comparison) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edgesr.places import check_writable
-from edgesr.quality.evaluate import protocol
+from edgesr.quality.scores import protocol
 from edgesr.report import bundles, curves, tables
 from edgesr.report.bundles import Bundle
 from edgesr.report.gallery import Gallery, gallery, teacher_file

@@ -17,7 +17,8 @@ from edgesr.bundle.records.rows import Quality
 from edgesr.data import judges, photos
 from edgesr.data.photos import digest
 from edgesr.inference.tiling import bands, to_picture, to_values
-from edgesr.quality.evaluate import Evaluation, Method, Scores, evaluate, flat, load_images
+from edgesr.quality.evaluate import Method, evaluate, load_images
+from edgesr.quality.scores import Evaluation, Scores, flat
 from edgesr.verify.jobs import Job, Run
 
 Pixels = NDArray[np.uint8]

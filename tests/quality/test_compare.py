@@ -17,7 +17,8 @@ from edgesr.errors import DataError, ModelError
 from edgesr.models import zoo
 from edgesr.quality import compare, present
 from edgesr.quality.compare import METRICS, Comparison, compare_models, difference
-from edgesr.quality.evaluate import Evaluation, Method, Row, Scores, evaluate
+from edgesr.quality.evaluate import Method, evaluate
+from edgesr.quality.scores import Evaluation, Row, Scores
 from edgesr.recipe import Edge
 from edgesr.workspace import write_json
 

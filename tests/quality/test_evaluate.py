@@ -20,20 +20,17 @@ from edgesr.metrics import Image
 from edgesr.models import zoo
 from edgesr.quality.compare import compare_models
 from edgesr.quality.evaluate import (
-    Evaluation,
     Method,
-    Row,
-    Scores,
     evaluate,
     evaluate_model,
     find_lpips,
     load_images,
-    protocol,
-    table,
     to_image,
     to_tensor,
     upscaler_for,
 )
+from edgesr.quality.present import scores_table
+from edgesr.quality.scores import Evaluation, Row, Scores, protocol
 from edgesr.recipe import Edge
 from edgesr.workspace import write_json
 
@@ -92,7 +89,7 @@ def test_csv_has_a_line_per_picture_and_the_means() -> None:
 
 def text_of(result: Evaluation) -> str:
     stream = io.StringIO()
-    Terminal(file=stream, width=80).print(table(result))
+    Terminal(file=stream, width=80).print(scores_table(result))
     return stream.getvalue()
 
 
