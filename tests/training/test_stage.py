@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from importlib.util import find_spec
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -14,19 +19,24 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from edgesr.data import photos
-from edgesr.data.patches import PatchCache
-from edgesr.errors import EdgesrError, MachineError, ModelError, TrainingError, WeightsError
+from edgesr.errors import (
+    DataError,
+    EdgesrError,
+    MachineError,
+    ModelError,
+    TrainingError,
+    WeightsError,
+)
 from edgesr.folders import locked
 from edgesr.models import zoo
 from edgesr.places import check_writable
 from edgesr.recipe import Edge, Gan, GanLosses, Losses, Optimisation, Recipe, Srgan, Training
 from edgesr.recipe import io as recipe_io
-from edgesr.training import loop, stage, state
-from edgesr.training.log import Log
+from edgesr.training import stage, state
 from edgesr.training.loop import Interrupted, learning_rate
-from edgesr.training.steps import Step
 from edgesr.training.validation import Score
 from edgesr.workspace import Workspace, sha256
 
@@ -111,13 +121,17 @@ def test_the_checkpoint_does_not_hold_the_teacher(
 
 @pytest.mark.parametrize("log_every", [1, 4])
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
-@pytest.mark.parametrize("stop_after", [("pixel", 3), ("gan", 2)], ids=["pixel", "gan"])
+@pytest.mark.parametrize(
+    ("descents", "place"),
+    [(3, "step 3 of the pixel stage"), (6 + 2 * 2, "step 2 of the gan stage")],
+    ids=["pixel", "gan"],
+)
 def test_resumed_equals_uninterrupted_bit_for_bit(
     workspace: Workspace,
     photographs: Path,
     teacher: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    stop_after: tuple[str, int],
+    descents: int,
+    place: str,
     optimiser: str,
     log_every: int,
 ) -> None:
@@ -127,8 +141,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     }
     whole = stage.distill(recipe(photographs, teacher, name="a", **changes), workspace)
     parted = recipe(photographs, teacher, name="b", **changes)
-    interrupt_after(stop_after, monkeypatch)
-    with pytest.raises(Interrupted, match=f"step {stop_after[1]} of the {stop_after[0]} stage"):
+    with after(descents, interrupted), pytest.raises(Interrupted, match=place):
         stage.distill(parted, workspace)
     torch.manual_seed(99)  # whatever happened in between must not matter
     folder = stage.distill(parted, workspace, resume=True)
@@ -144,7 +157,7 @@ def kept(given: Recipe) -> Recipe:
 
 
 def test_resumed_on_degraded_photographs_is_uninterrupted_with_a_teacher_run_once(
-    workspace: Workspace, photographs: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, photographs: Path, teacher: Path
 ) -> None:
     changes: dict[str, Any] = {
         "data": {"degradation": {"kind": "real", "variants": 2, "region": 64}},
@@ -152,8 +165,7 @@ def test_resumed_on_degraded_photographs_is_uninterrupted_with_a_teacher_run_onc
     }
     whole = stage.distill(kept(recipe(photographs, teacher, name="a", **changes)), workspace)
     parted = kept(recipe(photographs, teacher, name="b", **changes))
-    interrupt_after(("pixel", 3), monkeypatch)
-    with pytest.raises(Interrupted):
+    with after(3, interrupted), pytest.raises(Interrupted):
         stage.distill(parted, workspace)
     folder = stage.distill(parted, workspace, resume=True)
     ours, theirs = weights(folder), weights(whole)
@@ -186,10 +198,15 @@ def test_the_learning_rates_of_both_networks_are_logged(
 def test_tensorboard_gets_the_values_and_the_sample_pictures(
     workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    board = MagicMock()
-    monkeypatch.setattr("edgesr.training.log.find_spec", lambda _: object())
-    monkeypatch.setattr(Log, "board", board)
+    writers = ModuleType("torch.utils.tensorboard")
+    writers.SummaryWriter = MagicMock()  # type: ignore[attr-defined]
+    package = ModuleType("tensorboard")
+    package.__spec__ = ModuleSpec("tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard", package)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", writers)
     folder = stage.train(recipe(photographs, training={"tensorboard": True}), workspace)
+    writers.SummaryWriter.assert_called_once_with(str(folder / "tensorboard"))
+    board = writers.SummaryWriter.return_value
     shown = [call.args for call in board.add_image.call_args_list]
     assert [(name, step) for name, _, step in shown] == [("pixel/sample", n) for n in (0, 3, 6)]
     with Image.open(folder / "samples/pixel-0000006.png") as image:
@@ -227,48 +244,59 @@ def test_the_remark_says_what_a_score_below_bicubic_means(
     assert bool(remark) == bool(expected)
 
 
-def interrupt_after(
-    place: tuple[str, int], monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGINT
-) -> None:
-    """Send this process a signal, twice in a row, while it does the step at `place`."""
-    original, done = loop._train, []
+Act = Callable[[list[torch.nn.Parameter]], None]
 
-    def train(run: Any, step: Step, state: Any) -> Any:
-        record = original(run, step, state)
-        if (state.stage, state.step + 1) == place and not done:
-            done.append(place)
-            signal.raise_signal(number)
-            signal.raise_signal(number)  # a shell and a launcher both pass it on
-        return record
 
-    monkeypatch.setattr(loop, "_train", train)
+@contextmanager
+def after(descents: int, act: Act) -> Iterator[None]:
+    """What happens, `act`, as Adam has changed its parameters for the `descents`-th time: once in a
+    step of the pixel stage, in one of the GAN stage the discriminator's and then the student's."""
+    done = []
+
+    def count(optimiser: torch.optim.Optimizer, *_: Any) -> None:
+        if isinstance(optimiser, torch.optim.Adam):
+            done.append(optimiser)
+            if len(done) == descents:
+                act(optimiser.param_groups[0]["params"])
+
+    hook = register_optimizer_step_post_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def interrupted(_: list[torch.nn.Parameter], number: int = signal.SIGINT) -> None:
+    """A signal comes twice in a row, as a shell and a launcher both pass it on."""
+    signal.raise_signal(number)
+    signal.raise_signal(number)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_an_interruption_saves_and_says_how_to_go_on(
-    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    workspace: Workspace, photographs: Path, name: str
 ) -> None:
     number = getattr(signal, name)
-    interrupt_after(("pixel", 1), monkeypatch, number)
-    with pytest.raises(Interrupted, match="--resume") as caught:
+    stop = after(1, partial(interrupted, number=number))
+    with stop, pytest.raises(Interrupted, match="--resume") as caught:
         stage.train(recipe(photographs), workspace)
     assert caught.value.exit_code == 128 + number
     assert (workspace.run("tiny") / "checkpoints/last.pt").is_file()
 
 
+def filled_with(value: str) -> Act:
+    """A step that leaves the first weights at `value`."""
+
+    def fill(parameters: list[torch.nn.Parameter]) -> None:
+        parameters[0].data.fill_(float(value))
+
+    return fill
+
+
 def test_a_loss_that_is_not_finite_names_step_batch_and_checkpoint_and_spares_the_weights(
-    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, photographs: Path
 ) -> None:
-    original = loop._train
-
-    def poisoned(run: Any, step: Step, state: Any) -> Any:
-        if state.step == 3:
-            with torch.no_grad():
-                next(state.student.module.parameters()).fill_(float("nan"))
-        return original(run, step, state)
-
-    monkeypatch.setattr(loop, "_train", poisoned)
-    with pytest.raises(TrainingError) as caught:
+    with after(3, filled_with("nan")), pytest.raises(TrainingError) as caught:
         stage.train(recipe(photographs), workspace)
     message = str(caught.value)
     assert "step 3 of the pixel stage: the loss is nan (l1 = nan)" in message
@@ -280,20 +308,11 @@ def test_a_loss_that_is_not_finite_names_step_batch_and_checkpoint_and_spares_th
 
 
 def test_weights_that_a_step_made_infinite_are_not_saved(
-    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, photographs: Path
 ) -> None:
-    original = loop._train
-
-    def overflowing(run: Any, step: Step, state: Any) -> Any:
-        record = original(run, step, state)
-        if state.step == 3:  # the fourth step, whose loss and gradient were finite
-            with torch.no_grad():
-                next(state.student.module.parameters()).fill_(float("inf"))
-        return record
-
-    monkeypatch.setattr(loop, "_train", overflowing)
     fault = r"after step 4 .* not finite: student\.head\.conv\.weight"
-    with pytest.raises(TrainingError, match=fault):
+    # The loss and the gradient of that step were finite.
+    with after(4, filled_with("inf")), pytest.raises(TrainingError, match=fault):
         stage.train(recipe(photographs), workspace)
     saved = torch.load(workspace.run("tiny") / "checkpoints/last.pt", weights_only=True)
     assert saved["step"] == 2
@@ -388,10 +407,9 @@ def test_missing_weights_of_the_last_stage_stop_the_first(
 
 
 def test_tensorboard_is_asked_for_before_anything_is_deleted(
-    workspace: Workspace, photographs: Path
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if find_spec("tensorboard") is not None:
-        pytest.skip("tensorboard is installed")
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(TrainingError, match=r"edgesr\[tensorboard\]"):
         stage.train(recipe(photographs, training={"tensorboard": True}), workspace)
 
@@ -697,23 +715,32 @@ def test_layers_that_cannot_be_frozen_are_told_before_the_first_stage(
 )
 def test_what_can_be_known_is_refused_before_the_photographs_are_decoded(
     workspace: Workspace,
-    photographs: Path,
+    undecodable: Path,
     teacher: Path,
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
     fault: str,
 ) -> None:
     """Decoding a large folder takes minutes, a teacher's pictures of it hours."""
-
-    monkeypatch.setattr(photos, "decode", too_early)
-    monkeypatch.setattr("edgesr.training.log.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(EdgesrError, match=fault):
-        stage.distill(recipe(photographs, teacher, **changes), workspace)
+        stage.distill(recipe(undecodable, teacher, **changes), workspace)
     assert not workspace.run("tiny").exists()
 
 
-def too_early(what: object, **_: Any) -> None:
-    raise AssertionError(f"{what} was decoded first")
+@pytest.fixture
+def undecodable(photographs: Path) -> Path:
+    """Photographs of which those to train on are cut: whoever decodes them says so."""
+    for path in photos.split(recipe(photographs).data).train:
+        path.write_bytes(path.read_bytes()[:200])
+    return photographs
+
+
+def test_photographs_that_are_cut_are_refused_where_nothing_else_is_wrong(
+    workspace: Workspace, undecodable: Path, teacher: Path
+) -> None:
+    with pytest.raises(DataError, match="none of the photographs can be used"):
+        stage.distill(recipe(undecodable, teacher), workspace)
 
 
 def test_a_run_that_cannot_be_written_names_the_folder_that_is_closed(tmp_path: Path) -> None:
@@ -723,21 +750,19 @@ def test_a_run_that_cannot_be_written_names_the_folder_that_is_closed(tmp_path: 
 
 
 def test_a_run_that_cannot_be_written_is_refused_before_the_photographs_are_decoded(
-    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, undecodable: Path
 ) -> None:
-    monkeypatch.setattr(photos, "decode", too_early)
     workspace.runs.write_text("a file where the runs' folder would be")
     with pytest.raises(EdgesrError, match="cannot be written to"):
-        stage.train(recipe(photographs), workspace)
+        stage.train(recipe(undecodable), workspace)
 
 
 def test_a_teacher_that_makes_no_sense_is_refused_before_it_teaches(
-    workspace: Workspace, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, undecodable: Path, tmp_path: Path
 ) -> None:
     torch.manual_seed(3)
     path = tmp_path / "random.safetensors"
     zoo.save(zoo.build(Srgan(blocks=2, channels=4)), path, licence="MIT")
-    monkeypatch.setattr(PatchCache, "open", too_early)
     with pytest.raises(ModelError, match=r"random\.safetensors.*makes no sense"):
-        stage.distill(recipe(photographs, path), workspace)
+        stage.distill(recipe(undecodable, path), workspace)
     assert not workspace.run("tiny").exists()
