@@ -18,7 +18,7 @@ from edgesr.inference.decode import PhotoError
 from edgesr.recipe import Degradation
 from edgesr.workspace import sha256
 
-FORMAT = 3
+FORMAT = 4
 
 
 def variants(degradation: Degradation) -> int:
