@@ -21,6 +21,7 @@ from edgesr.losses.perceptual import build_lpips
 from edgesr.metrics import Image, psnr, psnr_rgb, ssim
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
+from edgesr.quality.grid import grid
 from edgesr.quality.scores import Evaluation, Row, Scores
 
 
@@ -146,7 +147,13 @@ def _scores(sr: Image, hr: Image, shave: int, lpips: nn.Module | None) -> Scores
     if lpips is not None:
         with torch.inference_mode():
             distance = float(lpips(to_tensor(sr), to_tensor(hr), normalize=True))
-    return Scores(psnr(sr, hr, shave), ssim(sr, hr, shave), distance, psnr_rgb(sr, hr, shave))
+    return Scores(
+        psnr(sr, hr, shave),
+        ssim(sr, hr, shave),
+        distance,
+        psnr_rgb(sr, hr, shave),
+        grid(sr, hr, shave),
+    )
 
 
 def has_lpips(folder: str = "") -> bool:

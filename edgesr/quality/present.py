@@ -34,7 +34,7 @@ def degraded_table(result: Degraded) -> Table:
     view = Table(width=78)
     view.add_column("degradation", overflow="ellipsis", no_wrap=True, ratio=1)
     view.add_column("by", no_wrap=True)
-    for title in ("PSNR dB", "gain dB", "RGB dB", "SSIM", "LPIPS"):
+    for title in ("PSNR dB", "gain dB", "RGB dB", "SSIM", "LPIPS", "grid"):
         view.add_column(title, justify="right", no_wrap=True)
     for chain, found in result.pairs():
         rows = means(found)
@@ -60,7 +60,7 @@ def scores_table(evaluation: Evaluation) -> Table:
     """For an 80-column terminal; its protocol belongs below it."""
     view = Table(width=78)
     view.add_column("image", overflow="ellipsis", no_wrap=True, ratio=1)
-    for title in ("PSNR dB", "gain dB", "SSIM", "LPIPS"):
+    for title in ("PSNR dB", "gain dB", "SSIM", "LPIPS", "grid"):
         view.add_column(title, justify="right", no_wrap=True)
     for row in evaluation.rows:
         view.add_row(*_scored(row.image, row.model, row.bicubic))
@@ -76,7 +76,8 @@ def _scored(name: str, scores: Scores, control: Scores) -> list[str]:
     """The gain is PSNR less bicubic's."""
     gain = scores.psnr_db - control.psnr_db if math.isfinite(scores.psnr_db) else math.inf
     lpips = "-" if scores.lpips is None else f"{scores.lpips:.3f}"
-    return [name, f"{scores.psnr_db:.2f}", f"{gain:+.2f}", f"{scores.ssim:.4f}", lpips]
+    grid = "-" if scores.grid is None else f"{scores.grid:.2f}"
+    return [name, f"{scores.psnr_db:.2f}", f"{gain:+.2f}", f"{scores.ssim:.4f}", lpips, grid]
 
 
 def table(comparison: Comparison) -> Table:

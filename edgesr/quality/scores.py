@@ -25,7 +25,9 @@ def protocol(scale: int, degradations: Sequence[Chain] = ()) -> str:
         f"HR cropped to a multiple of {scale}; {lr}. PSNR "
         "and SSIM (11x11 Gaussian, sigma 1.5) on Y of BT.601 (16-235) of 8-bit pictures, "
         f"{scale} pixels shaved off each border; psnr_rgb_db over RGB. LPIPS v0.1 with AlexNet on "
-        "RGB, lower is better. Means are over pictures; one without any error counts as 100 dB."
+        f"RGB, lower is better. Grid: energy of a lattice of {scale} pixels in the smooth quarter "
+        "of a picture, over that of HR there; 0 is none, 1 shows. Means are over pictures; one "
+        "without any error counts as 100 dB."
     )
 
 
@@ -37,12 +39,14 @@ class Scores:
         psnr_db: infinite where the pictures are identical.
         lpips: None where AlexNet's weights are missing.
         psnr_rgb_db: over RGB, which sees tints; `psnr_db` is on Y.
+        grid: see `edgesr.quality.grid`; None where a picture is too small for it.
     """
 
     psnr_db: float
     ssim: float
     lpips: float | None
     psnr_rgb_db: float
+    grid: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,15 +117,20 @@ class Evaluation:
 
 
 def mean(scores: list[Scores]) -> Scores:
-    """The mean of each score, a picture without any error at `IDENTICAL_DB`; of LPIPS only where
-    every picture has one."""
-    seen = [score.lpips for score in scores if score.lpips is not None]
+    """The mean of each score, a picture without any error at `IDENTICAL_DB`; of LPIPS and the grid
+    only where every picture has one."""
     return Scores(
         mean_db(score.psnr_db for score in scores),
         float(np.mean([score.ssim for score in scores])),
-        float(np.mean(seen)) if len(seen) == len(scores) else None,
+        _mean_of_all([score.lpips for score in scores]),
         mean_db(score.psnr_rgb_db for score in scores),
+        _mean_of_all([score.grid for score in scores]),
     )
+
+
+def _mean_of_all(values: list[float | None]) -> float | None:
+    seen = [value for value in values if value is not None]
+    return float(np.mean(seen)) if len(seen) == len(values) else None
 
 
 def flat(model: Scores, bicubic: Scores, lanczos: Scores | None = None) -> dict[str, Any]:

@@ -193,6 +193,9 @@ class Gates(Table):
     """LPIPS (AlexNet) over the same photographs. Not judged where its weights are missing."""
     min_lpips_gain: Number | None = None
     """Bicubic's LPIPS less this one; 0 unless given, where there is a [gan] stage."""
+    max_grid: Weight | None = None
+    """Energy of a lattice of as many pixels as the scale, in the smooth quarter of the same
+    photographs, over the ground truth's there: 0 is none, 0.4 does not show yet."""
     min_reduction_percent: Number | None = None
     """Parameters saved against the teacher, in percent."""
     fp16: HalfGates = HalfGates()

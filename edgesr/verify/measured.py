@@ -103,6 +103,7 @@ def _quality(row: Quality) -> Iterator[Measured]:
         gained = row.bicubic_lpips - row.lpips
     yield Measured("max_lpips", where, row.lpips, unseen)
     yield Measured("min_lpips_gain", where, gained, unseen)
+    yield Measured("max_grid", where, row.grid)
 
 
 def of_file(evidence: Measurements, runtime: str, variant: str, size: str) -> Iterator[Measured]:

@@ -109,7 +109,9 @@ def _paper() -> Table:
 
 
 def _quality(rows: list[Quality]) -> Table:
-    view = table("Quality, 4 pixels shaved", "", "PSNR on Y", "gain", "RGB", "SSIM", "LPIPS")
+    view = table(
+        "Quality, 4 pixels shaved", "", "PSNR on Y", "gain", "RGB", "SSIM", "LPIPS", "grid"
+    )
     view.columns[0].ratio = 1
     for row in rows:
         view.add_row(
@@ -119,10 +121,16 @@ def _quality(rows: list[Quality]) -> Table:
             f"{row.psnr_rgb_db:.2f} dB",
             f"{row.ssim:.4f}",
             _lpips(row.lpips),
+            _grid(row.grid),
         )
         control = (f"{row.bicubic_psnr_db:.2f} dB", "", f"{row.bicubic_psnr_rgb_db:.2f} dB")
-        view.add_row("  bicubic", *control, f"{row.bicubic_ssim:.4f}", _lpips(row.bicubic_lpips))
+        seen = (_lpips(row.bicubic_lpips), _grid(row.bicubic_grid))
+        view.add_row("  bicubic", *control, f"{row.bicubic_ssim:.4f}", *seen)
     return view
+
+
+def _grid(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _lpips(value: float | None) -> str:

@@ -37,6 +37,7 @@ def scores(psnr: float, loss: float) -> dict[str, Any]:
         "bicubic_psnr_db": 28.0,
         "lpips": 0.3,
         "bicubic_lpips": 0.5,
+        "grid": 0.3,
         "loss_db": loss,
         "loss_rgb_db": loss - 0.01,
     }
@@ -92,6 +93,7 @@ CASES = [
     ("min_gain_over_bicubic_db", 2.0, 2.1),
     ("max_lpips", 0.3, 0.29),
     ("min_lpips_gain", 0.2, 0.21),
+    ("max_grid", 0.3, 0.29),
     ("min_reduction_percent", 57.0, 57.1),
 ]
 NONE: dict[str, Any] = {"max_abs_diff": None, "max_pixels_changed": None, **UNASKED}

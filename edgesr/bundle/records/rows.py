@@ -202,7 +202,12 @@ class Cost(Record):
 
 
 class Scores(Record):
-    """PSNR, SSIM and LPIPS, and bicubic's; LPIPS is None without its weights."""
+    """PSNR, SSIM, LPIPS and the grid, and bicubic's; LPIPS is None without its weights.
+
+    Attributes:
+        grid: see `edgesr.quality.grid`; None in small pictures, and in evidence of an
+            earlier edgesr.
+    """
 
     psnr_db: Number
     ssim: Number
@@ -212,6 +217,8 @@ class Scores(Record):
     bicubic_ssim: Number
     bicubic_lpips: Number | None
     bicubic_psnr_rgb_db: Number
+    grid: Amount | None = None
+    bicubic_grid: Amount | None = None
 
 
 class PictureScores(Scores):
