@@ -118,18 +118,20 @@ def test_cuda_asked_for_where_it_works_is_used(model: Path) -> None:
     assert open_session(model, provider="cuda").get_providers()[0] == CUDA
 
 
-@pytest.mark.usefixtures("broken_cuda")
 @pytest.mark.parametrize(("tf32", "settings"), [(False, {"use_tf32": "0"}), (True, {})])
 def test_cuda_computes_without_tf32_unless_asked(
     model: Path, tf32: bool, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requested = []
+    requested: list[object] = []
 
-    def opened(path: Path, options: object, providers: list[object]) -> object:
+    def opened(path: str, options: object, *, providers: object, **_: object) -> object:
         requested.append(providers)
-        return original(path, options, [CPU])
+        return original(path, options, providers=[CPU])
 
-    original = sessions._open
-    monkeypatch.setattr(sessions, "_open", opened)
+    original = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(sessions, "cuda_device_present", lambda: True)
     open_session(model, tf32=tf32)
-    assert requested[0] == [(CUDA, settings), CPU]
+    assert requested == [[(CUDA, settings), CPU]]
