@@ -204,7 +204,7 @@ def _evidence(name: str) -> Attempt:
         (bundle / "verify.json").write_bytes(named)
         with (
             patch("edgesr.report.stage.gallery", return_value=None),
-            patch("edgesr.report.stage.pictures", side_effect=lambda _: _pictures()),
+            patch("edgesr.report.stage.pictures", side_effect=lambda *_: _pictures()),
         ):
             report(bundle, folder / "exports")
 
@@ -215,7 +215,7 @@ def _evidence(name: str) -> Attempt:
 def _pictures() -> Any:
     from edgesr.report.pictures import pictures
 
-    return pictures({})
+    return pictures({}, 4)
 
 
 def _changed(rng: random.Random, folder: Path, name: str) -> Path:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+from onnx import helper, numpy_helper
 from PIL import Image
 
 from edgesr import workspace
 from edgesr.bundle.check import check
-from edgesr.bundle.checksums import EVIDENCE, digest
-from edgesr.bundle.records.rows import Parity
+from edgesr.bundle.checksums import EVIDENCE, digest, write_checksums
+from edgesr.bundle.records.evidence import Evidence
 from edgesr.errors import BundleError, MachineError, VerifyError
-from edgesr.report import stage as report_stage
-from edgesr.report.pictures import Pictures
 from edgesr.report.stage import report
 from edgesr.verify import evidence, stage
+from edgesr.workspace import sha256
 
 
 def content(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -32,47 +36,43 @@ def content(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 @pytest.fixture(scope="module")
-def verified(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The student "small" with its evidence beside it, never to be written to."""
-    folder = tmp_path_factory.mktemp("verified") / "small"
-    shutil.copytree(exported / "small", folder)
-    measured = tmp_path_factory.mktemp("pictures")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of one small picture to measure on."""
+    folder = tmp_path_factory.mktemp("pictures")
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    Image.fromarray(noise).save(measured / "noise.png")
-    stage.verify(folder, providers=["cpu"], data=measured)
+    Image.fromarray(noise).save(folder / "noise.png")
     return folder
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Pictures:
-    return report_stage.pictures({}, 4)
-
-
-@pytest.fixture(autouse=True)
-def no_gallery(monkeypatch: pytest.MonkeyPatch, pictures: Pictures) -> None:
-    """Pictures take seconds, and are not evidence."""
-    monkeypatch.setattr(report_stage, "gallery", lambda *_: None)
-    monkeypatch.setattr(report_stage, "pictures", lambda _: pictures)
+def verified(exported: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The student "small" with its evidence beside it, never to be written to."""
+    folder = tmp_path_factory.mktemp("verified") / "small"
+    shutil.copytree(exported / "small", folder)
+    stage.verify(folder, providers=["cpu"], data=data)
+    return folder
 
 
 @pytest.fixture
-def measure(
-    verified: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Callable[[], None]], None]:
-    """`measure(meanwhile)`: what takes long is replaced by its result, and by `meanwhile`."""
-    found = stage.Evidence.read(verified / "verify.json")
-    stated = {"bundle_sha256", "targets", "gates", "passed"}
-    facts = {key: value for key, value in dict(found).items() if key not in stated}
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """`meanwhile(act)`: what happens in a verification when it has proved its provider."""
+    real = onnxruntime.InferenceSession.end_profiling
 
-    def stand_in(meanwhile: Callable[[], None]) -> None:
-        def measured(*_: object) -> dict[str, Any]:
-            meanwhile()
-            return facts
+    def arrange(act: Callable[[], None]) -> None:
+        def proved(session: onnxruntime.InferenceSession) -> str:
+            profile: str = real(session)
+            act()
+            return profile
 
-        monkeypatch.setattr(stage.proof, "placements", lambda *_: [])
-        monkeypatch.setattr(stage, "_measure", measured)
+        monkeypatch.setattr(onnxruntime.InferenceSession, "end_profiling", proved)
 
-    return stand_in
+    return arrange
+
+
+@pytest.fixture
+def verify(data: Path) -> Callable[..., Evidence]:
+    """On the CPU, on one small picture."""
+    return partial(stage.verify, providers=["cpu"], data=data)
 
 
 def leave_old_evidence(place: Path) -> None:
@@ -84,7 +84,7 @@ def leave_old_evidence(place: Path) -> None:
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_bundle_that_is_replaced_while_it_is_verified_gets_no_evidence(
-    exports: Path, tmp_path: Path, measure, elsewhere: bool
+    exports: Path, tmp_path: Path, verify, meanwhile, elsewhere: bool
 ) -> None:
     """The new network would have got the old one's evidence and PASSED."""
     folder, output = exports / "small", tmp_path / "evidence" if elsewhere else None
@@ -93,47 +93,51 @@ def test_a_bundle_that_is_replaced_while_it_is_verified_gets_no_evidence(
         folder.rename(tmp_path / "old")
         shutil.copytree(exports / "big", folder)
 
-    measure(replace)
+    meanwhile(replace)
     with pytest.raises(BundleError, match="small was replaced while it was verified"):
-        stage.verify(folder, output=output)
+        verify(folder, output=output)
     place = evidence.evidence_folder(folder, output)
     assert not any((place / name).exists() for name in EVIDENCE)
 
 
 def test_a_file_that_changes_while_it_is_verified_leaves_no_evidence(
-    exports: Path, measure
+    exports: Path, verify, meanwhile
 ) -> None:
     folder = exports / "small"
-    measure(lambda: (folder / "model.onnx").write_bytes(b"another"))
-    with pytest.raises(BundleError, match=r"model\.onnx was changed"):
-        stage.verify(folder)
+    meanwhile(lambda: (folder / "golden/noise.rgb").write_bytes(b"another"))
+    with pytest.raises(BundleError, match=r"golden/noise\.rgb was changed"):
+        verify(folder)
     assert not (folder / "verify.json").exists()
 
 
-def test_answers_beyond_all_bounds_are_told_in_a_line(exports: Path, measure) -> None:
+def test_answers_beyond_all_bounds_are_told_in_a_line(exports: Path, verify) -> None:
     """A received file may give 1e30, which no record holds."""
-    measure(lambda: Parity(max_abs_diff=1e30))
+    path = exports / "small/model.onnx"
+    model = onnx.load(path)
+    model.graph.node[-1].output[0] = "small"
+    model.graph.node.append(helper.make_node("Mul", ["small", "factor"], ["sr"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(1e30), "factor"))
+    was = sha256(path)
+    onnx.save(model, path)
+    card = exports / "small/card.json"
+    card.write_text(card.read_text().replace(was, sha256(path)))
+    write_checksums(exports / "small")
     with pytest.raises(VerifyError, match="small gives what cannot be measured: ") as caught:
-        stage.verify(exports / "small")
+        verify(exports / "small")
     assert caught.value.message.isprintable()
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_old_evidence_is_gone_before_a_verification_that_aborts(
-    exports: Path, tmp_path: Path, measure, elsewhere: bool
+def test_old_evidence_is_gone_before_a_verification_that_is_broken_off(
+    exports: Path, tmp_path: Path, verify, meanwhile, elsewhere: bool
 ) -> None:
     """Yesterday's green junit.xml stood for today's verification, which was broken off."""
     folder, output = exports / "small", tmp_path / "evidence" if elsewhere else None
     place = evidence.evidence_folder(folder, output)
     leave_old_evidence(place)
-
-    def abort() -> None:
-        assert not any((place / name).exists() for name in EVIDENCE)
-        raise VerifyError("the provider is gone")
-
-    measure(abort)
-    with pytest.raises(VerifyError, match="the provider is gone"):
-        stage.verify(folder, output=output)
+    meanwhile(partial(signal.raise_signal, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        verify(folder, output=output)
     assert not any((place / name).exists() for name in EVIDENCE)
 
 
@@ -146,11 +150,10 @@ def test_old_evidence_is_gone_where_the_bundle_was_damaged_since(exports: Path) 
 
 
 def test_evidence_elsewhere_leaves_the_bundle_byte_for_byte(
-    exports: Path, tmp_path: Path, measure
+    exports: Path, tmp_path: Path, verify
 ) -> None:
     before, output = content(exports), tmp_path / "evidence"
-    measure(lambda: None)
-    found = stage.verify(exports / "small", output=output)
+    found = verify(exports / "small", output=output)
     page = report(exports / "small", exports, output=output)
     assert content(exports) == before
     assert found.bundle_sha256 == digest(exports / "small")
@@ -159,11 +162,10 @@ def test_evidence_elsewhere_leaves_the_bundle_byte_for_byte(
     assert "Not verified" not in page.read_text(encoding="utf-8")
 
 
-def test_evidence_beside_the_bundle_leaves_what_was_exported(exports: Path, measure) -> None:
+def test_evidence_beside_the_bundle_leaves_what_was_exported(exports: Path, verify) -> None:
     folder = exports / "small"
     before = content(folder)
-    measure(lambda: None)
-    stage.verify(folder)
+    verify(folder)
     report(folder, exports)
     after = content(folder)
     assert {path: after[path] for path in before} == before
@@ -172,7 +174,7 @@ def test_evidence_beside_the_bundle_leaves_what_was_exported(exports: Path, meas
 
 
 def test_a_bundle_that_cannot_be_written_to_is_verified_elsewhere(
-    exports: Path, tmp_path: Path, measure, monkeypatch: pytest.MonkeyPatch
+    exports: Path, tmp_path: Path, verify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system's answer is played: a mode does not stop a root user."""
     real = {name: getattr(tempfile, name) for name in ("mkdtemp", "mkstemp")}
@@ -188,10 +190,9 @@ def test_a_bundle_that_cannot_be_written_to_is_verified_elsewhere(
 
     for name in real:
         monkeypatch.setattr(tempfile, name, closed(name))
-    measure(lambda: None)
     with pytest.raises(MachineError, match=r"evidence of small \(elsewhere: --output DIR\)"):
-        stage.verify(exports / "small")
-    stage.verify(exports / "small", output=tmp_path / "evidence")
+        verify(exports / "small")
+    verify(exports / "small", output=tmp_path / "evidence")
     assert evidence.find(exports / "small", tmp_path / "evidence/small").evidence
     with pytest.raises(MachineError, match="the report cannot be written"):
         report(exports / "small", exports)
