@@ -26,7 +26,8 @@ def export(
         str | None,
         typer.Argument(
             autocompletion=completion.models,
-            help="A run, or a bundle to write anew; else the latest run.",
+            help="A run, or a bundle to write anew; else the latest run. Or another project's "
+            "model file, any that spandrel opens.",
         ),
     ] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx alone.")] = False,
@@ -44,6 +45,14 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Files that are not asked for may go, and be lost.")
     ] = False,
+    bundle: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Of a model file's bundle; else the file's."),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", metavar="TEXT", help="Of a model file's weights."),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,16 +63,26 @@ def export(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Export a run's student and its teacher as bundles in exports/; unless files are named, all
-    that the recipe's gates ask for."""
+    """Export a run's student and its teacher, or a model file of another project, as bundles in
+    exports/; unless files are named, all that the recipe's gates ask for."""
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
+    file = path(name) if name else Path()
     from edgesr.bundle.card import bundles
     from edgesr.deploy import stage
 
     console.configure(quiet=quiet)
     workspace = opened()
-    if again:
+    if file.is_file():
+        from edgesr.deploy.foreign import export_file
+
+        settings = overrides or []
+        folders = [
+            export_file(
+                file, workspace, variants, settings, name=bundle, licence=licence, force=force
+            )
+        ]
+    elif again:
         named = [workspace.find_bundle(Path(name))] if name else bundles(workspace.exports)
         folders = [stage.again(folder, workspace, overrides or []) for folder in named]
     else:

@@ -16,7 +16,9 @@ def to_bytes_io(fp32: onnx.ModelProto) -> onnx.ModelProto:
         fp32, "core/", rename_inputs=True, rename_outputs=True
     )
     graph = model.graph
-    _, _, height, width = (each.dim_param for each in graph.output[0].type.tensor_type.shape.dim)
+    batch, _, height, width = (
+        each.dim_param or each.dim_value for each in graph.output[0].type.tensor_type.shape.dim
+    )
     constants = {"levels": 255.0, "half": 0.5, "zero": 0.0, "one": 1.0}
     for name, value in constants.items():
         graph.initializer.append(helper.make_tensor(name, TensorProto.FLOAT, [], [value]))
@@ -36,13 +38,13 @@ def to_bytes_io(fp32: onnx.ModelProto) -> onnx.ModelProto:
     nodes = [*before, *graph.node, *behind]
     del graph.node[:], graph.input[:], graph.output[:]
     graph.node.extend(nodes)
-    graph.input.append(_picture("lr", "height", "width"))
-    graph.output.append(_picture("sr", height, width))
+    graph.input.append(_picture("lr", batch, "height", "width"))
+    graph.output.append(_picture("sr", batch, height, width))
     return model
 
 
-def _picture(name: str, height: str, width: str) -> onnx.ValueInfoProto:
+def _picture(name: str, batch: str | int, height: str, width: str) -> onnx.ValueInfoProto:
     info: onnx.ValueInfoProto = helper.make_tensor_value_info(
-        name, TensorProto.UINT8, ["batch", height, width, 3]
+        name, TensorProto.UINT8, [batch, height, width, 3]
     )
     return info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from edgesr.workspace import atomic
 # torch's exporter has no implementations below this one; older sets are converted to.
 NATIVE_OPSET = 18
 MIN_SIZE = 1
+SHAPES = ((1, 3, 24, 32), (2, 3, 17, 9))
+"""Of the inputs that two graphs are compared on: two sizes and batches."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,19 @@ def export_onnx(
             something else than `module`.
     """
     model, simplified = to_graph(deployable(module, settings.rewrites), settings)
+    return save(model, path, settings, module.scale, metadata, simplified=simplified)
+
+
+def save(
+    model: onnx.ModelProto,
+    path: Path,
+    settings: Export,
+    scale: int,
+    metadata: dict[str, str],
+    *,
+    simplified: bool,
+) -> Exported:
+    """Write a graph whose function is proved, and read back what it says; see `export_onnx`."""
     found = model.opset_import[0].version
     facts = {"edgesr.opset": str(found), "edgesr.ir_version": str(model.ir_version)}
     onnx.helper.set_model_props(model, metadata | facts)
@@ -62,21 +78,36 @@ def export_onnx(
     with atomic(path) as temporary:
         onnx.save_model(model, temporary)
         read = onnx.load(temporary)
-        _check(read, settings.opset, module.scale)
+        _check(read, settings.opset, scale)
     return Exported(read.opset_import[0].version, read.ir_version, simplified)
 
 
 def to_graph(network: nn.Module, settings: Export) -> tuple[onnx.ModelProto, bool]:
     """The graph of `network` as it is, and whether onnxsim's version of it was kept."""
     keep_bn = any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
-    original = _to_onnx(network, settings.opset, keep_bn=keep_bn)
+    return finish(_to_onnx(network, settings.opset, keep_bn=keep_bn), settings, keep_bn=keep_bn)
+
+
+def finish(
+    original: onnx.ModelProto,
+    settings: Export,
+    *,
+    keep_bn: bool = False,
+    shapes: Sequence[tuple[int, ...]] = SHAPES,
+) -> tuple[onnx.ModelProto, bool]:
+    """The graph without traces of the machine, simplified and in the channel order asked for, and
+    whether onnxsim's version was kept.
+
+    Args:
+        shapes: of `lr`, at which each step is held against the one before.
+    """
     _strip(original)
-    simplified = _simplify(original, keep_bn=keep_bn)
+    simplified = _simplify(original, keep_bn=keep_bn, shapes=shapes)
     model = simplified or original
     if settings.depth_to_space == "DCR":
         reordered = use_dcr(model)
         remedy = 'Set export.depth_to_space = "CRD", and report'
-        prove_same(model, reordered, "in DCR order", remedy)
+        prove_same(model, reordered, "in DCR order", remedy, shapes)
         model = reordered
     return model, simplified is not None
 
@@ -122,14 +153,16 @@ def _strip(model: onnx.ModelProto) -> None:
     model.ClearField("doc_string")
 
 
-def _simplify(model: onnx.ModelProto, *, keep_bn: bool) -> onnx.ModelProto | None:
+def _simplify(
+    model: onnx.ModelProto, *, keep_bn: bool, shapes: Sequence[tuple[int, ...]]
+) -> onnx.ModelProto | None:
     """onnxsim's version of `model`, or None where it fails or computes something else."""
     try:
         candidate, checked = onnxsim.simplify(model, skip_fuse_bn=keep_bn)
     except Exception as error:  # whatever its C++ side throws, the export goes on without it
         console.warn(f"onnxsim failed, the graph is exported as it was: {error}")
         return None
-    difference = max_difference(model, candidate)
+    difference = max_difference(model, candidate, shapes)
     if not checked or not difference <= 1e-6:
         console.warn(f"onnxsim's graph differs by {difference:g}; the graph is exported as it was")
         return None
@@ -138,11 +171,15 @@ def _simplify(model: onnx.ModelProto, *, keep_bn: bool) -> onnx.ModelProto | Non
 
 
 def prove_same(
-    model: onnx.ModelProto, rewritten: onnx.ModelProto, how: str, remedy: str = "Report"
+    model: onnx.ModelProto,
+    rewritten: onnx.ModelProto,
+    how: str,
+    remedy: str = "Report",
+    shapes: Sequence[tuple[int, ...]] = SHAPES,
 ) -> None:
     """Raise ExportError where the graph that was rewritten, as `how` says, computes another
     function."""
-    difference = max_difference(model, rewritten)
+    difference = max_difference(model, rewritten, shapes)
     if not difference <= 1e-6:
         raise ExportError(
             f"the graph {how} differs by {difference:g}, expected at most 1e-6",
@@ -150,16 +187,18 @@ def prove_same(
         )
 
 
-def max_difference(one: onnx.ModelProto, other: onnx.ModelProto) -> float:
-    """Largest |one - other| of the outputs, on noise of two sizes and batches; NaN where one of
-    them holds it."""
+def max_difference(
+    one: onnx.ModelProto, other: onnx.ModelProto, shapes: Sequence[tuple[int, ...]] = SHAPES
+) -> float:
+    """Largest |one - other| of the outputs, on noise of each shape; NaN where one of them holds
+    it."""
     sessions = [
         onnxruntime.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"])
         for m in (one, other)
     ]
     rng = np.random.default_rng(0)
     found = []
-    for shape in ((1, 3, 24, 32), (2, 3, 17, 9)):
+    for shape in shapes:
         lr: NDArray[np.float32] = rng.random(shape, dtype=np.float32)
         first, second = (session.run(None, {"lr": lr})[0] for session in sessions)
         found.append(np.abs(first - second).max())
@@ -177,5 +216,5 @@ def _check(model: onnx.ModelProto, opset: int, scale: int) -> None:
     names = [
         d.dim_param or str(d.dim_value) for d in model.graph.output[0].type.tensor_type.shape.dim
     ]
-    if names != ["batch", "3", f"{scale}*height", f"{scale}*width"]:
+    if names[0] not in ("batch", "1") or names[1:] != ["3", f"{scale}*height", f"{scale}*width"]:
         raise ExportError(f"the exported file's output has the shape {names}")

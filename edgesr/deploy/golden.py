@@ -18,10 +18,11 @@ import numpy as np
 from edgesr.bundle.check import Golden, Values, deviations, open_on_cpu
 from edgesr.bundle.likeness import likeness_db
 from edgesr.bundle.records import golden as record
-from edgesr.bundle.records.card import Variant, VariantName
+from edgesr.bundle.records.card import Card, Variant, VariantName
 from edgesr.data import photos
 from edgesr.data.degrade import pair
 from edgesr.errors import ExportError
+from edgesr.inference.padding import padded
 from edgesr.inference.tiling import Pixels, to_values
 from edgesr.workspace import write_bytes
 
@@ -53,19 +54,23 @@ def inputs(scale: int) -> dict[str, Pixels]:
     }
 
 
-def write_golden(folder: Path, variants: dict[VariantName, Variant], scale: int) -> None:
+def write_golden(folder: Path, card: Card) -> None:
     """Write `golden/` into a bundle whose model files are there.
 
     Args:
-        folder: the bundle.
-        variants: as in card.json; ONNX Runtime on the CPU makes what is expected.
+        folder: the bundle; ONNX Runtime on the CPU makes what is expected.
+        card: its card. Where the network takes multiples of a size alone, so are the inputs.
 
     Raises:
         ExportError: an output is not finite.
     """
+    variants = card.variants
+    cases = {
+        name: padded(pixels, (0, 1), card.multiple, card.min_size)
+        for name, pixels in inputs(card.scale).items()
+    }
     goldens = [
-        Golden(name, pixels, _expected(folder, variants, pixels))
-        for name, pixels in inputs(scale).items()
+        Golden(name, pixels, _expected(folder, variants, pixels)) for name, pixels in cases.items()
     ]
     for golden in goldens:
         write_bytes(folder / "golden" / f"{golden.name}.rgb", golden.pixels.tobytes())

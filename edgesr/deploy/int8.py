@@ -19,12 +19,14 @@ from edgesr import console
 from edgesr.deploy.export import to_graph
 from edgesr.deploy.fidelity import Fidelity, Judge
 from edgesr.deploy.finetune import finetune
-from edgesr.deploy.heldout import Pair, calibration, heldout, open_graph, score
+from edgesr.deploy.heldout import Pair, Values, calibration, heldout, open_graph, score
 from edgesr.deploy.int8_tail import repeat_by_concat
 from edgesr.deploy.quantiser import METHODS, Quantiser
+from edgesr.errors import ExportError
 from edgesr.inference.infer import infer
-from edgesr.models.zoo import Student
-from edgesr.recipe import Recipe
+from edgesr.inference.padding import padded
+from edgesr.models.zoo import Network, Student
+from edgesr.recipe import AnyRecipe, Recipe
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,12 @@ class Court:
         photographs: held-out ones.
     """
 
-    def __init__(self, fp32: onnx.ModelProto, photographs: list[Pair], recipe: Recipe) -> None:
+    def __init__(
+        self, fp32: onnx.ModelProto, photographs: list[Pair], recipe: AnyRecipe, scale: int
+    ) -> None:
         self._recipe, self._photographs = recipe, photographs
         self._reference = score(fp32, photographs)
-        self._judge = Judge(partial(infer, open_graph(fp32)), recipe.model.scale)
+        self._judge = Judge(partial(infer, open_graph(fp32)), scale)
 
     def __call__(self, model: onnx.ModelProto) -> Loss:
         """What `model` loses against the float graph.
@@ -86,7 +90,7 @@ class Court:
         return Loss(lost, fidelity, strain(lost, fidelity, self._recipe))
 
 
-def strain(lost: float, fidelity: Fidelity, recipe: Recipe) -> float:
+def strain(lost: float, fidelity: Fidelity, recipe: AnyRecipe) -> float:
     """The largest error over what is allowed: of PSNR, of each kind of picture, of flat colours."""
     gates = recipe.gates.int8
     found = [lost / recipe.export.int8.max_psnr_loss_db]
@@ -99,20 +103,31 @@ def strain(lost: float, fidelity: Fidelity, recipe: Recipe) -> float:
 
 
 def to_int8(
-    module: Student, fp32: onnx.ModelProto, recipe: Recipe
+    module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """`fp32`, the graph of `module`, in eight bits, and what card.json says of it.
 
+    A network of another project is not fine-tuned.
+
     Raises:
+        ExportError: such a network does not keep to the limits, or has more than `MOST_LAYERS`.
         DataError: the recipe's photographs are not there.
     """
     settings, fp32, scale = recipe.export.int8, repeat_by_concat(fp32), module.scale
-    ranges, judges = calibration(recipe.data, settings.images, scale), heldout(recipe.data, scale)
-    court = Court(fp32, judges, recipe)
+    ranges = _fitting(calibration(recipe.data, settings.images, scale), fp32)
+    judges = heldout(recipe.data, scale)
+    court = Court(fp32, judges, recipe, scale)
     quantiser = Quantiser(fp32, ranges, settings.min_channels, settings.reduce_range)
     tried = calibrate(quantiser, court)
     best, tuned = min(tried, key=_strain), False
-    if best.loss.strain > 1 and settings.finetune_steps:
+    many = not isinstance(module, Student) and len(quantiser.layers) > MOST_LAYERS
+    if best.loss.strain > 1 and many:
+        raise ExportError(
+            f"calibration alone loses {best.loss.psnr_db:.2f} dB, and above {MOST_LAYERS} "
+            "convolutions it is not looked for which of them to keep in float"
+        )
+    if best.loss.strain > 1 and settings.finetune_steps and isinstance(module, Student):
+        assert isinstance(recipe, Recipe)
         graph, _ = to_graph(finetune(module, recipe), recipe.export)
         better = dataclasses.replace(quantiser, fp32=repeat_by_concat(graph))
         candidate = min(calibrate(better, court), key=_strain)
@@ -122,6 +137,11 @@ def to_int8(
     if best.loss.strain > 1:
         damage = rank(quantiser, court, best)
         best = keep_in_float(quantiser, court, best, list(damage))
+    if best.loss.strain > 1 and not isinstance(module, Student):
+        raise ExportError(
+            f"eight bits lose {best.loss.psnr_db:.2f} dB whichever convolutions stay in float, or "
+            "fall short of gates.int8 on a kind of picture"
+        )
     _say(best, quantiser)
     return best.model, {
         "needs": NEEDS[settings.reduce_range],
@@ -149,6 +169,20 @@ NEEDS = {
     False: "VNNI or a processor that adds in 32 bits: elsewhere 16-bit sums saturate",
 }
 """What a processor needs for an int8 file, by export.int8.reduce_range."""
+
+
+def _fitting(ranges: dict[str, list[Values]], fp32: onnx.ModelProto) -> dict[str, list[Values]]:
+    """Pictures at sizes that the file takes."""
+    facts = {entry.key: entry.value for entry in fp32.metadata_props}
+    multiple, least = (int(facts.get(f"edgesr.{key}", "1")) for key in ("multiple", "min_size"))
+    return {
+        name: [padded(lr, (2, 3), multiple, least) for lr in pictures]
+        for name, pictures in ranges.items()
+    }
+
+
+MOST_LAYERS = 80
+"""Each is tried alone, which takes as long as a calibration."""
 
 
 def _strain(found: Int8) -> float:

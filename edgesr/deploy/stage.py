@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from edgesr import console
 from edgesr.bundle.card import read_card
-from edgesr.bundle.check import check
-from edgesr.bundle.checksums import write_checksums
-from edgesr.bundle.readme import readme
-from edgesr.bundle.records.card import FORMAT, PLAIN, Card, Origin, Role
-from edgesr.bundle.records.run import Run, TaughtBy
-from edgesr.deploy.export import MIN_SIZE, export_onnx
-from edgesr.deploy.golden import write_golden
+from edgesr.bundle.records.run import Run
+from edgesr.deploy.bundle import write_bundle
 from edgesr.deploy.variants import FILES as VARIANTS
-from edgesr.deploy.variants import Variant, write_variant
-from edgesr.errors import BundleError, ExportError, ModelError, cut
-from edgesr.folders import BUNDLE, locked, replacing
+from edgesr.errors import BundleError, ExportError, ModelError
+from edgesr.folders import locked
 from edgesr.models import zoo
-from edgesr.models.zoo import SRModel, Student
+from edgesr.models.zoo import SRModel
 from edgesr.recipe import Edge, Gates, Recipe
 from edgesr.recipe import io as recipe_io
-from edgesr.revision import git_revision
 from edgesr.workspace import (
     WEIGHTS,
     Workspace,
     sha256,
     weights_in,
-    write_text,
 )
 
 AFTER_TRAINING = ("export", "verify", "gates", "data.photos")
@@ -204,7 +193,10 @@ def _checked(overrides: Sequence[str]) -> list[str]:
 def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> list[Path]:
     """The teacher's bundle, where there is none yet or it is one of the same weights."""
     if teacher.spec is None:
-        console.say(f"teacher {teacher.path} ({teacher.architecture}) is foreign: not exported")
+        console.say(
+            f"teacher {teacher.path} ({teacher.architecture}) is foreign: not exported here "
+            "(apart: edgesr export FILE --licence TEXT)"
+        )
         return []
     beside = teacher.path.parent / "recipe.toml"
     if beside.is_file() and teacher.path.name in WEIGHTS:
@@ -238,119 +230,3 @@ def _whole(folder: Path) -> bool:
     except BundleError:
         return False
     return True
-
-
-def write_bundle(
-    model: SRModel,
-    recipe: Recipe,
-    workspace: Workspace,
-    *,
-    role: Role,
-    teacher: TaughtBy | None,
-    extras: list[Path],
-    variants: tuple[str, ...] = (),
-) -> Path:
-    """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
-
-    The caller has `locked` the folder.
-
-    Args:
-        teacher: what run.json says of it, see `zoo.facts`.
-        extras: files of the run to copy, where they are there.
-        variants: which files to make beside fp32's, by their names in `deploy.variants`.
-
-    Raises:
-        ExportError: a file falls short of its contract, or of its own golden vectors.
-    """
-    target = workspace.bundle(recipe.name)
-    with replacing(target, BUNDLE) as folder:
-        shutil.copyfile(model.path, folder / "weights.safetensors")
-        write_text(folder / "recipe.toml", recipe_io.dumps(portable(recipe)))
-        for extra in extras:
-            if extra.is_file():
-                shutil.copyfile(extra, folder / extra.name)
-        facts = _write_models(model, recipe, folder, variants, role, teacher)
-        facts.write(folder / "card.json")
-        write_text(folder / "README.md", readme(facts, invents=recipe.gan is not None))
-        write_golden(folder, facts.variants, facts.scale)
-        write_checksums(folder)
-        _check(folder, recipe.name)
-    return target
-
-
-def portable(recipe: Recipe) -> Recipe:
-    """`recipe` as others get it: folders of this machine by their last name alone."""
-    data = recipe.data.model_copy(update={"photos": _by_name(recipe.data.photos)})
-    weights = recipe.weights
-    if _is_local(weights.folder):
-        weights = weights.model_copy(update={"folder": ""})
-    teacher = recipe.teacher
-    if teacher is not None:
-        teacher = teacher.model_copy(update={"path": _by_name(teacher.path)})
-    return recipe.model_copy(update={"data": data, "weights": weights, "teacher": teacher})
-
-
-def _is_local(path: str) -> bool:
-    return path.startswith("~") or Path(path).is_absolute()
-
-
-def _by_name(path: str) -> str:
-    return (Path(path).name or "photos") if _is_local(path) else path
-
-
-def _write_models(
-    model: SRModel,
-    recipe: Recipe,
-    folder: Path,
-    names: tuple[str, ...],
-    role: Role,
-    teacher: TaughtBy | None,
-) -> Card:
-    """Write model.onnx, then the variants; what the card says of them."""
-    module = model.module
-    if not isinstance(module, Student) or model.spec is None:
-        raise ExportError(f"{model.path} is {model.architecture}: edgesr exports its own models")
-    facts: dict[str, object] = {
-        "format": FORMAT,
-        "name": recipe.name,
-        "architecture": model.architecture,
-        "scale": model.scale,
-        "min_size": MIN_SIZE,
-        "halo": module.halo,
-        "licence": model.licence,
-        "git_revision": git_revision(),
-    }
-    metadata = {f"edgesr.{key}": str(value) for key, value in facts.items()}
-    metadata |= {
-        "edgesr.colour": "RGB",
-        "edgesr.checkpoint_sha256": model.sha256,
-        "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
-    }
-    fp32 = Variant("fp32", recipe.export.rewrites.clip, model.scale)
-    own = metadata | fp32.metadata()
-    exported = export_onnx(module, folder / fp32.file, recipe.export, metadata=own)
-    variants = [fp32, *(write_variant(name, module, folder, recipe, metadata) for name in names)]
-    files = [*PLAIN, *(variant.file for variant in variants)]
-    facts |= {
-        "opset": exported.opset,
-        "ir_version": exported.ir_version,
-        "simplified": exported.simplified,
-        "spec": model.spec,
-        "variants": {variant.name: variant.card(folder) for variant in variants},
-        "sha256": {name: sha256(folder / name) for name in files},
-        "role": role,
-        "teacher": teacher
-        and Origin(name=teacher.name, architecture=teacher.architecture, spec=teacher.spec),
-    }
-    try:
-        return Card.model_validate(facts)
-    except ValidationError as error:
-        raise ExportError(f"{model.path} has no card: {cut(str(error))}") from None
-
-
-def _check(folder: Path, name: str) -> None:
-    """What a bundle's user would check, before the bundle is there to be used."""
-    failed = [row for row in check(folder) if not row.passed]
-    if failed:
-        lines = "; ".join(" ".join(row.cells()) for row in failed)
-        raise ExportError(f"{name} falls short of its golden vectors: {lines}")

@@ -15,8 +15,8 @@ from edgesr.deploy.heldout import heldout
 from edgesr.deploy.int8 import to_int8
 from edgesr.deploy.int8_tail import gives_levels
 from edgesr.errors import ExportError
-from edgesr.models.zoo import Student
-from edgesr.recipe import Recipe
+from edgesr.models.zoo import Foreign, Network
+from edgesr.recipe import AnyRecipe
 from edgesr.workspace import atomic
 
 FILES = {
@@ -36,6 +36,7 @@ class Variant:
         clipped: whether the output is held to its range inside the graph.
         scale: how many times larger `sr` is than `lr`.
         dtype: of what it takes and gives: float32, float16 or uint8.
+        batch: "batch", or 1 where the file takes one picture at a time.
         facts: what else card.json says of it, e.g. which layers an int8 file keeps in float.
     """
 
@@ -43,6 +44,7 @@ class Variant:
     clipped: bool
     scale: int
     dtype: str = "float32"
+    batch: str | int = "batch"
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -77,14 +79,14 @@ class Variant:
     def _picture(self, name: str, height: str, width: str) -> dict[str, Any]:
         facts = {"name": name, "colour": "RGB", "dtype": self.dtype}
         if self.bytes_io:
-            shape = ["batch", height, width, 3]
+            shape = [self.batch, height, width, 3]
             return {**facts, "layout": "NHWC", "range": [0, 255], "shape": shape}
-        shape = ["batch", 3, height, width]
+        shape = [self.batch, 3, height, width]
         return {**facts, "layout": "NCHW", "range": [0, 1], "shape": shape}
 
 
 def write_variant(
-    name: str, module: Student, folder: Path, recipe: Recipe, metadata: dict[str, str]
+    name: str, module: Network, folder: Path, recipe: AnyRecipe, metadata: dict[str, str]
 ) -> Variant:
     """Make variant `name` of `module` from the bundle's fp32 file and write it beside that.
 
@@ -95,8 +97,8 @@ def write_variant(
         ExportError: the variant cannot be made, or is not a valid ONNX file.
     """
     model, facts = convert(name, module, onnx.load(folder / FILES["fp32"]), recipe)
-    clipped = recipe.export.rewrites.clip or name == "uint8-io" or gives_levels(model)
-    variant = Variant(name, clipped, module.scale, input_dtype(model), facts)
+    clipped = clips(module, recipe) or name == "uint8-io" or gives_levels(model)
+    variant = Variant(name, clipped, module.scale, input_dtype(model), batch_of(model), facts)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     version = {"edgesr.opset": str(opset), "edgesr.ir_version": str(model.ir_version)}
     model.ClearField("metadata_props")
@@ -110,6 +112,17 @@ def write_variant(
     return variant
 
 
+def clips(module: Network, recipe: AnyRecipe) -> bool:
+    """Whether the float file holds its output to 0..1: of others' networks always."""
+    return recipe.export.rewrites.clip or isinstance(module, Foreign)
+
+
+def batch_of(model: onnx.ModelProto) -> str | int:
+    """The batch that `model` takes: a name where it is free."""
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0]
+    return str(batch.dim_param) or int(batch.dim_value)
+
+
 def input_dtype(model: onnx.ModelProto) -> str:
     """Type of what `model` takes, as NumPy calls it."""
     kind = model.graph.input[0].type.tensor_type.elem_type
@@ -117,7 +130,7 @@ def input_dtype(model: onnx.ModelProto) -> str:
 
 
 def convert(
-    name: str, module: Student, fp32: onnx.ModelProto, recipe: Recipe
+    name: str, module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """The graph of variant `name`, and what its card says beyond the contract.
 
@@ -125,7 +138,7 @@ def convert(
         ExportError: there is no such variant, or its outputs are not what they should be.
     """
     if name == "fp16":
-        return to_fp16(fp32, heldout(recipe.data, recipe.model.scale), recipe.export.fp16.io)
+        return to_fp16(fp32, heldout(recipe.data, module.scale), recipe.export.fp16.io)
     if name == "int8":
         return to_int8(module, fp32, recipe)
     if name == "uint8-io":

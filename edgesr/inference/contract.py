@@ -16,6 +16,8 @@ from edgesr.inference.infer import infer
 LAYOUTS = {("NCHW", "0..1"): False, ("NHWC", "0..255"): True}
 """Layout and range of what edgesr's files take, and whether that is bytes."""
 BOUNDS = {"scale": (1, 16), "halo": (0, 1024), "min_size": (1, 1024)}
+SINCE_OTHERS = {"multiple": (1, 1024), "tileable": (0, 1)}
+"""Of networks of other projects; a file that does not state them takes every size, and tiles."""
 """What a file may state: beyond it a picture of one pixel would take all memory."""
 SIDE = 8
 """Height in LR pixels of the picture that a file is tried on; it is wider by one."""
@@ -29,6 +31,9 @@ class Contract:
         scale: how many times larger the result is.
         halo: radius of the receptive field, in LR pixels.
         min_size: the shortest side that the model takes, in LR pixels.
+        multiple: of which a picture's sides are in LR pixels; tiles begin at multiples too.
+        tileable: whether a pixel is decided by those within the halo; else the network sees the
+            whole picture.
         takes_bytes: (batch, height, width, 3) uint8, in and out; else the same as floats, NCHW,
             of the type that the session takes.
     """
@@ -37,6 +42,8 @@ class Contract:
     halo: int
     min_size: int
     takes_bytes: bool
+    multiple: int = 1
+    tileable: bool = True
 
 
 def read(session: onnxruntime.InferenceSession, path: Path) -> Contract:
@@ -48,6 +55,9 @@ def read(session: onnxruntime.InferenceSession, path: Path) -> Contract:
     facts = session.get_modelmeta().custom_metadata_map
     try:
         scale, halo, smallest = (_number(facts, key, path) for key in BOUNDS)
+        multiple, tileable = (
+            _number({f"edgesr.{key}": "1"} | facts, key, path) for key in SINCE_OTHERS
+        )
         taken = facts["edgesr.layout"], facts["edgesr.range"]
     except (KeyError, ValueError) as error:
         raise ModelError(
@@ -57,12 +67,12 @@ def read(session: onnxruntime.InferenceSession, path: Path) -> Contract:
     if taken not in LAYOUTS:
         known = " or ".join(" ".join(each) for each in LAYOUTS)
         raise ModelError(f"{path} takes {' '.join(taken)}, expected {known}")
-    return Contract(scale, halo, smallest, LAYOUTS[taken])
+    return Contract(scale, halo, smallest, LAYOUTS[taken], multiple, bool(tileable))
 
 
 def _number(facts: dict[str, str], key: str, path: Path) -> int:
     number = int(facts[f"edgesr.{key}"][:20])
-    least, most = BOUNDS[key]
+    least, most = (BOUNDS | SINCE_OTHERS)[key]
     if not least <= number <= most:
         raise ModelError(
             f"{path}: its metadata say edgesr.{key} = {number}, expected {least}..{most}"

@@ -8,15 +8,30 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from edgesr.inference.padding import fitting, one_by_one
+
 HALF = "tensor(float16)"
 
 
 def infer(session: onnxruntime.InferenceSession, lr: NDArray[Any]) -> NDArray[Any]:
     """`sr` of `lr`, as the file's layout and range have them: both float32, or both bytes.
 
-    A file with float16 inputs and outputs gets `lr` rounded to that, and its output widened.
-    ONNX Runtime's own errors pass through.
+    A file with float16 inputs and outputs gets `lr` rounded to that, and its output widened. Where
+    the file takes multiples of a size alone, as its metadata say, or one picture at a time, `lr` is
+    padded or taken apart for it, see `inference.padding`. ONNX Runtime's own errors pass through.
     """
+    facts = session.get_modelmeta().custom_metadata_map
+    axes = (1, 2) if facts.get("edgesr.layout") == "NHWC" else (2, 3)
+    multiple, least = (int(facts.get(f"edgesr.{key}", "1")) for key in ("multiple", "min_size"))
+
+    def run(large: NDArray[Any]) -> NDArray[Any]:
+        return _run(session, large)
+
+    single = len(lr) > 1 and session.get_inputs()[0].shape[0] == 1
+    return fitting(one_by_one(run) if single else run, axes, multiple, least)(lr)
+
+
+def _run(session: onnxruntime.InferenceSession, lr: NDArray[Any]) -> NDArray[Any]:
     if session.get_inputs()[0].type != HALF:
         sr: NDArray[Any] = session.run(["sr"], {"lr": lr})[0]
         return sr

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psutil
 
 from edgesr.errors import DataError
+from edgesr.inference.padding import rounded_up
 
 BUDGET = "512MB"
 UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
@@ -122,6 +123,31 @@ def cut_by_tile(size: tuple[int, int], halo: int, tile: int) -> Windows:
     return _windows(
         size, sides, (count_of(size[0], sides[0], halo), count_of(size[1], sides[1], halo))
     )
+
+
+def aligned(windows: Windows, size: tuple[int, int], halo: int, multiple: int) -> Windows:
+    """The same with sides that are multiples of `multiple`, as `size` and `halo` are."""
+    height, width = (rounded_up(side, multiple) for side in windows.sides)
+    counts = count_of(size[0], height, halo), count_of(size[1], width, halo)
+    return windows if multiple == 1 else _windows(size, (height, width), counts)
+
+
+def whole(size: tuple[int, int], need: Need, budget: int) -> Windows:
+    """An image of `size` in one piece, for a network that sees all of it.
+
+    Raises:
+        DataError: the budget does not hold it; says what it takes, and what fits.
+    """
+    if need.of(*size) > budget:
+        ratio = max(0, budget - need.held) / max(need.of(*size) - need.held, 1)
+        height, width = (int(side * ratio**0.5) for side in size)
+        raise DataError(
+            f"an image of {size[1]} x {size[0]} pixels cannot be enlarged in {megabytes(budget)}: "
+            "the network sees the whole image, so it is not cut into tiles; about "
+            f"{width} x {height} pixels fit",
+            f"It takes about --memory {megabytes(need.of(*size))}, or another network.",
+        )
+    return _windows(size, size, (1, 1))
 
 
 def _windows(size: tuple[int, int], sides: tuple[int, int], counts: tuple[int, int]) -> Windows:

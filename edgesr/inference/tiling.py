@@ -98,6 +98,15 @@ def bands(
         yield band
 
 
+def cropped(bands: Iterator[Pixels], height: int, width: int) -> Iterator[Pixels]:
+    """The first `height` rows and `width` columns of a picture that comes in bands."""
+    for band in bands:
+        kept = band[:height, :width]
+        height -= len(kept)
+        if len(kept):
+            yield kept
+
+
 def scaled(span: slice, origin: int, scale: int) -> slice:
     """A span of LR pixels in pixels of the result, counted from `origin`."""
     return slice(scale * (span.start - origin), scale * (span.stop - origin))

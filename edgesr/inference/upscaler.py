@@ -17,7 +17,7 @@ from PIL import Image
 
 from edgesr import console
 from edgesr.errors import DataError, VerifyError
-from edgesr.inference import alpha, decode, tiling
+from edgesr.inference import alpha, decode, padding, tiling
 from edgesr.inference import memory as budgets
 from edgesr.inference.memory import Windows
 from edgesr.inference.model import Model
@@ -48,6 +48,9 @@ class Upscaler:
         scale: how many times larger the result is.
         halo: radius of the model's receptive field, in LR pixels.
         min_size: the shortest side that the model takes, in LR pixels.
+        multiple: of which the sides are that the model takes; others are mirrored up to the next.
+        tileable: whether large images are cut; else the model sees the whole image, and
+            `memory` bounds what it takes.
         takes_16_bits: whether uint16 is enlarged as such: by every variant but uint8-io.
 
     Raises:
@@ -79,6 +82,7 @@ class Upscaler:
         self._model = Model(file, provider=cast("Provider | None", provider), threads=threads)
         contract = self._model.contract
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
+        self.multiple, self.tileable = contract.multiple, contract.tileable
         self.takes_16_bits = not contract.takes_bytes
         self.tile = tile if tile != "auto" or self._model.on_cpu else UNMEASURED
         self._held = budgets.resident()
@@ -143,12 +147,21 @@ class Upscaler:
             DataError: see `__call__`.
         """
         _check(image, self.min_size, self.takes_16_bits)
-        size = image.shape[:2]
-        if self.tile != "auto":
-            return budgets.cut_by_tile(size, self.halo, max(self.tile, self.min_size))
+        size = self._padded_size(image)
+        if self.tileable and self.tile != "auto":
+            tile = padding.rounded_up(self.tile, self.multiple, self.min_size)
+            return budgets.cut_by_tile(size, self.halo, tile)
         if max(size) <= budgets.PROBE:
             return budgets.cut(size, self.halo, self.min_size, (1, 1))
-        return budgets.fit(size, self.halo, self.min_size, self._need(image, held), self.budget)
+        need = self._need(image, held)
+        if not self.tileable:
+            return budgets.whole(size, need, self.budget)
+        found = budgets.fit(size, self.halo, self.min_size, need, self.budget)
+        return budgets.aligned(found, size, self.halo, self.multiple)
+
+    def _padded_size(self, image: Pixels) -> tuple[int, int]:
+        height, width = (padding.rounded_up(side, self.multiple) for side in image.shape[:2])
+        return height, width
 
     def _need(self, image: Pixels, held: int) -> budgets.Need:
         height, width = image.shape[:2]
@@ -185,9 +198,13 @@ class Upscaler:
         colours = image[..., None] if image.ndim == 2 else image
         if transparent:
             colours = alpha.extended(image)
+        large = padding.padded(colours, (0, 1), self.multiple)
         bands = tiling.bands(
-            run, colours, scale=self.scale, sides=windows.sides, halo=self.halo, on_tile=on_tile
+            run, large, scale=self.scale, sides=windows.sides, halo=self.halo, on_tile=on_tile
         )
+        if large is not colours:
+            height, width = (self.scale * side for side in image.shape[:2])
+            bands = tiling.cropped(bands, height, width)
         if image.ndim == 2:
             return (band[..., 0] for band in bands)
         return alpha.beside(bands, image[..., 3], self.scale) if transparent else bands

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from edgesr.bundle.recorded import check_recorded
 from edgesr.bundle.records.run import TaughtBy
-from edgesr.errors import ModelError
+from edgesr.errors import ModelError, cut
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
 from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Scale, Srgan
@@ -45,6 +45,8 @@ class SRModel:
         path: the file that it was read from.
         sha256: that file's.
         licence: of the weights; "unknown" where the file does not say.
+        min_size, multiple: LR pixels of the shortest side that the architecture takes, and of
+            which both sides are a multiple; `module` takes any size.
     """
 
     module: nn.Module
@@ -54,6 +56,8 @@ class SRModel:
     sha256: str
     licence: str
     scale: int
+    min_size: int = 1
+    multiple: int = 1
 
 
 def build(spec: Srgan | Edge) -> Student:
@@ -121,7 +125,7 @@ def load(path: Path) -> SRModel:
     weights, metadata = _read(path)
     spec = _spec(path, metadata)
     if spec is None:
-        return _foreign(path, digest, weights)
+        return _foreign(path, digest, weights, str(metadata.get("licence", "unknown")))
     module = build(spec)
     # Files from elsewhere may leave out the step counter of batch normalisation.
     counters = {k: v for k, v in module.state_dict().items() if k.endswith("num_batches_tracked")}
@@ -199,20 +203,54 @@ def _deprecation_hushed() -> Iterator[None]:
 
 
 class Foreign(nn.Module):
-    """A spandrel model behind the same call as ours, any size, any batch."""
+    """A spandrel model behind the same call as ours, any size, any batch.
+
+    Attributes:
+        model: the architecture's own network.
+        bare: the same, its output held to 0..1 as `forward` holds it, with nothing about sizes:
+            what is exported.
+    """
 
     def __init__(self, descriptor: Any) -> None:
         super().__init__()
         self.model: nn.Module = descriptor.model
+        self.scale = int(descriptor.scale)
         self._descriptor = descriptor
+
+    @property
+    def bare(self) -> Bare:
+        return Bare(self.model, self._descriptor._call_fn).eval()
 
     def forward(self, lr: Tensor) -> Tensor:
         with _deprecation_hushed():
             # spandrel pads to the size that the architecture asks for, one image at a time.
-            return torch.cat([self._descriptor(image) for image in torch.split(lr, 1)])
+            return torch.cat([self._descriptor(image.clone()) for image in torch.split(lr, 1)])
 
 
-def _foreign(path: Path, digest: str, weights: dict[str, Tensor]) -> SRModel:
+Network = Student | Foreign
+
+
+def _first_keys(weights: dict[str, Any]) -> str:
+    """By which whoever made a file may know it."""
+    return cut(", ".join(map(str, list(weights)[:5]))) or "none"
+
+
+class Bare(nn.Module):
+    """An architecture's network as it is called, (B, 3, H, W) at sizes that it takes."""
+
+    def __init__(self, model: nn.Module, call: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.model, self._call = model, call
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.call(lr).clamp(0, 1)
+
+    def call(self, lr: Tensor) -> Tensor:
+        """The same, not held to 0..1: what is held has no gradient."""
+        return self._call(self.model, lr.clone())  # RCAN writes into what it is given
+
+
+def _foreign(path: Path, digest: str, weights: dict[str, Tensor], licence: str) -> SRModel:
     import spandrel
 
     try:
@@ -221,7 +259,7 @@ def _foreign(path: Path, digest: str, weights: dict[str, Tensor]) -> SRModel:
     except Exception as error:  # an unknown architecture fails in as many ways as there are
         raise ModelError(
             f"model {path}: neither edgesr's nor any architecture that spandrel knows "
-            f"({error or type(error).__name__})",
+            f"({error or type(error).__name__}); its first keys are {_first_keys(weights)}",
             "Give a model that edgesr trained, or one that spandrel opens.",
         ) from None
     name = descriptor.architecture.name
@@ -234,4 +272,6 @@ def _foreign(path: Path, digest: str, weights: dict[str, Tensor]) -> SRModel:
         )
     module = Foreign(descriptor).eval().requires_grad_(False)
     check_weights(module, path)
-    return SRModel(module, None, str(name), path, digest, "unknown", int(scale))
+    sizes = descriptor.size_requirements
+    least, multiple = max(sizes.minimum, 1), max(sizes.multiple_of, 1)
+    return SRModel(module, None, str(name), path, digest, licence, int(scale), least, multiple)

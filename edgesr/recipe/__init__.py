@@ -57,6 +57,7 @@ __all__ = [
     "LONGEST_NAME",
     "NAME",
     "RESERVED",
+    "AnyRecipe",
     "Bicubic",
     "BytesGates",
     "Data",
@@ -64,6 +65,7 @@ __all__ = [
     "Edge",
     "Export",
     "Fidelity",
+    "ForeignRecipe",
     "Fp16",
     "Gan",
     "GanLosses",
@@ -187,6 +189,28 @@ class Recipe(Table):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+class ForeignRecipe(Table):
+    """What a bundle of another project's network was made and is measured by."""
+
+    name: Name
+    """Names the bundle `exports/<name>`."""
+    licence: Text
+    """Licence of the weights, as whoever exported them stated."""
+    data: Data = Data()
+    """The photographs that set ranges and judge conversions."""
+    weights: Weights = Weights()
+    """Where perceptual weights are looked for."""
+    export: Export = Export()
+    """How ONNX files are written."""
+    verify: Verify = Verify()
+    """How a bundle is measured."""
+    gates: Gates = Gates()
+    """What a bundle must keep to ship. A network for real photographs may be below bicubic."""
+
+
+AnyRecipe = Recipe | ForeignRecipe
 
 
 def stages(recipe: Recipe) -> list[tuple[str, Optimisation, Losses]]:

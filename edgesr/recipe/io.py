@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgesr.errors import RecipeError, cut, shortened
-from edgesr.recipe import Bicubic, Edge, Real, Recipe, Srgan
+from edgesr.recipe import AnyRecipe, Bicubic, Edge, ForeignRecipe, Real, Recipe, Srgan
 
 Raw = dict[str, Any]
 
@@ -70,6 +70,21 @@ def load(
     if faults or of_small or recipe is None:
         raise RecipeError(f"{path} has {_told(faults, of_small)}")
     return recipe
+
+
+def load_any(path: Path, overrides: Iterable[str] = ()) -> AnyRecipe:
+    """The recipe.toml of a bundle: without a `[model]` table it is a foreign network's.
+
+    Raises:
+        RecipeError: see `load`.
+    """
+    raw = _read(path)
+    if "model" in raw:
+        return load(path, overrides=overrides)
+    try:
+        return ForeignRecipe.model_validate(reduce(merge, map(parse_override, overrides), raw))
+    except ValidationError as error:
+        raise RecipeError(f"{path} has {_told(error.errors(), [])}") from None
 
 
 def _read(path: Path) -> Raw:
@@ -153,7 +168,7 @@ def merge(base: Raw, change: Raw) -> Raw:
     return merged
 
 
-def dumps(recipe: Recipe) -> str:
+def dumps(recipe: AnyRecipe) -> str:
     """The recipe as TOML, every default written out."""
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
 

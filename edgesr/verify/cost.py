@@ -105,13 +105,14 @@ def total(parts: dict[str, Cost]) -> Cost:
     return Cost(sum(c.parameters for c in parts.values()), sum(c.macs for c in parts.values()))
 
 
-def compare(card: Card, size: str, *, collapsed: bool = True) -> rows.Cost:
+def compare(card: Card, own: dict[str, Cost], size: str) -> rows.Cost:
     """The evidence on cost: the card's network, and its teacher's where that is known.
 
     Args:
-        size, collapsed: see `cost`; the teacher's branches always are.
+        own: of the network, by its parts.
+        size: see `cost`; the teacher's branches are always collapsed.
     """
-    own, teacher = cost(card.spec, size, collapsed=collapsed), card.teacher
+    teacher = card.teacher
     ours, theirs, reduction, ratio = total(own), None, None, None
     if teacher and teacher.spec:
         parts = cost(teacher.spec, size)

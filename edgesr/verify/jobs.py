@@ -14,6 +14,7 @@ import numpy as np
 from edgesr.bundle.records.card import Variant, VariantName
 from edgesr.bundle.records.rows import Unsupported as Refused
 from edgesr.errors import Unsupported, VerifyError
+from edgesr.inference.padding import fitting, one_by_one
 from edgesr.inference.tiling import to_bytes, to_values
 from edgesr.runtimes.base import Facts, Name, Running, Values
 from edgesr.runtimes.registry import load
@@ -33,6 +34,8 @@ class Job:
         dtype: what the file takes and gives: float32, float16 or uint8.
         clipped: whether the file holds its output to 0..1.
         exact: float32 files in float32; False for the runtime as it comes.
+        sizes: of which the sides are multiples that the file takes, and their least.
+        single: whether it takes one picture at a time.
     """
 
     runtime: Name
@@ -42,6 +45,8 @@ class Job:
     threads: int
     clipped: bool = False
     exact: bool = True
+    sizes: tuple[int, int] = (1, 1)
+    single: bool = False
 
     @property
     def bytes_io(self) -> bool:
@@ -61,7 +66,8 @@ class Job:
         """
         with closing(self._open()) as running:
             run = bytes_run(running) if self.bytes_io else float_run(running, self.dtype)
-            yield run, running.describe()
+            run = one_by_one(run) if self.single else run
+            yield fitting(run, (2, 3), *self.sizes), running.describe()
 
     def _open(self) -> Running:
         return load(self.runtime).open(self.file, threads=self.threads, exact=self.exact)
@@ -108,6 +114,7 @@ def plan(
     runtimes: list[Name],
     threads: int,
     unproved: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    sizes: tuple[int, int] = (1, 1),
 ) -> tuple[list[Job], list[Refused]]:
     """Every job that a runtime takes, fp32 first, and a row for each of the others.
 
@@ -115,12 +122,14 @@ def plan(
         variants: as in card.json.
         unproved: runtime and variant of what would be measured under a provider's name and did not
             run there, and why.
+        sizes: see `Job`.
 
     Raises:
         VerifyError: a runtime does not take fp32.
     """
     jobs, refused = [], []
-    for job in _all(folder, variants, runtimes, threads):
+    for each in _all(folder, variants, runtimes, threads):
+        job = replace(each, sizes=sizes)
         try:
             if reason := unproved.get((job.runtime, job.variant)):
                 raise Unsupported(reason)
@@ -144,6 +153,7 @@ def _all(
         for variant, facts in plain_first:
             dtype, clipped = facts.input.dtype, facts.output.clipped
             job = Job(runtime, variant, folder / facts.file, dtype, threads, clipped)
+            job = replace(job, single=facts.input.shape[0] == 1)
             yield job
             if variant == "fp32" and runtime in LOOSE:
                 yield replace(job, exact=False)

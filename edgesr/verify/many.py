@@ -67,7 +67,7 @@ def _is_elsewheres(evidence: Evidence | None) -> bool:
 
 def _is_same(earlier: Evidence, folder: Path, request: Request) -> bool:
     """Whether `earlier`, which counts for the bundle, is what would be measured."""
-    recipe = recipe_io.load(folder / "recipe.toml")
+    recipe = recipe_io.load_any(folder / "recipe.toml")
     return not earlier.quick and request.of_bundle(folder, recipe).is_like(earlier)
 
 

@@ -16,8 +16,8 @@ from edgesr.bundle.records.card import Card
 from edgesr.bundle.records.rows import Parity, Quality, Speed
 from edgesr.deploy.variants import FILES
 from edgesr.models import zoo
-from edgesr.models.zoo import Student
-from edgesr.recipe import Recipe
+from edgesr.models.zoo import Network
+from edgesr.recipe import AnyRecipe
 from edgesr.verify import parity, speed
 from edgesr.verify.jobs import Job, Run
 from edgesr.verify.measured import file_size
@@ -41,7 +41,7 @@ class Subject:
 
     folder: Path
     card: Card
-    recipe: Recipe
+    recipe: AnyRecipe
     sets: list[PictureSet]
     lpips: nn.Module | None
     timed: bool
@@ -90,7 +90,7 @@ def _plain(found: list[Rows], job: Job) -> list[Quality] | None:
 def _references(folder: Path) -> References:
     """PyTorch runs where a job asks for it, once for floats and once for bytes."""
     module = zoo.load(folder / "weights.safetensors").module
-    assert isinstance(module, Student), "a bundle holds a network of edgesr"
+    assert isinstance(module, Network), "zoo.load gives these"
     return cache(lambda bytes_io: parity.expected(module, bytes_io=bytes_io))
 
 
@@ -114,7 +114,7 @@ def _compared(job: Job, expected: list[Expected], run: Run) -> dict[str, Any]:
     return parity.parity(held, lambda lr: run(lr).clip(0, 1))
 
 
-def _speed(job: Job, jobs: list[Job], recipe: Recipe) -> Speed:
+def _speed(job: Job, jobs: list[Job], recipe: AnyRecipe) -> Speed:
     """At every size at which a gate of the bundle judges the runtime, and those of the recipe."""
     settings = recipe.verify
     requested = [file_size(recipe.gates, job.runtime, each.variant) for each in jobs]

@@ -16,7 +16,7 @@ from edgesr.data.degrade import pair
 from edgesr.deploy import fidelity
 from edgesr.errors import Unsupported, VerifyError
 from edgesr.inference.tiling import to_bytes, to_values
-from edgesr.models.zoo import Student
+from edgesr.models.zoo import Network
 
 Batch = NDArray[np.float32]
 Run = Callable[[Batch], Batch]
@@ -73,7 +73,7 @@ class Expected:
 
 
 @torch.no_grad()
-def expected(module: Student, *, bytes_io: bool = False) -> list[Expected]:
+def expected(module: Network, *, bytes_io: bool = False) -> list[Expected]:
     """The grid through `module`, as it was trained.
 
     Args:

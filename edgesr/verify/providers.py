@@ -31,8 +31,9 @@ from edgesr.inference.session import (
 )
 
 NAMES: dict[str, Provider] = {CPU: "cpu", CUDA: "cuda"}
-HEIGHT, WIDTH = 24, 32
-"""LR size of the run that is looked at: its smallest picture has 768 elements a channel."""
+HEIGHT, WIDTH = 64, 64
+"""LR size of the run that is looked at, which networks of windows take too: its smallest picture
+has 4,096 elements a channel."""
 SMALL = 32
 """The most elements that shapes and scalars have; a node that makes no more may run anywhere."""
 COPIES = ("MemcpyToHost", "MemcpyFromHost")

@@ -16,6 +16,7 @@ from edgesr.bundle.records.card import Card
 from edgesr.bundle.records.rows import Quality
 from edgesr.data import judges, photos
 from edgesr.data.photos import digest
+from edgesr.inference.padding import padded
 from edgesr.inference.tiling import bands, to_picture, to_values
 from edgesr.quality.evaluate import Method, evaluate, load_images
 from edgesr.quality.scores import Evaluation, Scores, flat
@@ -119,13 +120,16 @@ def _finite(found: Evaluation) -> Evaluation:
 def _upscaler(run: Run, card: Card) -> Method:
     """Whole pictures by tiles, as `edgesr upscale` makes them."""
     scale, halo = card.scale, card.halo
-    side = TILE + 2 * halo
+    side = TILE + 2 * halo  # multiples of card.multiple, as the halo is, up to 256
 
     def tile(lr: Pixels) -> Pixels:
         return to_picture(run(to_values(lr[None]))[0])
 
     def upscale(lr: Pixels) -> Pixels:
-        parts = bands(tile, lr, scale=scale, sides=(side, side), halo=halo)
-        return np.concatenate(list(parts))
+        large = padded(lr, (0, 1), card.multiple, card.min_size)
+        sides = (side, side) if card.tileable else large.shape[:2]
+        parts = bands(tile, large, scale=scale, sides=sides, halo=halo)
+        height, width = (scale * length for length in lr.shape[:2])
+        return np.concatenate(list(parts))[:height, :width]
 
     return Method(scale, upscale)

@@ -18,7 +18,7 @@ from edgesr.bundle.records.rows import Machine
 from edgesr.data import photos
 from edgesr.machine import machine
 from edgesr.quality.evaluate import find_lpips, has_lpips
-from edgesr.recipe import Recipe
+from edgesr.recipe import AnyRecipe
 from edgesr.revision import source_digest
 from edgesr.runtimes.base import Name
 from edgesr.verify import providers as proof
@@ -66,7 +66,7 @@ class Request:
         others = check_requested(runtimes or [])
         return cls(providers, others, targets or [], picture_sets(data), quick)
 
-    def of_bundle(self, folder: Path, recipe: Recipe) -> Measured:
+    def of_bundle(self, folder: Path, recipe: AnyRecipe) -> Measured:
         """What a verification of the bundle in `folder` begins with: what it is of, and no row."""
         digests = [photos.digest(pixels) for each in self.sets for _, pixels in each.pictures]
         return Measured(
@@ -95,7 +95,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def lpips(recipe: Recipe) -> nn.Module | None:
+def lpips(recipe: AnyRecipe) -> nn.Module | None:
     """LPIPS with AlexNet, where its weights are found.
 
     Raises:

@@ -23,6 +23,7 @@ from edgesr.recipe import io as recipe_io
 from edgesr.verify import cost, gates, resume
 from edgesr.verify import providers as proof
 from edgesr.verify.evidence import counting, evidence_folder
+from edgesr.verify.graph_cost import graph_cost
 from edgesr.verify.jobs import plan
 from edgesr.verify.junit import junit
 from edgesr.verify.measure import Subject, measure
@@ -129,7 +130,7 @@ def _evidence(folder: Path, request: Request, place: Path | None) -> Evidence:
     """
     found = digest(folder)
     card = read_card(folder)
-    recipe = recipe_io.load(folder / "recipe.toml")
+    recipe = recipe_io.load_any(folder / "recipe.toml")
     looked = check_bundle(folder, card, request.targets, recipe.verify.size)
     files: dict[str, Path] = {n: folder / facts.file for n, facts in card.variants.items()}
     placed = proof.placements(files, request.providers, recipe.verify.threads)
@@ -159,6 +160,7 @@ def _measure(
         [*proof.running(placed), *request.runtimes],
         recipe.verify.threads,
         proof.unproved(placed),
+        sizes=(card.multiple, card.min_size),
     )
     so_far = request.of_bundle(subject.folder, recipe)
     if place:
@@ -180,11 +182,18 @@ def _measure(
         "unsupported": refused,
         "parity": [each.parity for each in rows],
         "speed": [each.speed for each in rows if each.speed],
-        "cost": cost.compare(
-            card, recipe.verify.size, collapsed=recipe.export.rewrites.collapse_branches
-        ),
+        "cost": cost.compare(card, _cost(subject), recipe.verify.size),
         "quality": [row for each in rows for row in each.quality],
     }
+
+
+def _cost(subject: Subject) -> dict[str, cost.Cost]:
+    """Of the network by its parts, or, of another project's, of its file by operators."""
+    spec, recipe = subject.card.spec, subject.recipe
+    if spec is None:
+        return graph_cost(subject.folder / "model.onnx", recipe.verify.size)
+    collapsed = recipe.export.rewrites.collapse_branches
+    return cost.cost(spec, recipe.verify.size, collapsed=collapsed)
 
 
 def _keep(found: Measured, place: Path | None) -> None:

@@ -93,12 +93,12 @@ def test_the_tolerance_is_twice_the_difference_rounded_up(
 
 @pytest.mark.parametrize("name", ["fp32", "fp16"])
 def test_a_model_that_gives_nan_gets_no_golden_vectors(folder: Path, name: str) -> None:
-    facts = read_card(folder).variants
-    path = folder / facts[name].file
+    card = read_card(folder)
+    path = folder / card.variants[name].file
     model = onnx.load(path)
     weight = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
     nan = np.full(weight.dims, np.nan, numpy_helper.to_array(weight).dtype)
     weight.CopyFrom(numpy_helper.from_array(nan, weight.name))
     onnx.save(model, path)
     with pytest.raises(ExportError, match=f"{path.name} gives values that are not finite"):
-        write_golden(folder, facts, 4)
+        write_golden(folder, card)

@@ -117,7 +117,7 @@ def test_a_bundle_that_fails_its_own_golden_vectors_does_not_replace_the_last_on
     workspace, folders = exported
     before = card(folders[0])
     row = Row("fp32", "noise", 0.5, 1e-4, "")
-    monkeypatch.setattr(stage, "check", lambda _: [row])
+    monkeypatch.setattr("edgesr.deploy.bundle.check", lambda _: [row])
     with pytest.raises(ExportError, match=r"small falls short .*: fp32 noise 0\.5 0\.0001 FAILS"):
         stage.export(workspace.run("small"), workspace)
     assert card(folders[0]) == before

@@ -57,7 +57,7 @@ def test_branches_that_ship_apart_are_counted() -> None:
 def test_reduction_is_in_parameters_against_the_teacher() -> None:
     teacher = Origin(name="teacher", architecture="SRGAN N=16", spec=Srgan(blocks=16))
     card = Card.model_construct(spec=Srgan(blocks=4), teacher=teacher)
-    evidence = compare(card, "64x64")
+    evidence = compare(card, cost(card.spec, "64x64"), "64x64")
     assert evidence.reduction_percent == pytest.approx(57.4, abs=0.01)
     assert evidence.mac_ratio == pytest.approx(1.66, abs=0.005)
 
@@ -65,6 +65,6 @@ def test_reduction_is_in_parameters_against_the_teacher() -> None:
 def test_a_foreign_teacher_gives_no_ratio() -> None:
     teacher = Origin(name="craft", architecture="CRAFT", spec=None)
     card = Card.model_construct(spec=Edge(), teacher=teacher)
-    evidence = compare(card, "8x8")
+    evidence = compare(card, cost(card.spec, "8x8"), "8x8")
     assert evidence.teacher is None
     assert evidence.reduction_percent is None

@@ -13,7 +13,8 @@ FORMAT = 3
 VariantName = Literal["fp32", "fp16", "int8", "uint8-io"]
 Role = Literal["teacher", "student"]
 Losses = Annotated[dict[Named, Number], Few]
-PLAIN = ("weights.safetensors", "recipe.toml")
+WEIGHTS = "weights.safetensors"
+PLAIN = (WEIGHTS, "recipe.toml")
 """Files whose sums the card states beside those of the model files."""
 
 
@@ -25,7 +26,7 @@ class Picture(Record):
     dtype: Literal["float32", "float16", "uint8"]
     layout: Literal["NCHW", "NHWC"]
     range: Annotated[list[Literal[0, 1, 255]], Field(min_length=2, max_length=2)]
-    shape: Annotated[list[Named | Literal[3]], Field(min_length=4, max_length=4)]
+    shape: Annotated[list[Named | Literal[1, 3]], Field(min_length=4, max_length=4)]
 
 
 class Output(Picture):
@@ -85,13 +86,18 @@ class Card(Record):
     """LR pixels of the shortest side that the files take."""
     halo: Annotated[int, Field(ge=0, le=4096)]
     """LR pixels around a pixel that decide its value."""
+    multiple: Annotated[int, Field(ge=1, le=1024)] = 1
+    """LR pixels of which both sides are a multiple; tiles begin and end at multiples."""
+    tileable: bool = True
+    """False where the network sees the whole picture: no halo suffices."""
     licence: Line
     git_revision: Named
     """Of edgesr: its commit, or its version."""
     opset: Annotated[int, Field(ge=1, le=1000)]
     ir_version: Annotated[int, Field(ge=1, le=1000)]
     simplified: bool
-    spec: recipe.Model
+    spec: recipe.Model | None
+    """None where it is a network of another project."""
     variants: Annotated[dict[VariantName, Variant], Field(min_length=1)]
     sha256: Annotated[dict[File, Digest], Few]
     """Of the model files, the weights and the recipe."""

@@ -1,0 +1,182 @@
+"""A network -> the folder `exports/<name>/`, every file of it proved before it is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edgesr import console
+from edgesr.bundle.check import check
+from edgesr.bundle.checksums import write_checksums
+from edgesr.bundle.readme import readme
+from edgesr.bundle.records.card import FORMAT, WEIGHTS, Card, Origin, Role
+from edgesr.bundle.records.run import TaughtBy
+from edgesr.deploy.export import Exported, export_onnx, finish, save
+from edgesr.deploy.foreign_graph import foreign_graph, shapes
+from edgesr.deploy.golden import write_golden
+from edgesr.deploy.sight import sight
+from edgesr.deploy.variants import Variant, batch_of, clips, write_variant
+from edgesr.errors import EdgesrError, ExportError, cut
+from edgesr.folders import BUNDLE, replacing
+from edgesr.models.zoo import Foreign, SRModel, Student
+from edgesr.recipe import AnyRecipe, Recipe
+from edgesr.recipe import io as recipe_io
+from edgesr.revision import git_revision
+from edgesr.workspace import Workspace, sha256, write_text
+
+
+def write_bundle(
+    model: SRModel,
+    recipe: AnyRecipe,
+    workspace: Workspace,
+    *,
+    role: Role,
+    teacher: TaughtBy | None,
+    extras: list[Path],
+    variants: tuple[str, ...] = (),
+) -> Path:
+    """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
+
+    The caller has `locked` the folder.
+
+    Args:
+        model: its file is safetensors.
+        teacher: what run.json says of it, see `zoo.facts`.
+        extras: files of the run to copy, where they are there.
+        variants: which files to make beside fp32's, by their names in `deploy.variants`.
+
+    Raises:
+        ExportError: a file falls short of its contract, or of its own golden vectors.
+    """
+    target = workspace.bundle(recipe.name)
+    with replacing(target, BUNDLE) as folder:
+        shutil.copyfile(model.path, folder / WEIGHTS)
+        write_text(folder / "recipe.toml", recipe_io.dumps(portable(recipe)))
+        for extra in extras:
+            if extra.is_file():
+                shutil.copyfile(extra, folder / extra.name)
+        facts = _write_models(model, recipe, folder, variants, role, teacher)
+        facts.write(folder / "card.json")
+        write_text(
+            folder / "README.md",
+            readme(facts, invents=isinstance(recipe, Recipe) and recipe.gan is not None),
+        )
+        write_golden(folder, facts)
+        write_checksums(folder)
+        _check(folder, recipe.name)
+    return target
+
+
+def portable(recipe: AnyRecipe) -> AnyRecipe:
+    """`recipe` as others get it: folders of this machine by their last name alone."""
+    data = recipe.data.model_copy(update={"photos": _by_name(recipe.data.photos)})
+    weights = recipe.weights
+    if _is_local(weights.folder):
+        weights = weights.model_copy(update={"folder": ""})
+    changed = recipe.model_copy(update={"data": data, "weights": weights})
+    if not isinstance(changed, Recipe) or changed.teacher is None:
+        return changed
+    teacher = changed.teacher.model_copy(update={"path": _by_name(changed.teacher.path)})
+    return changed.model_copy(update={"teacher": teacher})
+
+
+def _is_local(path: str) -> bool:
+    return path.startswith("~") or Path(path).is_absolute()
+
+
+def _by_name(path: str) -> str:
+    return (Path(path).name or "photos") if _is_local(path) else path
+
+
+def _write_models(
+    model: SRModel,
+    recipe: AnyRecipe,
+    folder: Path,
+    names: tuple[str, ...],
+    role: Role,
+    teacher: TaughtBy | None,
+) -> Card:
+    """Write model.onnx, then the variants; what the card says of them."""
+    seen = sight(model)
+    facts: dict[str, object] = {
+        "format": FORMAT,
+        "name": recipe.name,
+        "architecture": model.architecture,
+        "scale": model.scale,
+        "min_size": model.min_size,
+        "halo": seen.halo,
+        "multiple": seen.multiple,
+        "licence": model.licence,
+        "git_revision": git_revision(),
+    }
+    metadata = {f"edgesr.{key}": str(value) for key, value in facts.items()}
+    metadata |= {
+        "edgesr.tileable": str(int(seen.tileable)),
+        "edgesr.colour": "RGB",
+        "edgesr.checkpoint_sha256": model.sha256,
+        "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
+    }
+    fp32, exported = _write_fp32(model, recipe, folder, metadata)
+    made = (_write_variant(name, model, folder, recipe, metadata) for name in names)
+    variants = [fp32, *(variant for variant in made if variant)]
+    files = [WEIGHTS, "recipe.toml", *(variant.file for variant in variants)]
+    facts |= {
+        "opset": exported.opset,
+        "ir_version": exported.ir_version,
+        "simplified": exported.simplified,
+        "tileable": seen.tileable,
+        "spec": model.spec,
+        "variants": {variant.name: variant.card(folder) for variant in variants},
+        "sha256": {name: sha256(folder / name) for name in files},
+        "role": role,
+        "teacher": teacher
+        and Origin(name=teacher.name, architecture=teacher.architecture, spec=teacher.spec),
+    }
+    try:
+        return Card.model_validate(facts)
+    except ValidationError as error:
+        raise ExportError(f"{model.path} has no card: {cut(str(error))}") from None
+
+
+def _write_fp32(
+    model: SRModel, recipe: AnyRecipe, folder: Path, metadata: dict[str, str]
+) -> tuple[Variant, Exported]:
+    module, settings = model.module, recipe.export
+    assert isinstance(module, Student | Foreign), "zoo.load gives these"
+    fp32 = Variant("fp32", clips(module, recipe), model.scale)
+    own = metadata | fp32.metadata()
+    if isinstance(module, Student):
+        return fp32, export_onnx(module, folder / fp32.file, settings, metadata=own)
+    sizes = shapes(model.multiple, model.min_size)
+    graph, simplified = finish(foreign_graph(model, settings.opset), settings, shapes=sizes)
+    fp32 = dataclasses.replace(fp32, batch=batch_of(graph))
+    settings = settings.model_copy(update={"opset": graph.opset_import[0].version})
+    file = folder / fp32.file
+    return fp32, save(graph, file, settings, model.scale, own, simplified=simplified)
+
+
+def _write_variant(
+    name: str, model: SRModel, folder: Path, recipe: AnyRecipe, metadata: dict[str, str]
+) -> Variant | None:
+    """See `write_variant`. A network of another project may not fit it, which is said."""
+    module = model.module
+    assert isinstance(module, Student | Foreign), "zoo.load gives these"
+    if isinstance(module, Student):
+        return write_variant(name, module, folder, recipe, metadata)
+    try:
+        return write_variant(name, module, folder, recipe, metadata)
+    except Exception as error:  # converters fail in as many ways as there are graphs
+        reason = error.message if isinstance(error, EdgesrError) else str(error)
+        console.warn(f"{name} is left out: {cut(reason)}")
+        return None
+
+
+def _check(folder: Path, name: str) -> None:
+    """What a bundle's user would check, before the bundle is there to be used."""
+    failed = [row for row in check(folder) if not row.passed]
+    if failed:
+        lines = "; ".join(" ".join(row.cells()) for row in failed)
+        raise ExportError(f"{name} falls short of its golden vectors: {lines}")

@@ -1,0 +1,100 @@
+"""A network that another project trained, as a bundle."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from edgesr.deploy.bundle import write_bundle
+from edgesr.errors import ExportError
+from edgesr.folders import locked
+from edgesr.inference.padding import rounded_up
+from edgesr.models import zoo
+from edgesr.models.zoo import Foreign, SRModel
+from edgesr.recipe import ForeignRecipe, Verify
+from edgesr.recipe.io import merge, parse_override
+from edgesr.workspace import Workspace, sha256
+
+UNKNOWN = "unknown"
+
+
+def export_file(
+    path: Path,
+    workspace: Workspace,
+    variants: tuple[str, ...] = (),
+    overrides: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    licence: str | None = None,
+    force: bool = False,
+) -> Path:
+    """Export a model file that spandrel opens as the bundle `exports/<name>`.
+
+    Args:
+        variants: which files to make beside fp32's. What the network does not fit is left out,
+            and why is said.
+        overrides: KEY=VALUE for the tables of `recipe.ForeignRecipe`.
+        name: of the bundle; after the file unless given.
+        licence: of the weights, where the file does not state one.
+        force: replace an earlier bundle of that name that holds another network.
+
+    Raises:
+        ExportError: no licence is known, the network has no ONNX graph that computes the same, or
+            the earlier bundle is of another network.
+        ModelError: see `zoo.load`.
+    """
+    model = zoo.load(path)
+    stated = licence or model.licence
+    if stated == UNKNOWN:
+        raise ExportError(
+            f"{path} does not state the licence of its weights, which whoever ships them must know",
+            'Look where it was published, and say so: --licence "CC-BY-4.0".',
+        )
+    recipe = _recipe(model, name or zoo.label(path), stated, overrides)
+    target = workspace.bundle(recipe.name)
+    with locked(target, f"edgesr export {recipe.name}"), tempfile.TemporaryDirectory() as folder:
+        kept = _as_safetensors(model, Path(folder) / "weights.safetensors", stated)
+        _refuse_another(target, kept, force=force)
+        return write_bundle(
+            kept, recipe, workspace, role="teacher", teacher=None, extras=[], variants=variants
+        )
+
+
+def _recipe(model: SRModel, name: str, licence: str, overrides: Sequence[str]) -> ForeignRecipe:
+    """How such a bundle is made and measured; sizes fit the network."""
+    plain = Verify()
+    sizes = [_fit(size, model) for size in (plain.size, *plain.shapes)]
+    raw: dict[str, object] = {
+        "name": name,
+        "licence": licence,
+        "verify": {"size": sizes[0], "shapes": sizes[1:]},
+    }
+    for text in overrides:
+        raw = merge(raw, parse_override(text))
+    return ForeignRecipe.model_validate(raw)
+
+
+def _fit(size: str, model: SRModel) -> str:
+    sides = (rounded_up(int(side), model.multiple, model.min_size) for side in size.split("x"))
+    return "x".join(map(str, sides))
+
+
+def _as_safetensors(model: SRModel, path: Path, licence: str) -> SRModel:
+    """The network in a file that states its licence, opened again from there."""
+    assert isinstance(model.module, Foreign)
+    weights = model.module.model.state_dict()
+    copies = {key: value.detach().clone().contiguous() for key, value in weights.items()}
+    save_file(copies, path, {"licence": licence})
+    return zoo.load(path)
+
+
+def _refuse_another(target: Path, model: SRModel, *, force: bool) -> None:
+    kept = target / "weights.safetensors"
+    if not force and target.exists() and not (kept.is_file() and sha256(kept) == model.sha256):
+        raise ExportError(
+            f"{target} holds another network than is exported",
+            "Give another name: --name NAME. Or replace it: --force.",
+        )

@@ -1,0 +1,169 @@
+"""The graph of a network that spandrel built: exported by torch, proved at sizes and batches."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgesr import console
+from edgesr.deploy.heldout import open_graph
+from edgesr.errors import ExportError, cut
+from edgesr.inference.padding import rounded_up
+from edgesr.models.zoo import Foreign, SRModel
+
+Shape = tuple[int, int, int, int]
+AGREE = 1e-4
+"""What PyTorch and ONNX Runtime may differ by, values in 0..1, as gates.max_abs_diff."""
+
+
+def shapes(multiple: int, least: int) -> list[Shape]:
+    """Of which a graph is traced at the first, and proved at all: other sizes, and a batch."""
+    found = [(64, 96), (40, 24), (24, 48)]
+    return [
+        (1, 3, rounded_up(height, multiple, least), rounded_up(width, multiple, least))
+        for height, width in found
+    ]
+
+
+def foreign_graph(model: SRModel, opset: int) -> onnx.ModelProto:
+    """`model`, whose module is a `Foreign`, as ONNX: `lr` in, `sr`, held to 0..1, out.
+
+    Where the graph takes one picture at a time, its batch is fixed to 1.
+
+    torch's tracer is tried first, which takes most architectures in seconds, then its exporter.
+
+    Raises:
+        ExportError: neither gives a graph that computes what PyTorch does at every size.
+    """
+    assert isinstance(model.module, Foreign)
+    network, sizes = model.module.bare, shapes(model.multiple, model.min_size)
+    faults = []
+    for way in (_trace, _export):
+        try:
+            graph = way(network, opset, sizes[0], model.multiple)
+            session = open_graph(graph)
+            for shape in sizes:
+                _prove(network, session, shape)
+        except Exception as error:  # an architecture fails in as many ways as there are
+            faults.append(f"{way.__name__[1:]}: {_first_line(error)}")
+            continue
+        return _named(
+            graph, model.scale, "batch" if _takes_batches(network, session, sizes[0]) else 1
+        )
+    raise ExportError(
+        f"{model.path} ({model.architecture}) cannot be exported to ONNX: {'; '.join(faults)}",
+        "Where its project exports it, make a bundle of that file: edgesr bundle make FILE.onnx.",
+    )
+
+
+def _trace(network: nn.Module, opset: int, shape: Shape, _multiple: int) -> onnx.ModelProto:
+    axes = {0: "batch", 2: "height", 3: "width"}
+    with _hushed(), tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "traced.onnx"
+        torch.onnx.export(
+            network,
+            (_noise(shape),),
+            file,
+            dynamo=False,
+            input_names=["lr"],
+            output_names=["sr"],
+            dynamic_axes={"lr": axes, "sr": axes},
+            opset_version=opset,
+        )
+        return onnx.load(file)
+
+
+def _export(network: nn.Module, opset: int, shape: Shape, multiple: int) -> onnx.ModelProto:
+    sides = {2: "height", 3: "width"}
+    dims = {
+        axis: multiple * torch.export.Dim(f"_{name}") if multiple > 1 else torch.export.Dim(name)
+        for axis, name in sides.items()
+    }
+    with _hushed():
+        program = torch.onnx.export(
+            network,
+            (_noise(shape),),
+            dynamo=True,
+            input_names=["lr"],
+            output_names=["sr"],
+            dynamic_shapes=({0: torch.export.Dim("batch"), **dims},),
+            opset_version=max(opset, 18),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    return _lowered(model, opset)
+
+
+def _lowered(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """`model` in the operator set that is asked for, or as it is where onnx has no way there."""
+    found = model.opset_import[0].version
+    if found <= opset:
+        return model
+    try:
+        lower: onnx.ModelProto = onnx.version_converter.convert_version(model, opset)
+        onnx.checker.check_model(lower, full_check=True)
+    except (RuntimeError, onnx.checker.ValidationError):
+        console.warn(f"the file needs operator set {found}: onnx cannot convert it to {opset}")
+        return model
+    return lower
+
+
+def _prove(network: nn.Module, session: onnxruntime.InferenceSession, shape: Shape) -> None:
+    """Raise ExportError where the graph does not do of noise of `shape` what `network` does."""
+    lr = _noise(shape)
+    with torch.no_grad():
+        expected: NDArray[np.float32] = network(lr).numpy()
+    sr = session.run(None, {"lr": lr.numpy()})[0]
+    if sr.shape != expected.shape:
+        raise ExportError(f"of {shape} its graph makes {sr.shape}, PyTorch {expected.shape}")
+    if not (difference := float(np.abs(sr - expected).max())) <= AGREE:
+        raise ExportError(f"of {shape} its graph differs from PyTorch by {difference:.2g}")
+
+
+def _takes_batches(network: nn.Module, session: onnxruntime.InferenceSession, shape: Shape) -> bool:
+    try:
+        _prove(network, session, (2, *shape[1:]))
+    except Exception:  # ONNX Runtime raises a class of its own for each way to fail
+        return False
+    return True
+
+
+def _named(graph: onnx.ModelProto, scale: int, batch: str | int) -> onnx.ModelProto:
+    """`graph`, its ends named as the contract has them; sizes are known to be free."""
+    ends = [
+        (graph.graph.input[0], [batch, 3, "height", "width"]),
+        (graph.graph.output[0], [batch, 3, f"{scale}*height", f"{scale}*width"]),
+    ]
+    for end, names in ends:
+        kind = end.type.tensor_type.elem_type
+        end.CopyFrom(onnx.helper.make_tensor_value_info(end.name, kind, names))
+    del graph.graph.value_info[:]
+    return graph
+
+
+def _noise(shape: Shape) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def _first_line(error: Exception) -> str:
+    return cut((str(error).strip() or type(error).__name__).splitlines()[0])
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """torch warns of each size that the tracer takes as a constant; the proof decides."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

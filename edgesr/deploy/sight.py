@@ -1,0 +1,105 @@
+"""How far a network sees: its halo measured by a gradient, and confirmed by tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgesr import console
+from edgesr.errors import ExportError
+from edgesr.inference.padding import rounded_up
+from edgesr.inference.tiling import Pixels, bands
+from edgesr.models.zoo import Bare, Foreign, SRModel, Student
+
+SIDES = (48, 96, 192)
+"""In LR pixels of the pictures that a halo is looked for in, one after the other."""
+GRIDS = (1, 8, 16, 64)
+"""Windows of attention, and pooling, have a grid: tiles have to begin on it."""
+LEVEL = 1 / 1024
+"""How much of a level of 8 bits a tile may be off: less than any rounding shows."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What decides the value of a pixel.
+
+    Attributes:
+        halo: LR pixels around it; a multiple of `multiple`.
+        multiple: of which the beginnings and sides of tiles are, in LR pixels.
+        tileable: False where no halo that was tried suffices.
+    """
+
+    halo: int
+    multiple: int
+    tileable: bool
+
+
+def sight(model: SRModel) -> Sight:
+    """Of an edgesr network what its layers add up to; of any other what is measured.
+
+    Raises:
+        ExportError: the network cannot be run.
+    """
+    if isinstance(model.module, Student):
+        return Sight(model.module.halo, 1, tileable=True)
+    assert isinstance(model.module, Foreign)
+    try:
+        return _measured(model.module.bare, model)
+    except RuntimeError as error:
+        raise ExportError(f"{model.path} ({model.architecture}) cannot be run: {error}") from None
+
+
+def _measured(network: Bare, model: SRModel) -> Sight:
+    found = next((reach for side in SIDES if (reach := _reach(network, model, side))), None)
+    for grid in GRIDS if found is not None else ():
+        multiple = int(np.lcm(grid, model.multiple))
+        halo = rounded_up(found or 0, multiple)
+        if halo < max(SIDES) and _holds(network, model, halo, multiple):
+            return Sight(halo, multiple, tileable=True)
+    console.warn(
+        f"{model.architecture} is not tileable: no halo up to {max(SIDES) // 2} LR pixels makes "
+        "tiles that equal the whole. It enlarges whole pictures only, as memory allows"
+    )
+    return Sight(0, model.multiple, tileable=False)
+
+
+def _reach(network: Bare, model: SRModel, side: int) -> int | None:
+    """How far from the middle a gradient reaches; None where that may be beyond a picture of
+    `side`, which is 0 nowhere."""
+    side = rounded_up(side, model.multiple, model.min_size)
+    first = side // 2 // model.multiple * model.multiple
+    cell = slice(first, first + model.multiple)
+    seen = torch.zeros(side, side, dtype=torch.bool)
+    for seed in range(2):
+        generator = torch.Generator().manual_seed(seed)
+        lr = torch.rand(1, 3, side, side, generator=generator).requires_grad_()
+        with torch.enable_grad():
+            sr = network.call(lr)
+            large = slice(model.scale * cell.start, model.scale * cell.stop)
+            picked = sr[..., large, large]
+            weights = torch.rand(picked.shape, generator=generator)
+            (gradient,) = torch.autograd.grad((picked * weights).sum(), lr)
+        seen |= gradient[0].ne(0).any(0)
+    places = seen.nonzero()
+    low, high = int(places.min()), int(places.max())
+    reached = max(cell.start - low, high - (cell.stop - 1))
+    return None if low == 0 or high == side - 1 else max(reached, 1)
+
+
+def _holds(network: Bare, model: SRModel, halo: int, multiple: int) -> bool:
+    """Whether tiles with that halo make the whole picture."""
+    side = 2 * halo + rounded_up(8, multiple, model.min_size)
+    height, width = side + 3 * multiple, side + 2 * multiple
+    lr = np.random.default_rng(0).random((height, width, 3), np.float32)
+
+    def run(values: Pixels) -> Pixels:
+        with torch.no_grad():
+            sr = network(torch.from_numpy(values).permute(2, 0, 1)[None].contiguous())
+        made: NDArray[np.float32] = sr[0].permute(1, 2, 0).numpy()
+        return made
+
+    tiles = bands(run, lr, scale=model.scale, sides=(side, side), halo=halo)
+    return bool(np.abs(np.concatenate(list(tiles)) - run(lr)).max() <= LEVEL / 255 + 1e-6)
