@@ -95,6 +95,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Image.open(folder / "photographs/0.png") as small:
         small.resize((480, 384)).save(folder / "photo.png")
     stranger(folder / "teacher.pth")
+    shutil.copyfile(folder / "teacher.pth", folder / "realesr-general-x4v3.pth")
     return folder
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from edgesr.bundle.records.card import WEIGHTS
 from edgesr.deploy.bundle import write_bundle
+from edgesr.deploy.variants import FILES
 from edgesr.errors import ExportError
 from edgesr.folders import locked
 from edgesr.inference.padding import rounded_up
 from edgesr.models import zoo
 from edgesr.models.zoo import Foreign, SRModel
 from edgesr.recipe import ForeignRecipe, Verify
-from edgesr.recipe.io import merge, parse_override
+from edgesr.recipe import io as recipe_io
 from edgesr.workspace import Workspace, sha256
 
 UNKNOWN = "unknown"
@@ -47,6 +49,11 @@ def export_file(
         ModelError: see `zoo.load`.
     """
     model = zoo.load(path)
+    if model.spec is not None:
+        raise ExportError(
+            f"{path} is edgesr's own ({model.architecture}), which is exported with its recipe",
+            "Name its run or its bundle: edgesr export NAME.",
+        )
     stated = licence or model.licence
     if stated == UNKNOWN:
         raise ExportError(
@@ -56,10 +63,22 @@ def export_file(
     recipe = _recipe(model, name or zoo.label(path), stated, overrides)
     target = workspace.bundle(recipe.name)
     with locked(target, f"edgesr export {recipe.name}"), tempfile.TemporaryDirectory() as folder:
-        kept = _as_safetensors(model, Path(folder) / "weights.safetensors", stated)
+        kept = _as_safetensors(model, Path(folder) / WEIGHTS, stated)
         _refuse_another(target, kept, force=force)
         return write_bundle(
             kept, recipe, workspace, role="teacher", teacher=None, extras=[], variants=variants
+        )
+
+
+def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> Path:
+    """Write such a bundle anew: the files that it has, from its own weights and recipe."""
+    recipe = recipe_io.load_any(folder / "recipe.toml", overrides)
+    model = zoo.load(folder / WEIGHTS)
+    has = tuple(name for name, file in FILES.items() if (folder / file).is_file())
+    variants = tuple(name for name in has if name != "fp32")
+    with locked(workspace.bundle(recipe.name), f"edgesr export {recipe.name}"):
+        return write_bundle(
+            model, recipe, workspace, role="teacher", teacher=None, extras=[], variants=variants
         )
 
 
@@ -72,9 +91,7 @@ def _recipe(model: SRModel, name: str, licence: str, overrides: Sequence[str]) -
         "licence": licence,
         "verify": {"size": sizes[0], "shapes": sizes[1:]},
     }
-    for text in overrides:
-        raw = merge(raw, parse_override(text))
-    return ForeignRecipe.model_validate(raw)
+    return recipe_io.foreign(raw, overrides, f"the bundle of {model.path}")
 
 
 def _fit(size: str, model: SRModel) -> str:
@@ -92,7 +109,7 @@ def _as_safetensors(model: SRModel, path: Path, licence: str) -> SRModel:
 
 
 def _refuse_another(target: Path, model: SRModel, *, force: bool) -> None:
-    kept = target / "weights.safetensors"
+    kept = target / WEIGHTS
     if not force and target.exists() and not (kept.is_file() and sha256(kept) == model.sha256):
         raise ExportError(
             f"{target} holds another network than is exported",

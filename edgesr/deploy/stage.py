@@ -8,6 +8,7 @@ from pathlib import Path
 from edgesr import console
 from edgesr.bundle.card import read_card
 from edgesr.bundle.records.run import Run
+from edgesr.deploy import foreign
 from edgesr.deploy.bundle import write_bundle
 from edgesr.deploy.variants import FILES as VARIANTS
 from edgesr.errors import BundleError, ExportError, ModelError
@@ -83,6 +84,8 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
     """
     if not (folder / "card.json").exists():
         read_card(folder)  # says that it is not a bundle
+    if not (folder / "run.json").exists() and read_card(folder).spec is None:
+        return foreign.again(folder, workspace, overrides)
     record = Run.read(folder / "run.json", "Only a bundle with its run.json can be made again.")
     recipe = recipe_io.load(folder / "recipe.toml", overrides=_checked(overrides))
     if folder.resolve() != workspace.bundle(recipe.name).resolve():

@@ -81,10 +81,19 @@ def load_any(path: Path, overrides: Iterable[str] = ()) -> AnyRecipe:
     raw = _read(path)
     if "model" in raw:
         return load(path, overrides=overrides)
+    return foreign(raw, overrides, str(path))
+
+
+def foreign(raw: Raw, overrides: Iterable[str], origin: str) -> ForeignRecipe:
+    """The recipe of another project's network that `raw` makes, `overrides` over it.
+
+    Raises:
+        RecipeError: it has faults; names `origin`.
+    """
     try:
         return ForeignRecipe.model_validate(reduce(merge, map(parse_override, overrides), raw))
     except ValidationError as error:
-        raise RecipeError(f"{path} has {_told(error.errors(), [])}") from None
+        raise RecipeError(f"{origin} has {_told(error.errors(), [])}") from None
 
 
 def _read(path: Path) -> Raw:

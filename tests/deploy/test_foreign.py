@@ -18,9 +18,11 @@ from edgesr import Upscaler
 from edgesr.bundle.card import read_card
 from edgesr.bundle.check import check
 from edgesr.bundle.records.card import Card
+from edgesr.deploy import stage as deploy
 from edgesr.deploy.foreign import export_file
 from edgesr.errors import DataError, ExportError, ModelError
 from edgesr.models import zoo
+from edgesr.recipe import Edge
 from edgesr.verify import stage
 from edgesr.workspace import Workspace
 
@@ -117,6 +119,20 @@ def test_a_network_that_sees_the_whole_picture_says_how_much_fits(exported: Path
     with pytest.raises(DataError, match="sees the whole image") as caught:
         Upscaler(exported, memory="1MB")(noise(300, 300))
     assert "--memory" in caught.value.remedy
+
+
+def test_it_is_made_again_with_the_files_that_it_has(exported: Path) -> None:
+    card = of(exported, "compact")
+    deploy.again(exported, Workspace(exported.parent.parent))
+    assert list(read_card(exported).variants) == list(card.variants)
+    assert read_card(exported).sha256 == card.sha256
+
+
+def test_a_network_of_edgesr_is_not_taken_for_anothers(workspace: Workspace) -> None:
+    path = workspace.root / "ours.safetensors"
+    zoo.save(zoo.build(Edge(channels=4, depth=1)), path, licence="MIT")
+    with pytest.raises(ExportError, match="is edgesr's own"):
+        export_file(path, workspace)
 
 
 def test_a_licence_is_asked_for(workspace: Workspace) -> None:
