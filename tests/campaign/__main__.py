@@ -34,7 +34,6 @@ def main() -> int:
     """Run the parts, each with its share of the time that is left."""
     requested = _arguments()
     end = time.monotonic() + 60 * requested.minutes
-    _load()
     tallies: list[Tally] = []
     with tempfile.TemporaryDirectory(prefix="edgesr-campaign-") as temporary:
         scratch = Path(temporary)
@@ -58,21 +57,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=PARTS)
     return parser.parse_args()
-
-
-def _load() -> None:
-    """What commands load, once; their children are forked with it."""
-    import torch
-
-    import edgesr.blend
-    import edgesr.cli
-    import edgesr.deploy.stage
-    import edgesr.quality.compare
-    import edgesr.report.stage
-    import edgesr.training.stage
-    import edgesr.verify.stage  # noqa: F401
-
-    torch.set_num_threads(1)
 
 
 def _show(tallies: list[Tally], seed: int) -> int:

@@ -1,28 +1,20 @@
-"""What every part of the campaign works with: tiny networks, and commands in forked children.
-
-A child is forked from a process that has loaded edgesr once, so that a command starts in
-milliseconds, and dies by a signal as a process that was started does.
-"""
+"""What every part of the campaign works with: tiny networks, and what became of the cases."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
-import signal
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-LIMIT = 120.0
-"""Seconds that any command may take here; one that takes longer hangs."""
+from tests.commands import run
+
 RECIPE = """
 name = "tiny"
 [model]
@@ -73,22 +65,6 @@ class Tally:
             self.faults.append(how)
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A command that has ended: its exit code, or minus the signal that ended it; what it said."""
-
-    code: int
-    said: str
-
-    @property
-    def told(self) -> bool:
-        """Whether it ended well, or in one message."""
-        return self.code in (0, 1, 2, 3, 4) and "Traceback" not in self.said
-
-    def __str__(self) -> str:
-        return f"exit code {self.code}: {' / '.join(self.said.strip().splitlines()[-3:])[-300:]}"
-
-
 @dataclass
 class Bench:
     """One campaign: its random numbers, its end, and a folder with two bundles and three runs."""
@@ -114,70 +90,6 @@ class Bench:
         shutil.rmtree(to, ignore_errors=True)
         shutil.copytree(self.folder, to)
         return to
-
-
-def start(folder: Path, words: list[str], before: Callable[[], None] = lambda: None) -> int:
-    """Begin `edgesr WORDS` in `folder`; its output goes to `folder/.said`.
-
-    Args:
-        before: what the child does first, e.g. give up its rights.
-
-    Returns:
-        The child's process id.
-    """
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        os.setsid()
-        os.chdir(folder)
-        said = os.open(_said(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
-        before()
-        os._exit(_main(words))
-    except BaseException as error:
-        os.write(2, f"Traceback of the campaign itself: {error!r}\n".encode())
-        os._exit(99)
-
-
-def _main(words: list[str]) -> int:
-    from edgesr.cli import main
-
-    sys.argv = ["edgesr", *words]
-    try:
-        main()
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 1
-    return 0
-
-
-def wait(pid: int, folder: Path, limit: float = LIMIT) -> Ended:
-    """The end of a child; one that hangs is ended, which shows as signal 9."""
-    end = time.monotonic() + limit
-    while (done := os.waitpid(pid, os.WNOHANG))[0] == 0:
-        if time.monotonic() > end:
-            kill(pid)
-        time.sleep(0.005)
-    code = os.waitstatus_to_exitcode(done[1])
-    return Ended(code, _said(folder).read_text(encoding="utf-8", errors="replace"))
-
-
-def kill(pid: int) -> None:
-    """End a child, and what it has started, as a machine that loses its power would."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        os.kill(pid, signal.SIGKILL)
-
-
-def run(folder: Path, *words: str, before: Callable[[], None] = lambda: None) -> Ended:
-    """`edgesr WORDS` in `folder`, to its end."""
-    return wait(start(folder, list(words), before), folder)
-
-
-def _said(folder: Path) -> Path:
-    return Path(tempfile.gettempdir()) / f"edgesr-campaign-{abs(hash(str(folder)))}.said"
 
 
 def state(folder: Path, *parts: str) -> dict[str, str]:

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from tests.campaign.bench import Bench, Ended, Tally, left_behind, run, state
+from tests.campaign.bench import Bench, Tally, left_behind, state
 from tests.campaign.kills import COMMANDS, INPUTS
+from tests.commands import Ended, run
 
 SIZE = 24 * 2**20
 
@@ -72,11 +74,12 @@ def _filled(folder: Path, disk: Path, words: list[str], room: int) -> Ended:
 
 
 def _limited(folder: Path, words: list[str], room: int) -> Ended:
-    def limit() -> None:
-        _own_cache()
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    return run(folder, *words, before=partial(_limit, room))
 
-    return run(folder, *words, before=limit)
+
+def _limit(room: int) -> None:
+    _own_cache()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
 
 def _own_cache() -> None:
@@ -90,10 +93,10 @@ def _display(bench: Bench) -> Tally:
         tally.skipped = "there is no /dev/full"
         return tally
     for words in (["recipe", "show", "recipe.toml"], ["bundle", "check", "tiny"], ["doctor"]):
-
-        def full() -> None:
-            os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-
-        ended = run(bench.folder, *words, before=full)
+        ended = run(bench.folder, *words, before=_full_stdout)
         tally.expect(ended.code == 4 and ended.told, f"{' '.join(words)} > /dev/full: {ended}")
     return tally
+
+
+def _full_stdout() -> None:
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)

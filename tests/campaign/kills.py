@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from tests.campaign.bench import Bench, Ended, Tally, kill, left_behind, run, start, state, wait
+from tests.campaign.bench import Bench, Tally, left_behind, state
+from tests.commands import Command, Ended, run
 
 COMMANDS = {
     "export": ["export", "tiny", "--onnx", "--uint8-io"],
@@ -37,10 +39,11 @@ def _stop(bench: Bench, scratch: Path, name: str, words: list[str], part: float)
             bench.rng.uniform(0, 3),
             bench.rng.choice([signal.SIGTERM, signal.SIGHUP]),
         )
-        pid = start(folder, words)
+        command = Command(folder, *words)
         time.sleep(after)
-        os.kill(pid, requested)
-        ended = wait(pid, folder)
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(command.pid, requested)
+        ended = command.wait()
         how = f"{name} stopped by {requested.name} after {after:.3f} s"
         # Minus the signal: it came before the command had begun.
         fine = ended.code in (0, 1, 128 + requested, -requested) and "Traceback" not in ended.said
@@ -49,9 +52,9 @@ def _stop(bench: Bench, scratch: Path, name: str, words: list[str], part: float)
             tally.faults.append(f"{how}: left behind {', '.join(left)}")
         if state(folder, *INPUTS) != state(bench.folder, *INPUTS):
             tally.faults.append(f"{how}: an input has changed")
-        if _alive(pid):
+        if _alive(command.pid):
             tally.faults.append(f"{how}: a child goes on")
-            kill(pid)
+            command.kill()
     return tally
 
 
@@ -75,10 +78,10 @@ def _kill(bench: Bench, scratch: Path, name: str, words: list[str], part: float)
     for number in bench.share(part):
         folder = bench.copy(scratch / f"{name}-{number % 2}")
         after = bench.rng.uniform(0, 1.05 * took)
-        pid = start(folder, words)
+        command = Command(folder, *words)
         time.sleep(after)
-        kill(pid)
-        wait(pid, folder)
+        command.kill()
+        command.wait()
         for fault in _faults(bench, folder, name, words, wanted):
             tally.faults.append(f"{name} killed after {after:.3f} s: {fault}")
         tally.cases += 1

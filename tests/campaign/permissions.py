@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from tests.campaign.bench import Bench, Tally, left_behind, run, state
+from tests.campaign.bench import Bench, Tally, left_behind, state
+from tests.commands import run
 
 CLOSED = {
     "the workspace": (".", 0o555),
@@ -58,7 +59,7 @@ def _case(bench: Bench, folder: Path, place: str, words: list[str], tally: Tally
     (folder / "cache").mkdir()
     before = state(folder, "runs/big", "runs/other", "photographs", "exports/tiny")
     (folder / name).chmod(mode)
-    ended = run(folder, *words, before=_unprivileged(folder))
+    ended = run(folder, *words, before=partial(_give_up, folder))
     how = f"{' '.join(words)}, {place} closed"
     tally.expect(ended.told, f"{how}: {ended}")
     _open(folder)
@@ -82,12 +83,10 @@ def _open(folder: Path) -> None:
             path.chmod(0o755)
 
 
-def _unprivileged(folder: Path) -> Callable[[], None]:
-    def give_up() -> None:
-        os.environ |= {"EDGESR_CACHE": str(folder / "cache"), "HOME": str(folder)}
-        _drop_capabilities()
-
-    return give_up
+def _give_up(folder: Path) -> None:
+    """What root may do beyond others."""
+    os.environ |= {"EDGESR_CACHE": str(folder / "cache"), "HOME": str(folder)}
+    _drop_capabilities()
 
 
 def _drop_capabilities() -> bool:

@@ -231,24 +231,14 @@ def test_the_worst_stay_in_float_until_the_loss_fits_the_budget(
     assert found.loss.strain <= 1
 
 
-def lossy(monkeypatch: pytest.MonkeyPatch, strain) -> None:
-    """Every graph is judged by what `strain` says of it."""
-
-    def judge(_self: Court, model: onnx.ModelProto) -> Loss:
-        return Loss(0.1, ALIKE, strain(model))
-
-    monkeypatch.setattr(Court, "__call__", judge)
-
-
 def test_a_file_that_is_mostly_float_is_warned_of(
-    module: zoo.Student,
-    graph: onnx.ModelProto,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    module: zoo.Student, graph: onnx.ModelProto, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lossy(monkeypatch, lambda model: kinds(model)["QuantizeLinear"])
-    _, facts = int8.to_int8(module, graph, RECIPE)
+    text = RECIPE.gates.int8.model_copy(update={"min_text_db": 99.0})  # no int8 layer keeps to it
+    gates = RECIPE.gates.model_copy(update={"int8": text})
+    _, facts = int8.to_int8(module, graph, RECIPE.model_copy(update={"gates": gates}))
     assert len(facts["float_layers"]) == 4
+    assert facts["likeness_db"]["text"] >= 99
     assert "4 of 4 convolutions stay in float" in capsys.readouterr().err
 
 
@@ -257,7 +247,11 @@ def test_finetuning_is_tried_where_calibration_loses_too_much_and_kept_where_it_
 ) -> None:
     tuned = onnx.ModelProto.FromString(graph.SerializeToString())
     tuned.graph.name = "tuned"
-    lossy(monkeypatch, lambda model: 0.5 if model.graph.name == "tuned" else 4.0)
+
+    def judge(_: Court, model: onnx.ModelProto) -> Loss:
+        return Loss(0.1, ALIKE, 0.5 if model.graph.name == "tuned" else 4.0)
+
+    monkeypatch.setattr(Court, "__call__", judge)
     monkeypatch.setattr(int8, "finetune", lambda *_: module)
     monkeypatch.setattr(int8, "to_graph", lambda *_: (tuned, True))
     settings = RECIPE.export.int8.model_copy(update={"finetune_steps": 5})

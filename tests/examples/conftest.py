@@ -20,6 +20,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from edgesr import Upscaler
 from edgesr.deploy.stage import write_bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Export, Fp16, Recipe
@@ -104,30 +105,34 @@ def shipped() -> Path:
 
 
 @pytest.fixture
-def on_white() -> Callable[[Path], np.ndarray]:
-    """The pixels of a picture as they are seen on a white ground."""
+def check_disc(disc: Path, shipped: Path) -> Callable[[Path], None]:
+    """An enlarged `disc` is white on white, with the alpha that its format can hold."""
 
-    def seen(path: Path) -> np.ndarray:
-        with Image.open(path) as image:
-            ground = Image.new("RGBA", image.size, "white")
-            return np.asarray(Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB"))
+    def check(path: Path) -> None:
+        with Image.open(path) as big, Image.open(disc) as small:
+            assert big.mode == ("RGB" if path.suffix == ".jpg" else "RGBA")
+            ground = Image.new("RGBA", big.size, "white")
+            seen = Image.alpha_composite(ground, big.convert("RGBA")).convert("RGB")
+            assert np.asarray(seen).min() >= 250
+            if path.suffix == ".png":
+                check_alike(np.asarray(big), np.asarray(Upscaler(shipped, threads=1)(small)))
+            if path.suffix == ".jpg":
+                layers = big.layer  # type: ignore[attr-defined]
+                assert [layer[1:3] for layer in layers] == [(1, 1)] * 3
 
-    return seen
+    return check
 
 
-@pytest.fixture
-def alike() -> Callable[[np.ndarray, np.ndarray], bool]:
-    """Whether colours are equal but for a level, and alpha, by another bicubic, nearly so."""
+def check_alike(rgba: np.ndarray, expected: np.ndarray) -> None:
+    """Colours are equal but for a level, and alpha, by another bicubic, nearly so."""
 
     def centre(alpha: np.ndarray) -> np.ndarray:
         return (np.stack(np.indices(alpha.shape)) * alpha).sum(axis=(1, 2)) / alpha.sum()
 
-    def compare(rgba: np.ndarray, expected: np.ndarray) -> bool:
-        off = np.abs(rgba.astype(int) - expected)
-        moved = np.abs(centre(rgba[..., 3]) - centre(expected[..., 3])).max()
-        return off[..., :3].max() <= 1 and off[..., 3].mean() < 1 and moved < 0.1
-
-    return compare
+    off = np.abs(rgba.astype(int) - expected)
+    assert off[..., :3].max() <= 1
+    assert off[..., 3].mean() < 1
+    assert np.abs(centre(rgba[..., 3]) - centre(expected[..., 3])).max() < 0.1
 
 
 class Browser:

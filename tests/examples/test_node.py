@@ -12,8 +12,19 @@ import pytest
 from PIL import Image
 
 from edgesr import Upscaler
+from tests.examples.both import (
+    Done,
+    check_all_vectors_pass,
+    check_noise_fails,
+    check_variant_is_refused,
+    noise,
+    sizes,
+    suffixes,
+    variants,
+    with_another_golden_value,
+)
 
-Node = Callable[..., "subprocess.CompletedProcess[str]"]
+Node = Callable[..., Done]
 
 
 @pytest.fixture
@@ -21,16 +32,11 @@ def node(installed: Callable[[str], Path]) -> Node:
     """Run one of the example's scripts."""
     folder = installed("node")
 
-    def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(script: str, *arguments: object) -> Done:
         command = ["node", str(folder / script), *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return run
-
-
-def noise(height: int, width: int, *channels: int) -> np.ndarray:
-    shape = (height, width, *channels)
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def difference(path: Path, expected: Image.Image) -> int:
@@ -41,10 +47,7 @@ def difference(path: Path, expected: Image.Image) -> int:
 
 def test_every_variant_passes_its_golden_vectors(node: Node, bundle: Path) -> None:
     result = node("golden.mjs", bundle)
-    assert (result.returncode, result.stderr) == (0, "")
-    lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["fp32"] * 3 + ["uint8-io"] * 3
-    assert all(line.endswith(" passes") for line in lines)
+    check_all_vectors_pass(result)
 
 
 def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(
@@ -73,23 +76,15 @@ def test_a_type_that_cannot_be_fed_names_the_file_and_what_is_expected(
     assert "model.fp16.onnx takes bfloat16 NCHW RGB 0,1, expected one of" in result.stderr
 
 
-@pytest.mark.parametrize("level", [2, np.nan], ids=str)
+@pytest.mark.parametrize("added", [2 / 255, np.nan], ids=str)
 def test_an_output_that_is_not_the_golden_one_fails(
-    node: Node, bundle: Path, tmp_path: Path, level: float
+    node: Node, bundle: Path, tmp_path: Path, added: float
 ) -> None:
-    changed = Path(shutil.copytree(bundle, tmp_path / "changed"))
-    expected = np.fromfile(changed / "golden/noise.f32", "<f4")
-    expected[5] += level / 255
-    expected.tofile(changed / "golden/noise.f32")
-    result = node("golden.mjs", changed)
-    assert result.returncode == 1
-    failed = [line for line in result.stdout.splitlines() if line.endswith(" FAILS")]
-    assert [line.split(":")[0] for line in failed][:1] == ["fp32 noise"]
+    check_noise_fails(node("golden.mjs", with_another_golden_value(bundle, tmp_path, added)))
 
 
-# Larger than one tile of 256 pixels along one axis, along none, and a single pixel.
-@pytest.mark.parametrize("size", [(20, 530), (9, 7), (1, 1)], ids=str)
-@pytest.mark.parametrize("variant", ["fp32", "uint8-io"])
+@sizes
+@variants
 def test_the_pixels_are_those_of_the_upscaler(
     node: Node, bundle: Path, tmp_path: Path, size: tuple[int, int], variant: str
 ) -> None:
@@ -128,8 +123,7 @@ def test_a_picture_of_another_kind_becomes_upright_rgb(
 
 def test_a_variant_that_is_not_there_is_refused_by_name(node: Node, bundle: Path) -> None:
     result = node("upscale.mjs", bundle, "small.png", "big.png", "--variant", "int4")
-    assert result.returncode == 1
-    assert result.stderr == "error: no variant int4, only fp32, uint8-io\n"
+    check_variant_is_refused(result)
 
 
 def test_the_scripts_say_how_they_are_used(node: Node) -> None:
@@ -139,26 +133,18 @@ def test_the_scripts_say_how_they_are_used(node: Node) -> None:
         assert f"usage: node {script} BUNDLE" in result.stderr
 
 
-@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+@suffixes
 def test_white_on_transparent_black_is_white_on_white(
     node: Node,
     disc: Path,
     shipped: Path,
     tmp_path: Path,
     suffix: str,
-    on_white: Callable[[Path], np.ndarray],
-    alike: Callable[[np.ndarray, np.ndarray], bool],
+    check_disc: Callable[[Path], None],
 ) -> None:
     result = node("upscale.mjs", shipped, disc, tmp_path / f"big.{suffix}")
     assert (result.returncode, result.stderr) == (0, "")
-    assert on_white(tmp_path / f"big.{suffix}").min() >= 250
-    with Image.open(tmp_path / f"big.{suffix}") as big, Image.open(disc) as small:
-        assert big.mode == ("RGB" if suffix == "jpg" else "RGBA")
-        if suffix == "png":
-            expected = np.asarray(Upscaler(shipped, threads=1)(small)).astype(int)
-            assert alike(np.asarray(big), expected)
-        if suffix == "jpg":
-            assert [layer[1:3] for layer in big.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+    check_disc(tmp_path / f"big.{suffix}")
 
 
 def test_what_is_missing_or_broken_ends_in_words(node: Node, shipped: Path, tmp_path: Path) -> None:

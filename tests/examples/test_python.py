@@ -13,13 +13,22 @@ import pytest
 from PIL import Image
 
 from edgesr import Upscaler
+from tests.examples.both import (
+    Done,
+    check_all_vectors_pass,
+    check_noise_fails,
+    check_variant_is_refused,
+    noise,
+    sizes,
+    suffixes,
+    variants,
+    with_another_golden_value,
+)
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/python"
 
 
-def run(
-    folder: Path, *arguments: str, script: str = "upscale.py"
-) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, script: str = "upscale.py") -> Done:
     """Run a script as a user does; its exit status is 99 where it loaded edgesr or torch."""
     code = (
         "import atexit, os, runpy, sys; sys.argv = sys.argv[1:];"
@@ -31,13 +40,12 @@ def run(
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-# Larger than one tile of 256 pixels along one axis, along none, and a single pixel.
-@pytest.mark.parametrize("size", [(20, 530), (9, 7), (1, 1)], ids=str)
-@pytest.mark.parametrize("variant", ["fp32", "uint8-io"])
+@sizes
+@variants
 def test_the_example_gives_the_pixels_of_the_upscaler_without_edgesr(
     bundle: Path, tmp_path: Path, size: tuple[int, int], variant: str
 ) -> None:
-    small = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    small = noise(*size, 3)
     Image.fromarray(small).save(tmp_path / "small.png", icc_profile=b"a profile")
     result = run(tmp_path, str(bundle), "small.png", "big.png", "--variant", variant)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -70,16 +78,12 @@ def test_a_bundle_of_another_contract_is_refused(
 
 def test_a_variant_that_is_not_there_is_refused_by_name(bundle: Path, tmp_path: Path) -> None:
     result = run(tmp_path, str(bundle), "small.png", "big.png", "--variant", "int4")
-    assert result.returncode == 1
-    assert result.stderr == "error: no variant int4, only fp32, uint8-io\n"
+    check_variant_is_refused(result)
 
 
 def test_every_variant_passes_its_golden_vectors_without_edgesr(bundle: Path) -> None:
     result = run(bundle, ".", script="golden.py")
-    assert (result.returncode, result.stderr) == (0, "")
-    lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["fp32"] * 3 + ["uint8-io"] * 3
-    assert all(line.endswith(" passes") for line in lines)
+    check_all_vectors_pass(result)
 
 
 def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(
@@ -88,7 +92,7 @@ def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(
     result = run(half_bundle, ".", script="golden.py")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count("fp16") == 3
-    small = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    small = noise(9, 7, 3)
     Image.fromarray(small).save(tmp_path / "small.png")
     result = run(tmp_path, str(half_bundle), "small.png", "big.png", "--variant", "fp16")
     assert (result.returncode, result.stderr) == (0, "")
@@ -101,14 +105,8 @@ def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(
 def test_an_output_that_is_not_the_golden_one_fails(
     bundle: Path, tmp_path: Path, added: float
 ) -> None:
-    changed = Path(shutil.copytree(bundle, tmp_path / "changed"))
-    expected = np.fromfile(changed / "golden/noise.f32", "<f4")
-    expected[5] += added
-    expected.tofile(changed / "golden/noise.f32")
-    result = run(changed, ".", script="golden.py")
-    assert result.returncode == 1
-    failed = [line for line in result.stdout.splitlines() if line.endswith(" FAILS")]
-    assert [line.partition(":")[0] for line in failed][:1] == ["fp32 noise"]
+    changed = with_another_golden_value(bundle, tmp_path, added)
+    check_noise_fails(run(changed, ".", script="golden.py"))
 
 
 @pytest.mark.parametrize("script", ["upscale.py", "golden.py"])
@@ -118,25 +116,14 @@ def test_the_scripts_say_how_they_are_used(tmp_path: Path, script: str) -> None:
     assert result.stderr.startswith(f"usage: {script} ")
 
 
-@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+@suffixes
+@pytest.mark.usefixtures("disc")
 def test_white_on_transparent_black_is_white_on_white(
-    disc: Path,
-    shipped: Path,
-    tmp_path: Path,
-    suffix: str,
-    on_white: Callable[[Path], np.ndarray],
-    alike: Callable[[np.ndarray, np.ndarray], bool],
+    shipped: Path, tmp_path: Path, suffix: str, check_disc: Callable[[Path], None]
 ) -> None:
     result = run(tmp_path, str(shipped), "disc.png", f"big.{suffix}")
     assert (result.returncode, result.stderr) == (0, "")
-    assert on_white(tmp_path / f"big.{suffix}").min() >= 250
-    with Image.open(tmp_path / f"big.{suffix}") as big, Image.open(disc) as small:
-        assert big.mode == ("RGB" if suffix == "jpg" else "RGBA")
-        if suffix == "png":
-            expected = np.asarray(Upscaler(shipped, threads=1)(small)).astype(int)
-            assert alike(np.asarray(big), expected)
-        if suffix == "jpg":
-            assert [layer[1:3] for layer in big.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+    check_disc(tmp_path / f"big.{suffix}")
 
 
 def test_what_is_missing_or_broken_ends_in_words(shipped: Path, tmp_path: Path) -> None:

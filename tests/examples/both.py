@@ -1,0 +1,49 @@
+"""What the tests of the Python and of the Node example ask of both, in the same words."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+
+Done = CompletedProcess[str]
+
+# Larger than one tile of 256 pixels along one axis, along none, and a single pixel.
+sizes = pytest.mark.parametrize("size", [(20, 530), (9, 7), (1, 1)], ids=str)
+variants = pytest.mark.parametrize("variant", ["fp32", "uint8-io"])
+suffixes = pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+
+
+def noise(height: int, width: int, *channels: int) -> np.ndarray:
+    shape = (height, width, *channels)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def with_another_golden_value(bundle: Path, tmp_path: Path, added: float) -> Path:
+    """A copy of `bundle` in which one expected value of "noise" is `added` larger."""
+    changed = Path(shutil.copytree(bundle, tmp_path / "changed"))
+    expected = np.fromfile(changed / "golden/noise.f32", "<f4")
+    expected[5] += added
+    expected.tofile(changed / "golden/noise.f32")
+    return changed
+
+
+def check_all_vectors_pass(result: Done) -> None:
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["fp32"] * 3 + ["uint8-io"] * 3
+    assert all(line.endswith(" passes") for line in lines)
+
+
+def check_noise_fails(result: Done) -> None:
+    assert result.returncode == 1
+    failed = [line for line in result.stdout.splitlines() if line.endswith(" FAILS")]
+    assert [line.partition(":")[0] for line in failed][:1] == ["fp32 noise"]
+
+
+def check_variant_is_refused(result: Done) -> None:
+    assert result.returncode == 1
+    assert result.stderr == "error: no variant int4, only fp32, uint8-io\n"
