@@ -33,7 +33,7 @@ from edgesr.inference.session import open_session
 from edgesr.inference.upscaler import Upscaler
 from edgesr.models import zoo
 from edgesr.models.zoo import Student
-from edgesr.quality.evaluate import Upscale, evaluate, load_images
+from edgesr.quality.evaluate import Method, evaluate, load_images
 from edgesr.recipe import Export, parse_size
 from edgesr.verify.cost import cost, total
 
@@ -129,7 +129,7 @@ def _call(entry: Entry, noise: NDArray[np.uint8], threads: int) -> Callable[[], 
 
 def scores(entry: Entry, sets: list[Path]) -> list[str]:
     """PSNR and SSIM on each set."""
-    upscale: Upscale = _bicubic if entry.file is None else Upscaler(entry.file, provider="cpu")
+    upscale: Method = _bicubic if entry.file is None else Upscaler(entry.file, provider="cpu")
     means = [evaluate(upscale, load_images(data), lpips=None).mean for data in sets]
     return [f"{mean.psnr_db:.2f} / {mean.ssim:.3f}" for mean in means]
 

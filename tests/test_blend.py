@@ -137,10 +137,13 @@ def test_a_blend_exports_and_verifies_like_any_other(workspace: Workspace) -> No
     assert verify(exported[0], providers=["cpu"]).bundle == "half"
 
 
-def test_without_a_teacher_a_blend_is_exported_as_a_teacher(workspace: Workspace) -> None:
-    make_run(workspace, "a", 1)
+@pytest.mark.parametrize(("spec", "role"), [(SRGAN, "teacher"), (EDGE, "student")])
+def test_without_a_teacher_a_generator_is_exported_as_one_and_an_edge_network_as_a_student(
+    spec: Edge | Srgan, role: str, workspace: Workspace
+) -> None:
+    make_run(workspace, "a", 1, model=spec.model_dump())
     folder = export(blend("a", "a", 0.5, workspace, "same"), workspace)[0]
-    assert json.loads((folder / "card.json").read_text())["role"] == "teacher"
+    assert json.loads((folder / "card.json").read_text())["role"] == role
 
 
 def test_that_batch_normalisation_was_interpolated_is_said(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import get_args
 
 from edgesr.bundle.checksums import NAME as SUMS
 from edgesr.bundle.checksums import check_checksums
 from edgesr.bundle.records.card import Card
 from edgesr.errors import BundleError, NoBundleError
-from edgesr.inference.upscaler import Upscaler
-from edgesr.recipe import Scale
 
 AGAIN = "Export the bundle again with this version of edgesr: edgesr export"
 
@@ -41,26 +37,3 @@ def bundles(exports: Path) -> list[Path]:
     """Every bundle's folder in `exports`, by name; also one that has lost its card or its sums."""
     found = {path.parent for name in ("card.json", SUMS) for path in exports.glob(f"*/{name}")}
     return sorted(folder for folder in found if not folder.name.startswith("."))
-
-
-def family(bundle: Path) -> dict[int, Path]:
-    """The bundles of one tier by their scale: `edge-s`, and `edge-s-x2` and `edge-s-x3` beside it.
-
-    Args:
-        bundle: one of them, or a model file, which has no family.
-
-    Raises:
-        NoBundleError, BundleError: see `read_card`.
-        ModelError: see `inference.contract.read`.
-    """
-    if not bundle.is_dir():
-        return {Upscaler(bundle).scale: bundle}
-    tier = re.sub(r"-x[234]$", "", bundle.resolve().name)
-    beside = [bundle.resolve().parent / f"{tier}-x{scale}" for scale in get_args(Scale)]
-    others = [path for path in (bundle.resolve().parent / tier, *beside) if is_bundle(path)]
-    return {read_card(folder).scale: folder for folder in [*others, bundle]}
-
-
-def is_bundle(folder: Path) -> bool:
-    """Whether a bundle's card lies there."""
-    return (folder / "card.json").is_file()

@@ -134,7 +134,7 @@ def upscale(
     Where a size is asked for and a tier has bundles of several scales (edge-s, edge-s-x2), the
     smallest that reaches it is taken.
     """
-    from edgesr.bundle.card import family
+    from edgesr.bundle.family import family
     from edgesr.inference import upscale_files
     from edgesr.inference.sized import Sized, TargetSize
     from edgesr.inference.upscaler import Upscaler, parse_tile

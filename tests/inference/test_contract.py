@@ -167,6 +167,7 @@ def test_what_is_no_number_is_an_error_that_names_file_and_place(tmp_path: Path,
 def test_evaluation_names_the_picture_for_which_a_model_gives_no_number(tmp_path: Path) -> None:
     import torch
 
+    from edgesr.models.zoo import SRModel
     from edgesr.quality.evaluate import evaluate, torch_upscaler
 
     path = breaking(tmp_path / "model.onnx")
@@ -179,8 +180,9 @@ def test_evaluation_names_the_picture_for_which_a_model_gives_no_number(tmp_path
         def forward(self, lr: torch.Tensor) -> torch.Tensor:
             return lr / 0
 
+    model = SRModel(Broken(), None, "Broken", path, "", "MIT", 4)
     with pytest.raises(ModelError, match="black: the network returned NaN or infinity"):
-        evaluate(torch_upscaler(Broken()), images, lpips=None)
+        evaluate(torch_upscaler(model), images, lpips=None)
 
 
 def test_a_fifo_or_device_as_model_is_refused_and_not_waited_for(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from edgesr.bundle.card import family
+from edgesr.bundle.family import family
 from edgesr.cli import app
 from edgesr.errors import DataError
 from edgesr.inference.sized import Sized, TargetSize, reduced
