@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 
 from edgesr.errors import Unsupported, VerifyError
@@ -103,29 +105,28 @@ def test_without_node_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         Web()
 
 
-BUSY = """
-import sys, time
-print('{"version": "0"}', flush=True)
+OPENED = """
+import os, sys, time
+print('{"version": "%d"}' % os.getpid(), flush=True)
 sys.stdin.readline()
 print('{"seconds": 1.0}', flush=True)
-sys.stdin.readline()
-time.sleep(60)
 """
+"""What a Node process says as it opens a file; this one gives its process id for its version."""
 
 
 def test_a_node_that_does_not_end_by_itself_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stops a command in the middle of a run must not leave the run behind."""
     monkeypatch.setattr("edgesr.runtimes.web.GRACE", 0.1)
-    file = WebFile([sys.executable, "-c", BUSY], 1)
-    file._ask({})
+    file = WebFile([sys.executable, "-c", f"{OPENED}time.sleep(60)"], 1)
+    node = psutil.Process(int(file.describe().version))
     file.close()
-    assert file._node.returncode is not None
+    assert not node.is_running()
 
 
 def test_a_node_that_dies_is_told_and_not_taken_for_a_reader_that_closed_its_pipe() -> None:
-    file = WebFile([sys.executable, "-c", BUSY.replace("time.sleep(60)", "")], 1)
-    file._node.stdin.write(b"\n")
-    file._node.stdin.flush()
-    file._node.wait()
+    file = WebFile([sys.executable, "-c", OPENED], 1)
+    node = psutil.Process(int(file.describe().version))
+    while node.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
     with pytest.raises(VerifyError, match="node ended with status 0"):
         file.run(np.zeros((1, 3, 4, 4), np.float32))

@@ -179,9 +179,9 @@ def test_a_provider_that_is_not_known_is_refused_before_any_work(exports: Path) 
 
 
 def test_photographs_that_are_missing_are_refused_before_any_work(
-    exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exports: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(stage.proof, "placements", lambda *_: pytest.fail("work was begun"))
+    (exports / "small/model.onnx").write_bytes(b"whoever opens it says so")
     with pytest.raises(DataError, match="gone is missing"):
         stage.verify(exports / "small", data=tmp_path / "gone")
 
@@ -194,7 +194,7 @@ def test_a_folder_that_takes_no_evidence_is_refused_before_any_work(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(stage.proof, "placements", lambda *_: pytest.fail("work was begun"))
+    (exports / "small/model.onnx").write_bytes(b"whoever opens it says so")
     monkeypatch.setattr(tempfile, "mkdtemp", full)
     with pytest.raises(MachineError, match="Read-only file system"):
         stage.verify(exports / "small")
