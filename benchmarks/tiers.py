@@ -129,8 +129,9 @@ def _call(entry: Entry, noise: NDArray[np.uint8], threads: int) -> Callable[[], 
 
 def scores(entry: Entry, sets: list[Path]) -> list[str]:
     """PSNR and SSIM on each set."""
-    upscale: Method = _bicubic if entry.file is None else Upscaler(entry.file, provider="cpu")
-    means = [evaluate(upscale, load_images(data), lpips=None).mean for data in sets]
+    upscale = _bicubic if entry.file is None else Upscaler(entry.file, provider="cpu")
+    method = Method(4, upscale)
+    means = [evaluate(method, load_images(data), lpips=None).mean for data in sets]
     return [f"{mean.psnr_db:.2f} / {mean.ssim:.3f}" for mean in means]
 
 
