@@ -25,6 +25,7 @@ from PIL import Image
 from rewrite import PLAIN
 from turns import medians
 
+from edgesr.bounds import parse_size
 from edgesr.bundle.card import read_card
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_up, to_image, to_tensor
@@ -34,7 +35,7 @@ from edgesr.inference.upscaler import Upscaler
 from edgesr.models import zoo
 from edgesr.models.zoo import Student
 from edgesr.quality.evaluate import Method, evaluate, load_images
-from edgesr.recipe import Export, parse_size
+from edgesr.recipe import Export
 from edgesr.verify.cost import cost, total
 
 SHIPPED = ("teacher", "n4", "n4-psnr", "edge-m", "edge-s", "edge-s-gan", "edge-xs")

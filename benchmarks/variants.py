@@ -18,11 +18,11 @@ import onnxruntime
 from command import in_words
 from turns import medians
 
+from edgesr.bounds import parse_size
 from edgesr.bundle.card import read_card
 from edgesr.inference.session import open_session
 from edgesr.inference.upscaler import Upscaler
 from edgesr.quality.evaluate import evaluate, load_images
-from edgesr.recipe import parse_size
 
 
 def main() -> None:
