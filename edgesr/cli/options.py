@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -67,6 +67,23 @@ Evidence = Annotated[
         parser=path,
         help="Evidence and report go into DIR/NAME, not into the bundle's folder.",
     ),
+]
+Times = Annotated[
+    Literal["2", "3", "4"] | None,
+    typer.Option("--scale", help="Of FILE.onnx; found out unless given, as all of these."),
+]
+Layout = Annotated[
+    Literal["nchw", "nhwc"] | None, typer.Option("--layout", help="Of FILE.onnx's pictures.")
+]
+White = Annotated[
+    Literal["1", "255"] | None, typer.Option("--range", help="What white is to FILE.onnx.")
+]
+Colour = Annotated[
+    Literal["rgb", "bgr"] | None, typer.Option("--colour", help="Order of FILE.onnx's channels.")
+]
+GatesFile = Annotated[
+    Path | None,
+    typer.Option("--gates", metavar="FILE", parser=path, help="TOML of gates for FILE.onnx."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of bars.")]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,12 +14,22 @@ from edgesr import console
 from edgesr.cli import completion
 from edgesr.cli.app import app, bundle_app
 from edgesr.cli.options import (
+    Colour,
     Evidence,
+    GatesFile,
+    Layout,
     Quiet,
+    Times,
+    White,
     opened,
     path,
 )
 from edgesr.cli.usage import command
+from edgesr.errors import EdgesrError
+from edgesr.workspace import Workspace
+
+if TYPE_CHECKING:
+    from edgesr.deploy.adapt import Convention
 
 
 @command(app, "edgesr export edge-s --onnx --int8 --uint8-io")
@@ -63,8 +75,7 @@ def export(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Export a run's student and its teacher, or a model file of another project, as bundles in
-    exports/; unless files are named, all that the recipe's gates ask for."""
+    """Export a run's student and teacher, or another project's model file, to exports/."""
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
     file = path(name) if name else Path()
@@ -102,7 +113,7 @@ def verify(
         typer.Argument(
             parser=path,
             autocompletion=completion.bundles,
-            help="A bundle, by name or folder; all of exports/ if none.",
+            help="A bundle, by name or folder; all of exports/ if none. Or any FILE.onnx.",
         ),
     ] = None,
     provider: Annotated[
@@ -145,6 +156,11 @@ def verify(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print all tables, not a line a bundle.")
     ] = False,
+    gates: GatesFile = None,
+    scale: Times = None,
+    layout: Layout = None,
+    white: White = None,
+    colour: Colour = None,
     quiet: Quiet = False,
 ) -> None:
     """Compare bundles with PyTorch, time them, count their cost, check their gates."""
@@ -153,12 +169,22 @@ def verify(
 
     console.configure(quiet=quiet)
     workspace = opened()
-    folders = [workspace.find_bundle(bundle)] if bundle else stage.bundles(workspace.exports)
     request = Request.of(
         providers=provider, runtimes=runtime, data=data, targets=target, quick=quick
     )
-    one = partial(many.verify_or_keep, request=request, output=output, again=again)
-    code = many.verify_all(folders, one, verbose=verbose)
+    with ExitStack() as held:
+        if bundle and bundle.suffix == ".onnx":
+            from edgesr.deploy.foreign import export_onnx_file
+
+            place = Workspace(Path(held.enter_context(TemporaryDirectory())))
+            known = convention(scale, layout, white, colour)
+            folders = [export_onnx_file(bundle, place, known, gates=gates)]
+        elif bundle:
+            folders = [workspace.find_bundle(bundle)]
+        else:
+            folders = stage.bundles(workspace.exports)
+        one = partial(many.verify_or_keep, request=request, output=output, again=again)
+        code = many.verify_all(folders, one, verbose=verbose)
     if quick and output is None:
         console.say("Nothing was timed and no evidence written: --quick without --output.")
     if code:
@@ -194,6 +220,46 @@ def report(
     folder = workspace.find_bundle(bundle or workspace.bundle(workspace.find_run().name))
     page = stage.report(folder, folder.resolve().parent, data=data, teacher=teacher, output=output)
     console.say(f"{page}")
+
+
+@command(bundle_app, "edgesr bundle make contractors.onnx --name theirs --licence MIT", "make")
+def bundle_make(
+    file: Annotated[Path, typer.Argument(metavar="FILE.onnx", parser=path, help="An ONNX file.")],
+    name: Annotated[str | None, typer.Option("--name", help="Else the file's.")] = None,
+    licence: Annotated[str, typer.Option("--licence", metavar="TEXT", help="Of its weights.")] = "",
+    gates: GatesFile = None,
+    scale: Times = None,
+    layout: Layout = None,
+    white: White = None,
+    colour: Colour = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace another network's.")] = False,
+) -> None:
+    """Make a bundle of an ONNX file of any project; how it is called is found out."""
+    from edgesr.deploy.foreign import export_onnx_file
+
+    if not licence:
+        raise EdgesrError(
+            f"the licence of the weights in {file} is not stated",
+            'Look where it was published, and say so: --licence "CC-BY-4.0".',
+        )
+    known = convention(scale, layout, white, colour)
+    folder = export_onnx_file(
+        file, opened(), known, name=name, licence=licence, gates=gates, force=force
+    )
+    console.say(f"exports/{folder.name}/model.onnx")
+
+
+def convention(
+    scale: str | None,
+    layout: Literal["nchw", "nhwc"] | None,
+    white: str | None,
+    colour: Literal["rgb", "bgr"] | None,
+) -> Convention:
+    """What a user states of a file."""
+    from edgesr.deploy.adapt import Convention
+
+    white_is: Literal[1, 255] | None = None if white is None else 1 if white == "1" else 255
+    return Convention(int(scale) if scale else None, layout, white_is, colour)
 
 
 @command(bundle_app, "edgesr bundle check edge-s", "check")

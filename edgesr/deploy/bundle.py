@@ -6,22 +6,23 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import onnx
 from pydantic import ValidationError
 
 from edgesr import console
 from edgesr.bundle.check import check
 from edgesr.bundle.checksums import write_checksums
 from edgesr.bundle.readme import readme
-from edgesr.bundle.records.card import FORMAT, WEIGHTS, Card, Origin, Role
+from edgesr.bundle.records.card import FORMAT, ORIGINAL, WEIGHTS, Card, Origin, Role
 from edgesr.bundle.records.run import TaughtBy
 from edgesr.deploy.export import Exported, export_onnx, finish, save
-from edgesr.deploy.foreign_graph import foreign_graph, shapes
+from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
 from edgesr.deploy.golden import write_golden
 from edgesr.deploy.sight import sight
 from edgesr.deploy.variants import Variant, batch_of, clips, write_variant
 from edgesr.errors import EdgesrError, ExportError, cut
 from edgesr.folders import BUNDLE, replacing
-from edgesr.models.zoo import Foreign, SRModel, Student
+from edgesr.models.zoo import Network, OnnxNetwork, SRModel, Student
 from edgesr.recipe import AnyRecipe, Recipe
 from edgesr.recipe import io as recipe_io
 from edgesr.revision import git_revision
@@ -43,7 +44,7 @@ def write_bundle(
     The caller has `locked` the folder.
 
     Args:
-        model: its file is safetensors.
+        model: its file is safetensors, or ONNX.
         teacher: what run.json says of it, see `zoo.facts`.
         extras: files of the run to copy, where they are there.
         variants: which files to make beside fp32's, by their names in `deploy.variants`.
@@ -53,7 +54,7 @@ def write_bundle(
     """
     target = workspace.bundle(recipe.name)
     with replacing(target, BUNDLE) as folder:
-        shutil.copyfile(model.path, folder / WEIGHTS)
+        shutil.copyfile(model.path, folder / stored_as(model))
         write_text(folder / "recipe.toml", recipe_io.dumps(portable(recipe)))
         for extra in extras:
             if extra.is_file():
@@ -68,6 +69,11 @@ def write_bundle(
         write_checksums(folder)
         _check(folder, recipe.name)
     return target
+
+
+def stored_as(model: SRModel) -> str:
+    """What the file is called in a bundle that its other files are made from."""
+    return ORIGINAL if isinstance(model.module, OnnxNetwork) else WEIGHTS
 
 
 def portable(recipe: AnyRecipe) -> AnyRecipe:
@@ -122,7 +128,7 @@ def _write_models(
     fp32, exported = _write_fp32(model, recipe, folder, metadata)
     made = (_write_variant(name, model, folder, recipe, metadata) for name in names)
     variants = [fp32, *(variant for variant in made if variant)]
-    files = [WEIGHTS, "recipe.toml", *(variant.file for variant in variants)]
+    files = [stored_as(model), "recipe.toml", *(variant.file for variant in variants)]
     facts |= {
         "opset": exported.opset,
         "ir_version": exported.ir_version,
@@ -145,13 +151,17 @@ def _write_fp32(
     model: SRModel, recipe: AnyRecipe, folder: Path, metadata: dict[str, str]
 ) -> tuple[Variant, Exported]:
     module, settings = model.module, recipe.export
-    assert isinstance(module, Student | Foreign), "zoo.load gives these"
+    assert isinstance(module, Network), "zoo.load gives these"
     fp32 = Variant("fp32", clips(module, recipe), model.scale)
     own = metadata | fp32.metadata()
     if isinstance(module, Student):
         return fp32, export_onnx(module, folder / fp32.file, settings, metadata=own)
     sizes = shapes(model.multiple, model.min_size)
-    graph, simplified = finish(foreign_graph(model, settings.opset), settings, shapes=sizes)
+    if isinstance(module, OnnxNetwork):
+        original = name_ends(onnx.load(model.path), model.scale)
+    else:
+        original = foreign_graph(model, settings.opset)
+    graph, simplified = finish(original, settings, shapes=sizes)
     fp32 = dataclasses.replace(fp32, batch=batch_of(graph))
     settings = settings.model_copy(update={"opset": graph.opset_import[0].version})
     file = folder / fp32.file
@@ -163,7 +173,7 @@ def _write_variant(
 ) -> Variant | None:
     """See `write_variant`. A network of another project may not fit it, which is said."""
     module = model.module
-    assert isinstance(module, Student | Foreign), "zoo.load gives these"
+    assert isinstance(module, Network), "zoo.load gives these"
     if isinstance(module, Student):
         return write_variant(name, module, folder, recipe, metadata)
     try:

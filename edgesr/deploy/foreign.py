@@ -6,10 +6,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
 from safetensors.torch import save_file
 
-from edgesr.bundle.records.card import WEIGHTS
-from edgesr.deploy.bundle import write_bundle
+from edgesr import console
+from edgesr.bundle.records.card import ORIGINAL, WEIGHTS
+from edgesr.deploy.adapt import Convention, adapt
+from edgesr.deploy.bundle import stored_as, write_bundle
 from edgesr.deploy.variants import FILES
 from edgesr.errors import ExportError
 from edgesr.folders import locked
@@ -70,10 +73,47 @@ def export_file(
         )
 
 
+def export_onnx_file(
+    path: Path,
+    workspace: Workspace,
+    convention: Convention,
+    *,
+    name: str | None = None,
+    licence: str = UNKNOWN,
+    gates: Path | None = None,
+    force: bool = False,
+) -> Path:
+    """Make a bundle of an ONNX file of any project; how it is called is found out and said.
+
+    Args:
+        convention: what is known of how it is called.
+        name, licence, force: see `export_file`.
+        gates: a TOML file with a `[gates]` table, or with its keys.
+
+    Raises:
+        ModelError: see `adapt`.
+        ExportError: the earlier bundle is of another network.
+    """
+    found = adapt(path, convention)
+    console.say(f"{path}: {found.convention.words()} ({found.psnr_db:.2f} dB to a photograph)")
+    raw = recipe_io.read_tables(gates) if gates else {}
+    with tempfile.TemporaryDirectory() as folder:
+        original = Path(folder) / ORIGINAL
+        onnx.helper.set_model_props(found.graph, found.metadata(licence))
+        onnx.save_model(found.graph, original)
+        model = zoo.load(original)
+        recipe = _recipe(model, name or zoo.label(path), licence, (), raw.get("gates", raw))
+        target = workspace.bundle(recipe.name)
+        with locked(target, f"edgesr bundle make {recipe.name}"):
+            _refuse_another(target, model, force=force)
+            return write_bundle(model, recipe, workspace, role="teacher", teacher=None, extras=[])
+
+
 def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> Path:
     """Write such a bundle anew: the files that it has, from its own weights and recipe."""
     recipe = recipe_io.load_any(folder / "recipe.toml", overrides)
-    model = zoo.load(folder / WEIGHTS)
+    stored = WEIGHTS if (folder / WEIGHTS).exists() else ORIGINAL
+    model = zoo.load(folder / stored)
     has = tuple(name for name, file in FILES.items() if (folder / file).is_file())
     variants = tuple(name for name in has if name != "fp32")
     with locked(workspace.bundle(recipe.name), f"edgesr export {recipe.name}"):
@@ -82,7 +122,13 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
         )
 
 
-def _recipe(model: SRModel, name: str, licence: str, overrides: Sequence[str]) -> ForeignRecipe:
+def _recipe(
+    model: SRModel,
+    name: str,
+    licence: str,
+    overrides: Sequence[str],
+    gates: dict[str, object] | None = None,
+) -> ForeignRecipe:
     """How such a bundle is made and measured; sizes fit the network."""
     plain = Verify()
     sizes = [_fit(size, model) for size in (plain.size, *plain.shapes)]
@@ -90,6 +136,7 @@ def _recipe(model: SRModel, name: str, licence: str, overrides: Sequence[str]) -
         "name": name,
         "licence": licence,
         "verify": {"size": sizes[0], "shapes": sizes[1:]},
+        "gates": gates or {},
     }
     return recipe_io.foreign(raw, overrides, f"the bundle of {model.path}")
 
@@ -109,7 +156,7 @@ def _as_safetensors(model: SRModel, path: Path, licence: str) -> SRModel:
 
 
 def _refuse_another(target: Path, model: SRModel, *, force: bool) -> None:
-    kept = target / WEIGHTS
+    kept = target / stored_as(model)
     if not force and target.exists() and not (kept.is_file() and sha256(kept) == model.sha256):
         raise ExportError(
             f"{target} holds another network than is exported",

@@ -57,7 +57,7 @@ def foreign_graph(model: SRModel, opset: int) -> onnx.ModelProto:
         except Exception as error:  # an architecture fails in as many ways as there are
             faults.append(f"{way.__name__[1:]}: {_first_line(error)}")
             continue
-        return _named(
+        return name_ends(
             graph, model.scale, "batch" if _takes_batches(network, session, sizes[0]) else 1
         )
     raise ExportError(
@@ -140,8 +140,16 @@ def _takes_batches(network: nn.Module, session: onnxruntime.InferenceSession, sh
     return True
 
 
-def _named(graph: onnx.ModelProto, scale: int, batch: str | int) -> onnx.ModelProto:
-    """`graph`, its ends named as the contract has them; sizes are known to be free."""
+def name_ends(
+    graph: onnx.ModelProto, scale: int, batch: str | int | None = None
+) -> onnx.ModelProto:
+    """`graph`, its ends named as the contract has them; sizes are known to be free.
+
+    Args:
+        batch: None leaves it as it is.
+    """
+    stated = graph.graph.input[0].type.tensor_type.shape.dim[0]
+    batch = batch or stated.dim_value or "batch"
     ends = [
         (graph.graph.input[0], [batch, 3, "height", "width"]),
         (graph.graph.output[0], [batch, 3, f"{scale}*height", f"{scale}*width"]),

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edgesr import console
 from edgesr.errors import ExportError
 from edgesr.inference.padding import rounded_up
 from edgesr.inference.tiling import Pixels, bands
-from edgesr.models.zoo import Bare, Foreign, SRModel, Student
+from edgesr.models.zoo import Bare, Foreign, OnnxNetwork, SRModel, Student
 
 SIDES = (48, 96, 192)
 """In LR pixels of the pictures that a halo is looked for in, one after the other."""
 GRIDS = (1, 8, 16, 64)
 """Windows of attention, and pooling, have a grid: tiles have to begin on it."""
+Look = Callable[[nn.Module, Tensor, slice, int], Tensor]
 LEVEL = 1 / 1024
 """How much of a level of 8 bits a tile may be off: less than any rounding shows."""
 
@@ -45,15 +49,17 @@ def sight(model: SRModel) -> Sight:
     """
     if isinstance(model.module, Student):
         return Sight(model.module.halo, 1, tileable=True)
+    if isinstance(model.module, OnnxNetwork):
+        return _measured(model.module, model, _by_change)
     assert isinstance(model.module, Foreign)
     try:
-        return _measured(model.module.bare, model)
+        return _measured(model.module.bare, model, _by_gradient)
     except RuntimeError as error:
         raise ExportError(f"{model.path} ({model.architecture}) cannot be run: {error}") from None
 
 
-def _measured(network: Bare, model: SRModel) -> Sight:
-    found = next((reach for side in SIDES if (reach := _reach(network, model, side))), None)
+def _measured(network: nn.Module, model: SRModel, look: Look) -> Sight:
+    found = next((reach for side in SIDES if (reach := _reach(network, model, side, look))), None)
     for grid in GRIDS if found is not None else ():
         multiple = int(np.lcm(grid, model.multiple))
         halo = rounded_up(found or 0, multiple)
@@ -66,30 +72,44 @@ def _measured(network: Bare, model: SRModel) -> Sight:
     return Sight(0, model.multiple, tileable=False)
 
 
-def _reach(network: Bare, model: SRModel, side: int) -> int | None:
-    """How far from the middle a gradient reaches; None where that may be beyond a picture of
-    `side`, which is 0 nowhere."""
+def _reach(network: nn.Module, model: SRModel, side: int, look: Look) -> int | None:
+    """How far from the middle of a picture of `side` anything reaches; None where that may be
+    further than the picture does."""
     side = rounded_up(side, model.multiple, model.min_size)
     first = side // 2 // model.multiple * model.multiple
     cell = slice(first, first + model.multiple)
     seen = torch.zeros(side, side, dtype=torch.bool)
     for seed in range(2):
         generator = torch.Generator().manual_seed(seed)
-        lr = torch.rand(1, 3, side, side, generator=generator).requires_grad_()
-        with torch.enable_grad():
-            sr = network.call(lr)
-            large = slice(model.scale * cell.start, model.scale * cell.stop)
-            picked = sr[..., large, large]
-            weights = torch.rand(picked.shape, generator=generator)
-            (gradient,) = torch.autograd.grad((picked * weights).sum(), lr)
-        seen |= gradient[0].ne(0).any(0)
+        lr = torch.rand(1, 3, side, side, generator=generator)
+        seen |= look(network, lr, cell, model.scale)
     places = seen.nonzero()
     low, high = int(places.min()), int(places.max())
     reached = max(cell.start - low, high - (cell.stop - 1))
     return None if low == 0 or high == side - 1 else max(reached, 1)
 
 
-def _holds(network: Bare, model: SRModel, halo: int, multiple: int) -> bool:
+def _by_gradient(network: nn.Module, lr: Tensor, cell: slice, scale: int) -> Tensor:
+    """Which LR pixels (side, side) the result in `cell` depends on."""
+    assert isinstance(network, Bare)
+    lr.requires_grad_()
+    with torch.enable_grad():
+        large = slice(scale * cell.start, scale * cell.stop)
+        picked = network.call(lr)[..., large, large]
+        weights = torch.rand(picked.shape, generator=torch.Generator().manual_seed(0))
+        (gradient,) = torch.autograd.grad((picked * weights).sum(), lr)
+    return gradient[0].ne(0).any(0)
+
+
+def _by_change(network: nn.Module, lr: Tensor, cell: slice, scale: int) -> Tensor:
+    """At which LR pixels (side, side) the result changes where the picture does in `cell`."""
+    changed = lr.clone()
+    changed[..., cell, cell] = 1 - changed[..., cell, cell]
+    differs = (network(lr) != network(changed))[0].any(0).float()
+    return F.max_pool2d(differs[None, None], scale)[0, 0].bool()
+
+
+def _holds(network: nn.Module, model: SRModel, halo: int, multiple: int) -> bool:
     """Whether tiles with that halo make the whole picture."""
     side = 2 * halo + rounded_up(8, multiple, model.min_size)
     height, width = side + 3 * multiple, side + 2 * multiple

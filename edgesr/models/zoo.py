@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from onnxruntime import InferenceSession
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -21,6 +22,9 @@ from torch import Tensor, nn
 from edgesr.bundle.recorded import check_recorded
 from edgesr.bundle.records.run import TaughtBy
 from edgesr.errors import ModelError, cut
+from edgesr.inference import contract
+from edgesr.inference.infer import infer
+from edgesr.inference.session import open_session
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
 from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Scale, Srgan
@@ -105,7 +109,8 @@ def save(module: Student, path: Path, *, licence: str) -> None:
 
 
 def load(path: Path) -> SRModel:
-    """Read an edgesr model, or any RGB model file that spandrel opens.
+    """Read an edgesr model, any RGB model file that spandrel opens, or an ONNX file that states
+    edgesr's contract.
 
     Nothing is unpickled beyond tensors: safetensors, or `torch.load(weights_only=True)`.
 
@@ -122,6 +127,8 @@ def load(path: Path) -> SRModel:
             "e.g. --set teacher.path=FILE.",
         )
     digest = check_recorded(path)
+    if path.suffix == ".onnx":
+        return _onnx(path, digest)
     weights, metadata = _read(path)
     spec = _spec(path, metadata)
     if spec is None:
@@ -227,7 +234,37 @@ class Foreign(nn.Module):
             return torch.cat([self._descriptor(image.clone()) for image in torch.split(lr, 1)])
 
 
-Network = Student | Foreign
+class OnnxNetwork(nn.Module):
+    """An ONNX file that keeps to edgesr's contract, by ONNX Runtime on the CPU: any size, any
+    batch, and neither features nor gradients."""
+
+    def __init__(self, session: InferenceSession, scale: int) -> None:
+        super().__init__()
+        self.scale, self._session = scale, session
+
+    def forward(self, lr: Tensor) -> Tensor:
+        sr = infer(self._session, lr.detach().cpu().float().numpy())
+        return torch.from_numpy(sr).to(lr)
+
+
+def _onnx(path: Path, digest: str) -> SRModel:
+    """The file at `path`, whose metadata state edgesr's contract."""
+    session = open_session(path, provider="cpu")
+    stated = contract.read(session, path)
+    contract.prove(session, stated, path)
+    if stated.takes_bytes or stated.scale not in SCALES:
+        raise ModelError(
+            f"model {path} takes bytes, or enlarges x{stated.scale}",
+            "Name the float file of a bundle of scale 2, 3 or 4: model.onnx.",
+        )
+    facts = session.get_modelmeta().custom_metadata_map
+    name, licence = (facts.get(f"edgesr.{key}", "unknown") for key in ("architecture", "licence"))
+    sizes = stated.min_size, stated.multiple
+    network = OnnxNetwork(session, stated.scale).eval()
+    return SRModel(network, None, name, path, digest, licence, stated.scale, *sizes)
+
+
+Network = Student | Foreign | OnnxNetwork
 
 
 def _first_keys(weights: dict[str, Any]) -> str:

@@ -96,6 +96,15 @@ def foreign(raw: Raw, overrides: Iterable[str], origin: str) -> ForeignRecipe:
         raise RecipeError(f"{origin} has {_told(error.errors(), [])}") from None
 
 
+def read_tables(path: Path) -> Raw:
+    """The tables of the TOML file at `path`, unchecked.
+
+    Raises:
+        RecipeError: it is missing, no regular file, too large, no TOML or nested too deeply.
+    """
+    return _read(path)
+
+
 def _read(path: Path) -> Raw:
     """The tables of the TOML file at `path`.
 

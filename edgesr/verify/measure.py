@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from edgesr import console
-from edgesr.bundle.records.card import Card
+from edgesr.bundle.records.card import ORIGINAL, WEIGHTS, Card
 from edgesr.bundle.records.rows import Parity, Quality, Speed
 from edgesr.deploy.variants import FILES
 from edgesr.models import zoo
@@ -25,6 +25,8 @@ from edgesr.verify.parity import Expected
 from edgesr.verify.quality import PictureSet, quality
 from edgesr.verify.resume import Measured, Rows
 
+STORED = (WEIGHTS, ORIGINAL)
+"""What a bundle's files were made from, and are held against."""
 References = Callable[[bool], list[Expected]]
 """Whether a file takes bytes -> what PyTorch makes of the grid."""
 
@@ -89,7 +91,8 @@ def _plain(found: list[Rows], job: Job) -> list[Quality] | None:
 
 def _references(folder: Path) -> References:
     """PyTorch runs where a job asks for it, once for floats and once for bytes."""
-    module = zoo.load(folder / "weights.safetensors").module
+    stored = next((path for name in STORED if (path := folder / name).exists()), folder / STORED[0])
+    module = zoo.load(stored).module
     assert isinstance(module, Network), "zoo.load gives these"
     return cache(lambda bytes_io: parity.expected(module, bytes_io=bytes_io))
 

@@ -14,8 +14,8 @@ VariantName = Literal["fp32", "fp16", "int8", "uint8-io"]
 Role = Literal["teacher", "student"]
 Losses = Annotated[dict[Named, Number], Few]
 WEIGHTS = "weights.safetensors"
-PLAIN = (WEIGHTS, "recipe.toml")
-"""Files whose sums the card states beside those of the model files."""
+ORIGINAL = "original.onnx"
+"""In place of weights where a bundle was made of an ONNX file: that file, behind the contract."""
 
 
 class Picture(Record):
@@ -108,7 +108,9 @@ class Card(Record):
     def complete(self) -> Self:
         files = [variant.file for variant in self.variants.values()]
         missing = [] if "fp32" in self.variants else ["the variant fp32"]
-        missing += [f"SHA-256 of {file}" for file in (*files, *PLAIN) if file not in self.sha256]
+        stored = ORIGINAL if ORIGINAL in self.sha256 else WEIGHTS
+        stated = (*files, stored, "recipe.toml")
+        missing += [f"SHA-256 of {file}" for file in stated if file not in self.sha256]
         if missing:
             raise ValueError(f"it does not state: {', '.join(missing)}")
         return self
