@@ -63,12 +63,20 @@ def write_bundle(
         facts.write(folder / "card.json")
         write_text(
             folder / "README.md",
-            readme(facts, invents=isinstance(recipe, Recipe) and recipe.gan is not None),
+            readme(facts, **_kind(recipe)),
         )
         write_golden(folder, facts)
         write_checksums(folder)
         _check(folder, recipe.name)
     return target
+
+
+def _kind(recipe: AnyRecipe) -> dict[str, bool]:
+    """What the bundle's page says of how its network was trained."""
+    if not isinstance(recipe, Recipe):
+        return {"invents": False}
+    judged = recipe.gan is not None and recipe.gan.losses.adversarial > 0
+    return {"invents": judged, "real": recipe.data.degradation.kind == "real"}
 
 
 def stored_as(model: SRModel) -> str:
