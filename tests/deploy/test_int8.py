@@ -49,7 +49,7 @@ def quantiser(graph: onnx.ModelProto) -> Quantiser:
 
 @pytest.fixture(scope="module")
 def court(graph: onnx.ModelProto) -> Court:
-    return Court(graph, heldout(Data(), 4), RECIPE)
+    return Court(graph, heldout(Data(), 4), RECIPE, 4)
 
 
 def kinds(model: onnx.ModelProto) -> Counter[str]:

@@ -111,6 +111,9 @@ class Session:
     def get_inputs(self) -> list[SimpleNamespace]:
         return [SimpleNamespace(type="tensor(float)")]
 
+    def get_modelmeta(self) -> SimpleNamespace:
+        return SimpleNamespace(custom_metadata_map={})
+
     def get_providers(self) -> list[str]:
         return self.providers
 
