@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "bundle": ("inference", "recipe"),
     "runtimes": ("inference", "bundle"),
     "targets": ("bundle",),
-    "models": ("bundle", "recipe", "inference"),
+    "models": ("bundle", "data", "recipe", "inference"),
     "data": ("bundle", "inference", "recipe"),
     "losses": ("recipe", "weights"),
     "training": ("bundle", "data", "inference", "losses", "metrics", "models", "recipe"),

@@ -29,6 +29,7 @@ from edgesr.models import zoo
 from edgesr.recipe import Recipe
 from edgesr.workspace import Workspace
 from tests.commands import run
+from tests.strangers import write_cubics
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md"]
@@ -94,6 +95,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         photographs(folder / place, count)
     with Image.open(folder / "photographs/0.png") as small:
         small.resize((480, 384)).save(folder / "photo.png")
+    write_cubics(folder / "contractors.onnx", 4)
     stranger(folder / "teacher.pth")
     shutil.copyfile(folder / "teacher.pth", folder / "realesr-general-x4v3.pth")
     return folder

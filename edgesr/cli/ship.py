@@ -29,7 +29,7 @@ from edgesr.errors import EdgesrError
 from edgesr.workspace import Workspace
 
 if TYPE_CHECKING:
-    from edgesr.deploy.adapt import Convention
+    from edgesr.models.adapt import Convention
 
 
 @command(app, "edgesr export edge-s --onnx --int8 --uint8-io")
@@ -256,7 +256,7 @@ def convention(
     colour: Literal["rgb", "bgr"] | None,
 ) -> Convention:
     """What a user states of a file."""
-    from edgesr.deploy.adapt import Convention
+    from edgesr.models.adapt import Convention
 
     white_is: Literal[1, 255] | None = None if white is None else 1 if white == "1" else 255
     return Convention(int(scale) if scale else None, layout, white_is, colour)

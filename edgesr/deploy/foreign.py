@@ -11,19 +11,17 @@ from safetensors.torch import save_file
 
 from edgesr import console
 from edgesr.bundle.records.card import ORIGINAL, WEIGHTS
-from edgesr.deploy.adapt import Convention, adapt
 from edgesr.deploy.bundle import stored_as, write_bundle
 from edgesr.deploy.variants import FILES
 from edgesr.errors import ExportError
 from edgesr.folders import locked
 from edgesr.inference.padding import rounded_up
 from edgesr.models import zoo
-from edgesr.models.zoo import Foreign, SRModel
+from edgesr.models.adapt import Convention, adapt
+from edgesr.models.zoo import UNKNOWN, Foreign, SRModel
 from edgesr.recipe import ForeignRecipe, Verify
 from edgesr.recipe import io as recipe_io
 from edgesr.workspace import Workspace, sha256
-
-UNKNOWN = "unknown"
 
 
 def export_file(
@@ -95,7 +93,7 @@ def export_onnx_file(
         ExportError: the earlier bundle is of another network.
     """
     found = adapt(path, convention)
-    console.say(f"{path}: {found.convention.words()} ({found.psnr_db:.2f} dB to a photograph)")
+    console.say(f"{path}: {found.words()}")
     raw = recipe_io.read_tables(gates) if gates else {}
     with tempfile.TemporaryDirectory() as folder:
         original = Path(folder) / ORIGINAL

@@ -20,6 +20,7 @@ from edgesr.data import drawn, photos
 from edgesr.data.degrade import pair, to_image
 from edgesr.errors import ExportError
 from edgesr.inference.infer import infer
+from edgesr.inference.session import open_bytes
 from edgesr.inference.tiling import to_values
 from edgesr.metrics import mean_db, psnr, psnr_rgb
 from edgesr.recipe import Data, Degradation
@@ -107,9 +108,7 @@ def _middle(length: int, wanted: int) -> slice:
 
 def open_graph(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     """A session of ONNX Runtime on the CPU."""
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    return open_bytes(model.SerializeToString())
 
 
 def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:

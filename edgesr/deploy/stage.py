@@ -198,7 +198,7 @@ def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> l
     if teacher.spec is None:
         console.say(
             f"teacher {teacher.path} ({teacher.architecture}) is foreign: not exported here "
-            "(apart: edgesr export FILE --licence TEXT)"
+            "(apart: edgesr export FILE or edgesr bundle make FILE.onnx, --licence TEXT)"
         )
         return []
     beside = teacher.path.parent / "recipe.toml"

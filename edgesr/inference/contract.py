@@ -46,6 +46,11 @@ class Contract:
     tileable: bool = True
 
 
+def is_stated(session: onnxruntime.InferenceSession) -> bool:
+    """Whether the metadata of a file state a contract, or part of one."""
+    return any(key.startswith("edgesr.") for key in session.get_modelmeta().custom_metadata_map)
+
+
 def read(session: onnxruntime.InferenceSession, path: Path) -> Contract:
     """The contract in the metadata of the file `path`, which `session` holds.
 

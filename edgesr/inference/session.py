@@ -81,6 +81,11 @@ def open_session(
     )
 
 
+def open_bytes(model: bytes) -> onnxruntime.InferenceSession:
+    """Open a model that is held in memory, on the CPU."""
+    return onnxruntime.InferenceSession(model, _options(None, None, True), providers=[CPU])
+
+
 def _options(
     threads: int | None, profile: Path | None, spinning: bool
 ) -> onnxruntime.SessionOptions:

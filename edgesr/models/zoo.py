@@ -8,10 +8,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
+import onnx
 import torch
 from onnxruntime import InferenceSession
 from pydantic import TypeAdapter, ValidationError
@@ -19,12 +21,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from edgesr import console
 from edgesr.bundle.recorded import check_recorded
 from edgesr.bundle.records.run import TaughtBy
 from edgesr.errors import ModelError, cut
 from edgesr.inference import contract
 from edgesr.inference.infer import infer
-from edgesr.inference.session import open_session
+from edgesr.inference.session import open_bytes, open_session
+from edgesr.models.adapt import Convention, adapt
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
 from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Scale, Srgan
@@ -33,6 +37,10 @@ from edgesr.workspace import atomic
 Student = Generator | EdgeStudent
 SPEC: TypeAdapter[Srgan | Edge] = TypeAdapter(Model)
 SCALES = get_args(Scale)
+UNKNOWN = "unknown"
+"""The licence of a file that does not state one."""
+SAME = 1e-3
+"""Up to which pictures in 0..1 that were made together are those that were made alone."""
 LARGEST = 1e8
 """Of a dozen trained models, edgesr's and others', the largest weight is 70, the largest variance
 that batch normalisation keeps 10^4."""
@@ -109,8 +117,8 @@ def save(module: Student, path: Path, *, licence: str) -> None:
 
 
 def load(path: Path) -> SRModel:
-    """Read an edgesr model, any RGB model file that spandrel opens, or an ONNX file that states
-    edgesr's contract.
+    """Read an edgesr model, any RGB model file that spandrel opens, or an ONNX file that takes one
+    picture and gives one.
 
     Nothing is unpickled beyond tensors: safetensors, or `torch.load(weights_only=True)`.
 
@@ -132,7 +140,7 @@ def load(path: Path) -> SRModel:
     weights, metadata = _read(path)
     spec = _spec(path, metadata)
     if spec is None:
-        return _foreign(path, digest, weights, str(metadata.get("licence", "unknown")))
+        return _foreign(path, digest, weights, str(metadata.get("licence", UNKNOWN)))
     module = build(spec)
     # Files from elsewhere may leave out the step counter of batch normalisation.
     counters = {k: v for k, v in module.state_dict().items() if k.endswith("num_batches_tracked")}
@@ -141,7 +149,7 @@ def load(path: Path) -> SRModel:
     except RuntimeError as error:
         raise ModelError(f"model {path} does not fit {describe(spec)}: {error}") from None
     check_weights(module, path)
-    licence = str(metadata.get("licence", "unknown"))
+    licence = str(metadata.get("licence", UNKNOWN))
     return SRModel(module.eval(), spec, describe(spec), path, digest, licence, spec.scale)
 
 
@@ -214,6 +222,7 @@ class Foreign(nn.Module):
 
     Attributes:
         model: the architecture's own network.
+        takes_batches: whether a GPU runs it on several pictures at once; else one after the other.
         bare: the same, its output held to 0..1 as `forward` holds it, with nothing about sizes:
             what is exported.
     """
@@ -229,18 +238,40 @@ class Foreign(nn.Module):
         return Bare(self.model, self._descriptor._call_fn).eval()
 
     def forward(self, lr: Tensor) -> Tensor:
+        # Side by side on a GPU; on a processor transformers are quicker one after the other.
+        batch = lr.device.type != "cpu" and len(lr) > 1 and self.takes_batches
+        return self._enlarged(lr, len(lr) if batch else 1)
+
+    def _enlarged(self, lr: Tensor, together: int) -> Tensor:
         with _deprecation_hushed():
-            # spandrel pads to the size that the architecture asks for, one image at a time.
-            return torch.cat([self._descriptor(image.clone()) for image in torch.split(lr, 1)])
+            # spandrel pads to the size that the architecture asks for.
+            return torch.cat([self._descriptor(part.clone()) for part in torch.split(lr, together)])
+
+    @cached_property
+    def takes_batches(self) -> bool:
+        """Whether two pictures at once become what each of them does alone."""
+        like = next(self.model.parameters())
+        noise = torch.rand(2, 3, 24, 16, generator=torch.Generator().manual_seed(0)).to(like)
+        with torch.no_grad(), torch.autocast(like.device.type, enabled=False):
+            alone = self._enlarged(noise, 1)
+            try:
+                both = self._enlarged(noise, 2)
+            except Exception:  # an architecture fails in as many ways as there are
+                return False
+        return both.shape == alone.shape and bool((both - alone).abs().max() <= SAME)
 
 
 class OnnxNetwork(nn.Module):
     """An ONNX file that keeps to edgesr's contract, by ONNX Runtime on the CPU: any size, any
-    batch, and neither features nor gradients."""
+    batch, and neither features nor gradients.
 
-    def __init__(self, session: InferenceSession, scale: int) -> None:
+    Attributes:
+        halo: radius of the receptive field in LR pixels; None where the file does not state it.
+    """
+
+    def __init__(self, session: InferenceSession, scale: int, halo: int | None) -> None:
         super().__init__()
-        self.scale, self._session = scale, session
+        self.scale, self.halo, self._session = scale, halo, session
 
     def forward(self, lr: Tensor) -> Tensor:
         sr = infer(self._session, lr.detach().cpu().float().numpy())
@@ -248,8 +279,14 @@ class OnnxNetwork(nn.Module):
 
 
 def _onnx(path: Path, digest: str) -> SRModel:
-    """The file at `path`, whose metadata state edgesr's contract."""
+    """The file at `path`: by the contract that its metadata state, or by how it is found to be
+    called, which is said."""
     session = open_session(path, provider="cpu")
+    if not contract.is_stated(session):
+        found = adapt(path, Convention())
+        console.say(f"{path}: {found.words()}")
+        onnx.helper.set_model_props(found.graph, found.metadata(UNKNOWN))
+        session = open_bytes(found.graph.SerializeToString())
     stated = contract.read(session, path)
     contract.prove(session, stated, path)
     if stated.takes_bytes or stated.scale not in SCALES:
@@ -258,9 +295,10 @@ def _onnx(path: Path, digest: str) -> SRModel:
             "Name the float file of a bundle of scale 2, 3 or 4: model.onnx.",
         )
     facts = session.get_modelmeta().custom_metadata_map
-    name, licence = (facts.get(f"edgesr.{key}", "unknown") for key in ("architecture", "licence"))
+    name, licence = (facts.get(f"edgesr.{key}", UNKNOWN) for key in ("architecture", "licence"))
     sizes = stated.min_size, stated.multiple
-    network = OnnxNetwork(session, stated.scale).eval()
+    halo = stated.halo if stated.halo and stated.tileable else None
+    network = OnnxNetwork(session, stated.scale, halo).eval()
     return SRModel(network, None, name, path, digest, licence, stated.scale, *sizes)
 
 

@@ -17,6 +17,8 @@ from edgesr.data import benchmarks, photos
 from edgesr.data.degrade import BICUBIC, enlarge, pair, to_image, to_tensor
 from edgesr.data.named import Chain, seed_of
 from edgesr.errors import DataError, ModelError
+from edgesr.inference import contract
+from edgesr.inference.session import open_session
 from edgesr.losses.perceptual import build_lpips
 from edgesr.metrics import Image, psnr, psnr_rgb, ssim
 from edgesr.models import zoo
@@ -195,7 +197,8 @@ def upscaler_for(path: Path, device: str = "cpu") -> Method:
 
     Args:
         path: an ONNX file or a bundle folder, run by ONNX Runtime; or a torch checkpoint, any
-            model file that spandrel opens, or a run folder, run by torch on whole pictures.
+            model file that spandrel opens, or a run folder, run by torch on whole pictures; so are
+            ONNX files that do not state a contract.
         device: of torch.
 
     Raises:
@@ -210,7 +213,7 @@ def upscaler_for(path: Path, device: str = "cpu") -> Method:
             f"{path} is neither a bundle (no model.onnx) nor a finished run (no model.safetensors)",
             "Name one of exports/ or runs/, an ONNX file or a model file.",
         )
-    if path.suffix == ".onnx":
+    if path.suffix == ".onnx" and contract.is_stated(open_session(path, provider="cpu")):
         return _onnx_upscaler(path)
     return torch_upscaler(zoo.load(path), device)
 

@@ -73,7 +73,7 @@ class Teacher(Table):
 
     path: Place = "teacher"
     """A model that edgesr trained: a run or a bundle by its name or folder, or a file; or any model
-    file of the student's scale that spandrel opens."""
+    file of the student's scale that spandrel opens; or an ONNX file, by whatever it is called."""
     once: bool = False
     """Run the teacher once over each photograph and keep its 8-bit pictures in the cache,
     instead of in every step. Not for `feature_affinity`, which needs the teacher's features. Not

@@ -10,10 +10,10 @@ import pytest
 from edgesr import Upscaler
 from edgesr.bundle.card import read_card
 from edgesr.bundle.check import check
-from edgesr.deploy.adapt import Convention, adapt
 from edgesr.deploy.foreign import export_onnx_file
 from edgesr.errors import ModelError
 from edgesr.models import zoo
+from edgesr.models.adapt import Convention, adapt
 from edgesr.verify import stage
 from edgesr.workspace import Workspace
 

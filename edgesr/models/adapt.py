@@ -19,9 +19,8 @@ from onnx import TensorProto, compose, helper
 
 from edgesr.data import photos
 from edgesr.data.degrade import pair
-from edgesr.deploy.heldout import open_graph
 from edgesr.errors import ModelError, cut
-from edgesr.inference.session import open_session
+from edgesr.inference.session import open_bytes, open_session
 
 Values = NDArray[Any]
 SIDES = (1, 2, 4, 8, 16, 32, 64)
@@ -61,6 +60,10 @@ class Adapted:
     multiple: int
     psnr_db: float
 
+    def words(self) -> str:
+        """For people."""
+        return f"{self.convention.words()} ({self.psnr_db:.2f} dB to a photograph)"
+
     def metadata(self, licence: str) -> dict[str, str]:
         """The contract that the graph keeps to, as it is written into its file."""
         facts = {
@@ -95,7 +98,7 @@ def adapt(path: Path, stated: Convention) -> Adapted:
     for white_is, order in product(ranges, (stated.colour,) if stated.colour else orders):
         way = Convention(stated.scale, layout, white_is, order)  # type: ignore[arg-type]
         graph = wrapped(loaded, way)
-        multiple, scale = _sizes(open_graph(graph), path)
+        multiple, scale = _sizes(open_bytes(graph.SerializeToString()), path)
         found.append(Adapted(graph, replace(way, scale=scale), multiple, _score(graph, scale)))
     best = max(found, key=lambda each: each.psnr_db - BGR_DB * (each.convention.colour == "bgr"))
     if stated.scale not in (None, best.convention.scale):
@@ -215,6 +218,6 @@ def _score(graph: onnx.ModelProto, scale: int) -> float:
     photograph = photos.decode(photos.embedded().validation[0])[: 64 * scale, : 64 * scale]
     hr, lr = pair(np.ascontiguousarray(photograph), scale)
     values = np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) / 255
-    sr = open_graph(graph).run(None, {"lr": values})[0][0].transpose(1, 2, 0)
+    sr = open_bytes(graph.SerializeToString()).run(None, {"lr": values})[0][0].transpose(1, 2, 0)
     mse = float(np.mean(np.square(np.nan_to_num(sr, nan=1e3).astype(np.float64) - hr / 255)))
     return -10 * float(np.log10(max(mse, 1e-12)))
