@@ -95,6 +95,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         photographs(folder / place, count)
     with Image.open(folder / "photographs/0.png") as small:
         small.resize((480, 384)).save(folder / "photo.png")
+    enlarged(folder / "photographs", folder / "enlarged")
     write_cubics(folder / "contractors.onnx", 4)
     stranger(folder / "teacher.pth")
     shutil.copyfile(folder / "teacher.pth", folder / "realesr-general-x4v3.pth")
@@ -132,6 +133,14 @@ def photographs(folder: Path, count: int) -> None:
     for i in range(count):
         small = Image.fromarray(rng.integers(0, 256, (8, 10, 3), dtype=np.uint8))
         small.resize((80, 64), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
+
+
+def enlarged(photographs: Path, folder: Path) -> None:
+    """What another program makes of the photographs, a quarter of their size."""
+    folder.mkdir()
+    for path in photographs.glob("*.png"):
+        with Image.open(path) as image:
+            image.reduce(4).resize(image.size, Image.Resampling.BICUBIC).save(folder / path.name)
 
 
 def stranger(path: Path) -> None:

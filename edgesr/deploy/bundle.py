@@ -93,7 +93,9 @@ def portable(recipe: AnyRecipe) -> AnyRecipe:
     changed = recipe.model_copy(update={"data": data, "weights": weights})
     if not isinstance(changed, Recipe) or changed.teacher is None:
         return changed
-    teacher = changed.teacher.model_copy(update={"path": _by_name(changed.teacher.path)})
+    path, pictures = changed.teacher.path, changed.teacher.pictures
+    named = {"path": _by_name(path), "pictures": _by_name(pictures)}
+    teacher = changed.teacher.model_copy(update=named)
     return changed.model_copy(update={"teacher": teacher})
 
 

@@ -164,8 +164,8 @@ def _same_weights(folder: Path, model: SRModel) -> bool:
 
 
 def _find_teacher(recipe: Recipe, record: Run, workspace: Workspace) -> SRModel | None:
-    """The recipe's teacher where it has one, and its file is there and is the one that taught."""
-    if recipe.teacher is None:
+    """The network that taught, where it was one and its file is there."""
+    if recipe.teacher is None or recipe.teacher.pictures:
         return None
     try:
         path = workspace.find_weights(recipe.teacher.path)

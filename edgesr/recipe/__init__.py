@@ -175,7 +175,9 @@ class Recipe(Table):
             faults.append(
                 "training.steps = 0 needs a [gan] stage, and a training.init to start from"
             )
-        if self.teacher is not None and self.teacher.once:
+        if self.teacher is not None and self.teacher.pictures:
+            faults += _pictures_only(self)
+        elif self.teacher is not None and self.teacher.once:
             faults += [
                 f"{table}.feature_affinity needs the teacher in every step: teacher.once = false"
                 for table, losses in stages.items()
@@ -189,6 +191,21 @@ class Recipe(Table):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+def _pictures_only(recipe: Recipe) -> list[str]:
+    """What a recipe asks of a teacher that ready pictures do not have."""
+    faults = [
+        f"{name} stage: feature_affinity needs a network that teaches, not teacher.pictures"
+        for name, _, losses in stages(recipe)
+        if losses.feature_affinity
+    ]
+    if recipe.training.init == "teacher":
+        faults.append('training.init = "teacher" needs a network, not teacher.pictures')
+    degradation = recipe.data.degradation
+    if degradation.kind == "real" and degradation.drawn:
+        faults.append("teacher.pictures has none of drawn pages: set data.degradation.drawn = 0")
+    return faults
 
 
 class ForeignRecipe(Table):

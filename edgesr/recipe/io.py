@@ -59,7 +59,7 @@ def load(
     if small_table is not None and not isinstance(small_table, dict):
         raise RecipeError(f"{path}: small = {shortened(small_table)} must be a table")
     changes: list[Raw] = [] if photos is None else [{"data": {"photos": photos}}]
-    changes += [] if teacher is None else [{"teacher": {"path": teacher}}]
+    changes += [] if teacher is None else [{"teacher": {"path": teacher, "pictures": ""}}]
     changes += [parse_override(text) for text in overrides]
     plain, faults = _check([raw, *changes])
     # The [small] table is checked even when it is not used: a typo in it should not wait.

@@ -78,6 +78,10 @@ class Teacher(Table):
     """Run the teacher once over each photograph and keep its 8-bit pictures in the cache,
     instead of in every step. Not for `feature_affinity`, which needs the teacher's features. Not
     done where the photographs have over ten times the pixels that the steps look at."""
+    pictures: PlaceOrNone = ""
+    """A folder of ready pictures in place of `path`, made by any other program: one for each
+    photograph that trains, of its size, called as it is in any format (`0001.png` or `0001x4.png`
+    is of `0001.jpg`). Not for `feature_affinity`, nor for drawn pages."""
 
 
 class Data(Table):

@@ -14,7 +14,7 @@ from edgesr.training.muon import hidden
 
 
 def check_teacher(recipe: Recipe, teacher: SRModel) -> None:
-    """Warn of a teacher that nothing learns from.
+    """Look whether `teacher` fits.
 
     Raises:
         TrainingError: it is of another scale than the student, or a stage asks for features that
@@ -33,9 +33,12 @@ def check_teacher(recipe: Recipe, teacher: SRModel) -> None:
                 f"{teacher.architecture}, whose features edgesr does not know",
                 "Use teacher_l1 or frequency, or an edgesr teacher.",
             )
-    if recipe.training.init != "teacher" and not any(
-        teacher_terms(losses) for _, _, losses in stages(recipe)
-    ):
+
+
+def check_learned(recipe: Recipe) -> None:
+    """Warn of a teacher that nothing learns from."""
+    learns = any(teacher_terms(losses) for _, _, losses in stages(recipe))
+    if recipe.teacher is not None and recipe.training.init != "teacher" and not learns:
         console.warn(f"recipe '{recipe.name}' loads a teacher that nothing learns from")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,11 @@ from torch.nn import functional as F
 
 from edgesr import console
 from edgesr.data.degrade import bicubic_down, bicubic_up, to_image, to_tensor
+from edgesr.data.patches import PatchCache
 from edgesr.errors import ModelError
 from edgesr.metrics import mean_db, psnr
 from edgesr.models.zoo import SRModel
-from edgesr.training.validation import Example
+from edgesr.training.validation import Example, example
 
 PICTURES, SIDE = 6, 64
 """How many of the held-out photographs are looked at, and how many LR pixels a side of each."""
@@ -109,16 +111,49 @@ def check_sense(teacher: SRModel, examples: Sequence[Example], device: torch.dev
     return found
 
 
-def tell(teacher: SRModel, found: Findings) -> None:
-    """Print the teacher's score beside bicubic's, and what it means where it is below."""
+def check_pictures(cache: PatchCache, targets: Tensor, folder: Path) -> Findings:
+    """Look at the middles of a few ready pictures beside those of their photographs in `cache`.
+
+    Args:
+        targets: see `teacher_targets`.
+
+    Raises:
+        ModelError: they make no sense; says what was found.
+    """
+    starts = cache.scale**2 * cache.variants * cache.sizes.prod(1).cumsum(0)
+    examples, srs = [], []
+    for n in range(0, len(cache.files), -(-len(cache.files) // PICTURES)):
+        height, width = (cache.scale * cache.sizes[n]).tolist()
+        side = cache.scale * SIDE
+        hr = _square(cache.data, int(cache.offsets[n, 0]), height, width, side)
+        examples.append(example(hr.numpy(), cache.scale))
+        sr = _square(targets, int(starts[n - 1]) if n else 0, height, width, side)
+        srs.append(to_tensor(sr.numpy()))
+    lrs = [each.lr for each in examples]
+    found = compare(lrs, [to_tensor(each.hr) for each in examples], srs, cache.scale)
+    if fault := found.fault():
+        raise ModelError(
+            f"the pictures in {folder} make no sense beside their photographs: {fault}",
+            f"Give pictures of the same photographs, reduced and enlarged {cache.scale} times.",
+        )
+    return found
+
+
+def _square(data: Tensor, start: int, height: int, width: int, side: int) -> Tensor:
+    """The middle (side, side, 3), or what there is of it, of a picture that begins at `start`."""
+    picture = data[start : start + height * width].view(height, width, 3)
+    top, left = max(height - side, 0) // 2, max(width - side, 0) // 2
+    return picture[top : top + side, left : left + side].contiguous()
+
+
+def tell(teacher: str, found: Findings) -> None:
+    """Print the score of `teacher` beside bicubic's, and what it means where it is below."""
     console.say(
-        f"teacher {teacher.path}: {found.psnr_db:.2f} dB on middles of photographs held out "
+        f"{teacher}: {found.psnr_db:.2f} dB on middles of photographs "
         f"(bicubic {found.bicubic_psnr_db:.2f})"
     )
     if found.contrast < CONTRAST:
-        console.warn(
-            "the photographs held out are too flat to tell whether the teacher makes sense"
-        )
+        console.warn("these photographs are too flat to tell whether the teacher makes sense")
     if found.psnr_db < found.bicubic_psnr_db:
         console.warn(
             "the teacher is below bicubic on photographs that were reduced by bicubic, as those "
@@ -137,7 +172,13 @@ def examine(module: nn.Module, examples: Sequence[Example], device: torch.device
     srs = [module(lr.to(device)).float().cpu() for lr in lrs]
     if not all(torch.isfinite(sr).all() for sr in srs):
         raise ModelError("the teacher's picture is not finite", "Give another teacher.")
-    scale = examples[0].scale
+    return compare(lrs, hrs, srs, examples[0].scale)
+
+
+def compare(
+    lrs: Sequence[Tensor], hrs: Sequence[Tensor], srs: Sequence[Tensor], scale: int
+) -> Findings:
+    """See `examine`; all (1, 3, h, w), float32 in 0..1."""
     smooth = [bicubic_up(lr, scale) for lr in lrs]
     blocks = [F.interpolate(lr, scale_factor=float(scale)) for lr in lrs]
     reduced = [bicubic_down(sr, scale) for sr in srs]

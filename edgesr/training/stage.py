@@ -17,6 +17,7 @@ from torch import Tensor
 import edgesr
 from edgesr import console
 from edgesr.bundle.records import run as record
+from edgesr.bundle.records.run import TaughtBy
 from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import TrainingError
@@ -36,7 +37,7 @@ from edgesr.training.ema import Ema
 from edgesr.training.initialise import Start, find_start, initialise
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
-from edgesr.training.preflight import check_layers, check_teacher, frozen_layers
+from edgesr.training.preflight import check_layers, check_learned, frozen_layers
 from edgesr.training.processes import (
     agree,
     connected,
@@ -47,11 +48,11 @@ from edgesr.training.processes import (
     told_to_all,
     warn_of_drift,
 )
-from edgesr.training.sense import PICTURES, check_sense, tell
 from edgesr.training.state import State, digest, read_checkpoint
 from edgesr.training.steps import Step, TrainedNetwork
-from edgesr.training.teacher_targets import teacher_targets, worth_making
-from edgesr.training.validation import Score, Validation, example
+from edgesr.training.teacher import facts, find_network, find_targets, try_out
+from edgesr.training.teacher_pictures import find_pictures
+from edgesr.training.validation import Score, Validation
 from edgesr.workspace import Workspace, is_litter, sha256, write_text
 
 Command = Literal["train", "distill"]
@@ -99,6 +100,7 @@ class Setup:
     fabric: Fabric
     recipe: Recipe
     teacher: SRModel | None
+    taught_by: TaughtBy | None
     start: Start
     losses: dict[str, GeneratorLoss]
     cache: PatchCache
@@ -132,7 +134,7 @@ def _found(setup: Setup, saved: dict[str, Any] | None) -> dict[str, str]:
     """What every process must have found on its machine."""
     return {
         "photographs": setup.cache.key,
-        "teacher": setup.teacher.sha256 if setup.teacher else "none",
+        "teacher": setup.taught_by.sha256 if setup.taught_by else "none",
         "checkpoint": digest(saved | {"path": None}) if saved else "none",
     }
 
@@ -192,9 +194,11 @@ def _check_free(workspace: Workspace, recipe: Recipe, *, fresh: bool) -> None:
 
 def _inputs(workspace: Workspace, recipe: Recipe) -> list[Path]:
     """What a training reads, which deleting an earlier run must not take from it."""
-    models = [recipe.training.init, *([recipe.teacher.path] if recipe.teacher else [])]
+    teacher = recipe.teacher
+    models = [recipe.training.init, *([teacher.path] if teacher else [])]
+    folders = [recipe.data.photos, recipe.weights.folder, teacher.pictures if teacher else ""]
     found = [workspace.find_model(Path(name)) for name in models]
-    found += [Path(name) for name in (recipe.data.photos, recipe.weights.folder) if name]
+    found += [Path(name) for name in folders if name]
     return [path for path in found if path.exists()]
 
 
@@ -211,21 +215,20 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
     decoded and the teacher makes its pictures."""
     folder = workspace.run(recipe.name)
     with told_to_all(fabric):
-        teacher = _teacher(recipe, workspace, fabric.device)
+        teacher = find_network(recipe, workspace, fabric.device)
         start = find_start(recipe.model, recipe.training.init, teacher, workspace)
         check_layers(recipe)
+        check_learned(recipe)
         log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
         if fabric.is_global_zero:
             check_writable(folder, "the run")
         losses = _losses(recipe, fabric.device)
         split = photos.split(recipe.data)
+        taught_by = teacher or find_pictures(recipe, split.train)
         degradation = recipe.data.degradation
         validation = Validation(split.validation, recipe.model.scale, fabric.device, degradation)
         if teacher is not None:
-            clean = [example(each.hr, each.scale) for each in validation.examples[:PICTURES]]
-            findings = check_sense(teacher, clean, fabric.device)
-            if fabric.is_global_zero:
-                tell(teacher, findings)
+            try_out(teacher, validation, leads=fabric.is_global_zero)
     with told_to_all(fabric), first_alone(fabric):
         cache = PatchCache.open(
             split.train,
@@ -234,23 +237,12 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
             degradation=degradation,
             seed=recipe.seed,
         )
-        pictures = None
-        once = recipe.teacher is not None and recipe.teacher.once
-        if teacher is not None and once and worth_making(cache, recipe):
-            pictures = teacher_targets(cache, teacher, fabric, recipe.training.precision)
+        targets = find_targets(recipe, cache, taught_by, losses, fabric)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
     if run.leads:
         console.say(f"photographs: {len(cache.files)} train, {len(validation.examples)} held out")
-    return Setup(fabric, recipe, teacher, start, losses, cache, pictures, run)
-
-
-def _teacher(recipe: Recipe, workspace: Workspace, device: torch.device) -> SRModel | None:
-    if recipe.teacher is None:
-        return None
-    teacher = zoo.load(workspace.find_weights(recipe.teacher.path))
-    teacher.module.requires_grad_(False).to(device)
-    check_teacher(recipe, teacher)
-    return teacher
+    taught = facts(taught_by)
+    return Setup(fabric, recipe, teacher, taught, start, losses, cache, targets, run)
 
 
 def _losses(recipe: Recipe, device: torch.device) -> dict[str, GeneratorLoss]:
@@ -293,7 +285,7 @@ def _stage(
 def _finish(
     setup: Setup, student: Student, command: Command, seconds: float, score: Score | None
 ) -> None:
-    recipe, folder, teacher = setup.recipe, setup.run.folder, setup.teacher
+    recipe, folder = setup.recipe, setup.run.folder
     model = folder / "model.safetensors"
     # A kill between the two files leaves a run to be resumed, not weights with another's sum.
     (folder / "run.json").unlink(missing_ok=True)
@@ -303,7 +295,7 @@ def _finish(
             "name": recipe.name,
             "command": command,
             "architecture": zoo.describe(recipe.model),
-            "teacher": teacher and zoo.facts(teacher),
+            "teacher": setup.taught_by,
             "sha256": sha256(model),
             "steps": sum(optimisation.steps for _, optimisation, _ in stages(recipe)),
             "seconds": round(seconds, 1),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -20,6 +22,8 @@ from edgesr.recipe import Recipe, Rewrites, stages, teacher_terms
 from edgesr.workspace import cache_dir
 
 MEGA = 10**6
+JUDGED_AFTER = 5.0
+"""Seconds of a teacher's work by which the rest is judged, a picture at least."""
 MANY = 10
 """Times what the steps look at: from there on the teacher is asked in every step instead."""
 
@@ -40,12 +44,22 @@ def worth_making(cache: PatchCache, recipe: Recipe) -> bool:
     return False
 
 
-def teacher_targets(cache: PatchCache, teacher: SRModel, fabric: Fabric, precision: str) -> Tensor:
+def teacher_targets(
+    cache: PatchCache,
+    teacher: SRModel,
+    fabric: Fabric,
+    precision: str,
+    training_seconds: Callable[[], float] = lambda: math.inf,
+) -> Tensor:
     """What `teacher` makes of every LR photograph in `cache`, clipped and rounded to 8 bits.
 
     It is kept under the user's cache folder, and made anew where the photographs, the teacher or
     the precision or the kind of device of `fabric` are others, or it is damaged. Where it was
     interrupted, the photographs that were done are not made again.
+
+    Args:
+        training_seconds: of the training that it serves. Where the teacher takes longer, judged by
+            its first pictures, that is said.
 
     Returns:
         uint8 (pixels, 3) RGB, mapped from a file: photograph after photograph, of each the
@@ -66,26 +80,48 @@ def teacher_targets(cache: PatchCache, teacher: SRModel, fabric: Fabric, precisi
             if not waited or cached.read(path) is None:
                 needed = size - cached.begun(path)
                 cached.check_room(path.parent, needed, "the teacher's pictures")
-                _teach(cache, teacher, fabric, path)
+                _teach(cache, teacher, fabric, path, training_seconds)
     return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).view(-1, 3)
 
 
-def _teach(cache: PatchCache, teacher: SRModel, fabric: Fabric, path: Path) -> None:
+def _teach(
+    cache: PatchCache,
+    teacher: SRModel,
+    fabric: Fabric,
+    path: Path,
+    training_seconds: Callable[[], float],
+) -> None:
     network = _network(cache, teacher, fabric.device)
     areas = [cache.scale**2 * area for area in cache.sizes.prod(1).tolist()]
     areas = [area for area in areas for _ in range(cache.variants)]
-    total = sum(areas) // MEGA
+    total = sum(areas)
     with cached.continued(path, {"teacher": teacher.sha256}) as parts, fabric.autocast():
-        made = sum(areas[: parts.done])
+        made = before = sum(areas[: parts.done])
         if parts.done:
             console.say(f"teacher: {parts.done} of {len(areas)} pictures were done before")
-        with console.bar("teacher", total, made // MEGA, unit="megapixels") as bar:
+        begun, judged = time.perf_counter(), False
+        with console.bar("teacher", total // MEGA, made // MEGA, unit="megapixels") as bar:
             for n in range(parts.done, len(areas)):
                 for band in _bands(cache, n, network, teacher, fabric.device):
                     parts.append(band.tobytes())
                     made += band.shape[0] * band.shape[1]
                     bar.advance(made // MEGA - bar.done)
                 parts.finish()
+                took = time.perf_counter() - begun
+                if not judged and took >= JUDGED_AFTER:
+                    judged = True
+                    _warn_if_long(took * (total - before) / (made - before), training_seconds())
+
+
+def _warn_if_long(teaching: float, training: float) -> None:
+    """Say that the teacher takes longer than the training; both in seconds."""
+    if teaching > training:
+        console.warn(
+            f"the teacher will take about {console.duration(teaching)}, the training that it "
+            f"serves about {console.duration(training)}: give fewer photographs or a quicker "
+            "teacher, or ask it in every step, teacher.once = false. What it makes is kept, also "
+            "after a stop"
+        )
 
 
 def _network(cache: PatchCache, teacher: SRModel, device: torch.device) -> nn.Module:

@@ -91,7 +91,7 @@ def test_the_score_is_printed_beside_bicubics_and_below_it_that_is_said(
     examples: list[Example], capsys: pytest.CaptureFixture[str]
 ) -> None:
     blurred = named(Made(lambda lr: F.avg_pool2d(bicubic_up(lr, 4), 3, 1, 1)))
-    tell(blurred, check_sense(blurred, examples, CPU))
+    tell("teacher t.pth", check_sense(blurred, examples, CPU))
     said = capsys.readouterr()
     assert "teacher t.pth: " in said.out
     assert "(bicubic " in said.out
@@ -104,7 +104,7 @@ def test_photographs_without_contrast_tell_nothing_and_that_is_said(
     """A misty sky must not get a sensible teacher refused."""
     grey = np.random.default_rng(0).integers(127, 130, (64, 64, 3)).astype(np.uint8)
     model = named(Made(lambda lr: bicubic_up(lr, 4) * 0.5))
-    tell(model, check_sense(model, [example(grey, 4)], CPU))
+    tell("teacher t.pth", check_sense(model, [example(grey, 4)], CPU))
     assert "too flat to tell" in capsys.readouterr().err
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from PIL import Image
 from edgesr.data import bands, photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import ModelError
+from edgesr.losses.total import GeneratorLoss
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
-from edgesr.recipe import Recipe, Srgan
+from edgesr.recipe import Recipe, Srgan, stages
 from edgesr.signals import Stopped, stoppable
+from edgesr.training import teacher_targets as teacher_targets_module
+from edgesr.training.duration import STEPS, training_seconds
 from edgesr.training.teacher_targets import teacher_targets, worth_making
 from edgesr.workspace import cache_dir
 
@@ -219,6 +223,38 @@ def test_a_teacher_does_not_make_far_more_than_the_steps_look_at(
     )
     assert worth_making(cache, recipe) == worth
     assert ("it is asked in every step instead" in capsys.readouterr().err) != worth
+
+
+@pytest.mark.parametrize(("training", "said"), [(0.0, True), (3600.0, False)])
+def test_a_teacher_that_takes_longer_than_the_training_it_serves_is_told(
+    cache: PatchCache,
+    teacher: SRModel,
+    training: float,
+    said: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(teacher_targets_module, "JUDGED_AFTER", 0.0)
+    teacher_targets(cache, teacher, FABRIC, "fp32", lambda: training)
+    assert ("the training that it serves about 0 s" in capsys.readouterr().err) == said
+
+
+@pytest.mark.parametrize("judge", ["srgan", "unet"])
+def test_the_time_of_a_training_counts_both_stages(
+    judge: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = {
+        "name": "both",
+        "model": {"arch": "edge", "channels": 4, "depth": 1},
+        "training": {"steps": 10, "batch": 1, "patch": 32},
+        "losses": {"frequency": 0.1, "frequency_against": "hr"},
+        "gan": {"steps": 20, "discriminator": judge, "losses": {"vgg": 0.0, "lpips": 0.0}},
+    }
+    recipe = Recipe.model_validate(raw)
+    losses = {name: GeneratorLoss(each) for name, _, each in stages(recipe)}
+    seconds = count(step=STEPS)  # a clock that goes on by a second a step
+    monkeypatch.setattr("edgesr.training.duration.time.perf_counter", lambda: next(seconds))
+    assert training_seconds(recipe, losses, FABRIC) == 30
 
 
 @pytest.mark.usefixtures("cache")
