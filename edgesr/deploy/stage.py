@@ -42,8 +42,8 @@ def export(
     Args:
         run: a finished run's folder, or a bundle's, which is then written anew.
         variants: which files to make of the run's model beside fp32's, by their names in
-            `deploy.variants`; None makes those that the recipe's gates ask for. The teacher's
-            bundle gets fp32 alone.
+            `deploy.variants`; None makes those that the recipe's gates ask for, and those that
+            the bundle which is replaced has. The teacher's bundle gets fp32 alone.
         overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
         force: replace an earlier bundle even where files of it, or another network, are lost.
 
@@ -61,10 +61,16 @@ def export(
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     model = zoo.load(weights_in(run) or run / WEIGHTS[0])
     teacher = _find_teacher(recipe, record, workspace)
-    made = recipe.gates.variants if variants is None else variants
+    made = _unless_named(recipe, workspace) if variants is None else variants
     own = _export_own(run, model, recipe, record, teacher, workspace, made, force=force)
     _warn_ungated(recipe, made)
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
+
+
+def _unless_named(recipe: Recipe, workspace: Workspace) -> tuple[str, ...]:
+    earlier = workspace.bundle(recipe.name)
+    wanted = recipe.gates.variants
+    return tuple(name for name in VARIANTS if name in wanted or _had(earlier, name))
 
 
 def _warn_ungated(recipe: Recipe, variants: tuple[str, ...]) -> None:
@@ -94,7 +100,7 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
             f"Move it to {workspace.bundle(recipe.name)} first.",
         )
     model = zoo.load(weights_in(folder) or folder / WEIGHTS[1])
-    variants = tuple(name for name in VARIANTS if _has(folder, name) and name != "fp32")
+    variants = tuple(name for name in VARIANTS if _had(folder, name))
     return _export_own(folder, model, recipe, record, None, workspace, variants, force=False)
 
 
@@ -141,11 +147,7 @@ def _check_lost(target: Path, model: SRModel, variants: tuple[str, ...], *, own:
             f"{target} holds another network than {model.path}",
             "Rename that folder, or replace it: --force.",
         )
-    lost = [
-        VARIANTS[name]
-        for name in VARIANTS
-        if name not in ("fp32", *variants) and _has(target, name)
-    ]
+    lost = [VARIANTS[name] for name in VARIANTS if name not in variants and _had(target, name)]
     if lost:
         raise ExportError(
             f"{target} also has {', '.join(lost)}, not asked for now",
@@ -154,8 +156,9 @@ def _check_lost(target: Path, model: SRModel, variants: tuple[str, ...], *, own:
         )
 
 
-def _has(folder: Path, variant: str) -> bool:
-    return (folder / VARIANTS[variant]).is_file()
+def _had(folder: Path, variant: str) -> bool:
+    """Whether the bundle `folder` has that file beside `model.onnx`."""
+    return variant != "fp32" and (folder / VARIANTS[variant]).is_file()
 
 
 def _same_weights(folder: Path, model: SRModel) -> bool:

@@ -321,6 +321,16 @@ def test_files_that_were_not_asked_for_are_not_lost(workspace: Workspace) -> Non
     assert not (folder / "model.uint8-io.onnx").exists()
 
 
+def test_where_no_file_is_named_the_earlier_bundles_files_are_made_again(
+    workspace: Workspace,
+) -> None:
+    # The chain as the README prints it: a trial of a recipe whose bundle ships with more files.
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    stage.export(run, workspace, ("uint8-io",))
+    (folder,) = stage.export(run, workspace, None)
+    assert list(card(folder)["variants"]) == ["fp32", "uint8-io"]
+
+
 def test_a_bundle_is_made_again_with_the_files_that_it_has(workspace: Workspace) -> None:
     run = make_run(workspace, "small", Edge(channels=4, depth=1))
     (folder,) = stage.export(run, workspace, ("uint8-io",))
