@@ -95,6 +95,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         photographs(folder / place, count)
     with Image.open(folder / "photographs/0.png") as small:
         small.resize((480, 384)).save(folder / "photo.png")
+        small.resize((480, 384)).save(folder / "photo.jpg")
     enlarged(folder / "photographs", folder / "enlarged")
     write_cubics(folder / "contractors.onnx", 4)
     stranger(folder / "teacher.pth")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
@@ -32,3 +33,8 @@ def family(bundle: Path) -> dict[int, Path]:
 def is_bundle(folder: Path) -> bool:
     """Whether a bundle's card lies there."""
     return (folder / "card.json").is_file()
+
+
+def present(exports: Path, names: Iterable[str]) -> dict[str, Path]:
+    """Those bundles of `names` that are in the folder `exports`, by their names."""
+    return {name: exports / name for name in names if is_bundle(exports / name)}

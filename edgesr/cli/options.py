@@ -10,6 +10,7 @@ import typer
 
 from edgesr.bounds import MAX_THREADS
 from edgesr.cli import completion
+from edgesr.errors import DataError
 from edgesr.folders import settle
 from edgesr.recipe import Recipe
 from edgesr.recipe import io as recipe_io
@@ -94,6 +95,21 @@ def opened() -> Workspace:
     for parent in (workspace.runs, workspace.exports):
         settle(parent)
     return workspace
+
+
+def one_model(before: list[Path], option: Path | None) -> Path | None:
+    """The model that stands before a picture or behind --model; None where neither does.
+
+    Raises:
+        DataError: several are named.
+    """
+    named = [*before, *([option] if option else [])]
+    if len(named) > 1:
+        raise DataError(
+            f"{len(named)} models are named, {named[0]} first: expected one at most",
+            "Several pictures are enlarged by naming their folder.",
+        )
+    return named[0] if named else None
 
 
 def load_recipe(

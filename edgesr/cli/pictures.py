@@ -15,6 +15,7 @@ from edgesr.cli.options import (
     Quiet,
     Threads,
     expanded,
+    one_model,
     opened,
     path,
 )
@@ -93,21 +94,39 @@ def evaluate(
             write_json(output, result.as_dict())
 
 
-@command(app, "edgesr upscale edge-s photo.jpg --output big.png")
+@command(app, "edgesr upscale photo.jpg")
 def upscale(
-    model: Annotated[
-        Path,
+    *,  # only so may an argument that can be left out stand before one that cannot
+    models: Annotated[
+        list[Path] | None,
         typer.Argument(
+            metavar="MODEL",
             parser=path,
             autocompletion=completion.bundles,
-            help="A bundle, by name or folder, or an ONNX file.",
+            show_default=False,
+            help="A bundle, by name or folder, or an ONNX file; by the picture unless given.",
         ),
-    ],
-    source: Annotated[Path, typer.Argument(parser=path, help="An image, or a folder of images.")],
-    output: Annotated[
+    ] = None,
+    source: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="PATH", parser=path, help="An image, or a folder."),
+        typer.Argument(metavar="SOURCE", parser=path, help="An image, or a folder of images."),
     ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL", parser=path, autocompletion=completion.bundles, help="The same."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            parser=path,
+            help="An image, or a folder; photo-large.png beside photo.jpg unless given.",
+        ),
+    ] = None,
     provider: Annotated[
         str | None, typer.Option(autocompletion=completion.providers, help="cpu or cuda.")
     ] = None,
@@ -132,16 +151,20 @@ def upscale(
     """Enlarge images by a model's scale, tile by tile, or to any size below that.
 
     Where a size is asked for and a tier has bundles of several scales (edge-s, edge-s-x2), the
-    smallest that reaches it is taken.
+    smallest that reaches it is taken. Without a model, each picture that was a JPEG or has noise is
+    enlarged by edge-s-real, a clean one by edge-s.
     """
-    from edgesr.bundle.family import family
+    from edgesr.bundle.family import family, present
     from edgesr.inference import upscale_files
     from edgesr.inference.sized import Sized, TargetSize
+    from edgesr.inference.suited import CLEAN, REAL, Suited
     from edgesr.inference.upscaler import Upscaler, parse_tile
 
     console.configure(quiet=quiet)
+    named = one_model(models or [], model)
+    output = output or upscale_files.beside(source)
     check_writable(output if source.is_dir() else output.parent, "--output")
-    bundle = opened().find_bundle(model)
+    workspace = opened()
     open_ = partial(
         Upscaler,
         variant=variant,
@@ -151,10 +174,15 @@ def upscale(
         memory=memory,
     )
     asked = (scale, width, height, max_side)
+    sized = any(value is not None for value in asked)
+
+    def chooser(bundle: Path) -> upscale_files.Chooser:
+        return Sized(family(bundle), TargetSize(*asked), open_) if sized else open_(bundle)
+
     enlarge = (
-        Sized(family(bundle), TargetSize(*asked), open_)
-        if any(value is not None for value in asked)
-        else open_(bundle)
+        chooser(workspace.find_bundle(named))
+        if named
+        else Suited(present(workspace.exports, (CLEAN, REAL)), chooser)
     )
     if not source.is_dir():
         upscale_files.upscale_file(enlarge, source, output, quality=quality)

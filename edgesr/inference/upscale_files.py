@@ -19,6 +19,7 @@ from edgesr.inference.memory import Windows, megabytes
 from edgesr.inference.picture_metadata import Metadata
 from edgesr.inference.prefetch import prefetch
 from edgesr.inference.sized import reduced
+from edgesr.inference.suited import Suited
 from edgesr.inference.tiling import OnTile, Pixels, ignore
 from edgesr.inference.upscaler import Upscaler
 
@@ -56,14 +57,19 @@ class Chooser(Protocol):
         """What enlarges a picture of `width` x `height`, and the size of the result."""
 
 
-def upscale_file(enlarge: Chooser, source: Path, target: Path, *, quality: int = 95) -> None:
+Enlarge = Chooser | Suited[Chooser]
+"""The one, or what finds it for each picture."""
+
+
+def upscale_file(enlarge: Enlarge, source: Path, target: Path, *, quality: int = 95) -> None:
     """Enlarge the image file `source` into `target`; the suffix names the format.
 
     While one row of windows is in the model, the one before it is compressed. A PNG is written as
     the rows come; for JPEG and WebP the result is held whole.
 
     Args:
-        enlarge: an Upscaler, or `Sized` for another size than the model's own.
+        enlarge: an Upscaler, or `Sized` for another size than the model's own; `Suited` takes
+            the one or the other by the picture.
         quality: of JPEG and WebP, 1..100.
 
     Raises:
@@ -86,7 +92,20 @@ def upscale_file(enlarge: Chooser, source: Path, target: Path, *, quality: int =
                 raise fault
 
 
-def upscale_folder(enlarge: Chooser, source: Path, target: Path, *, quality: int = 95) -> Summary:
+def beside(source: Path) -> Path:
+    """Where the result goes where nobody says so: `photo-large.png`, or the folder `photos-large`.
+
+    Raises:
+        DataError: something is there already.
+    """
+    name = f"{source.resolve().stem}-large.png"
+    target = source.parent / (f"{source.resolve().name}-large" if source.is_dir() else name)
+    if target.exists():
+        raise DataError(f"{target} is there already", "Name the result: --output PATH")
+    return target
+
+
+def upscale_folder(enlarge: Enlarge, source: Path, target: Path, *, quality: int = 95) -> Summary:
     """Enlarge every image under `source` into the same place under `target`.
 
     See `picture_folder.plan` for which are taken, and their names. One bad file does not stop the
@@ -124,7 +143,7 @@ def _reason(fault: Exception) -> str:
 
 
 def _write_all(
-    enlarge: Chooser, jobs: dict[Path, Path], quality: int, on_tile: OnTile
+    enlarge: Enlarge, jobs: dict[Path, Path], quality: int, on_tile: OnTile
 ) -> Iterator[tuple[Path, Exception | None]]:
     """Enlarge each file into its target; gives each once it is written, and what was wrong."""
     stop = threading.Event()
@@ -147,7 +166,7 @@ def _write_all(
 
 
 def _decoded(
-    jobs: dict[Path, Path], enlarge: Chooser
+    jobs: dict[Path, Path], enlarge: Enlarge
 ) -> Iterator[tuple[Path, Decoded | Exception]]:
     for source, target in jobs.items():
         try:
@@ -156,9 +175,11 @@ def _decoded(
             yield source, fault
 
 
-def _read(source: Path, target: Path, enlarge: Chooser) -> Decoded:
+def _read(source: Path, target: Path, enlarge: Enlarge) -> Decoded:
     picture = decode.read(source)
     height, width = picture.pixels.shape[:2]
+    if isinstance(enlarge, Suited):
+        enlarge = enlarge.model(source, picture.pixels)
     upscaler, size = enlarge.choose(width, height)
     imagefile.check_size(*size, target)
     if picture.deep and (reason := _why_shallow(target, upscaler)):
