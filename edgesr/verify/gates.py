@@ -61,11 +61,13 @@ def verdict(rows: list[Gate]) -> str:
 
 
 def reasons(rows: list[Gate]) -> Iterator[str]:
-    """Each reason for not judging, and the gates that it concerns."""
-    unjudged = [row for row in rows if row.state == NOT_JUDGED]
-    for reason in dict.fromkeys(row.reason for row in unjudged):
-        named = dict.fromkeys(row.gate for row in unjudged if row.reason == reason)
-        yield f"{', '.join(named)} ({reason})"
+    """The gates that were not judged, each once with its first reason, those of one reason together."""
+    first: dict[str, str] = {}
+    for row in rows:
+        if row.state == NOT_JUDGED:
+            first.setdefault(row.gate, row.reason)
+    for reason in dict.fromkeys(first.values()):
+        yield f"{', '.join(gate for gate in first if first[gate] == reason)} ({reason})"
 
 
 def judge(found: Measured, limit: float | None) -> Gate:

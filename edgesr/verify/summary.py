@@ -74,11 +74,13 @@ def figures(evidence: Evidence) -> tuple[str, ...]:
 
 
 def remarks(rows: list[Gate]) -> Iterator[str]:
-    """A line for each gate that fails, and for each reason for not judging."""
+    """A line for each gate that fails, and one for all that were not judged."""
     for row in rows:
         if row.state == FAILS:
             yield f"FAILS: {row.gate} ({row.where}): {row.reason or _compared(row)}"
-    yield from (f"not judged: {reason}" for reason in gates.reasons(rows))
+    unjudged = "; ".join(gates.reasons(rows))
+    if unjudged:
+        yield f"not judged: {unjudged}"
 
 
 def _compared(row: Gate) -> str:

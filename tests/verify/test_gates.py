@@ -9,7 +9,7 @@ import pytest
 
 from edgesr.bundle.records.evidence import Gate
 from edgesr.recipe import Fidelity, Gates, VariantGates
-from edgesr.verify.gates import FAILS, HOLDS, NO_LIMIT, NOT_JUDGED, check, in_words, passed
+from edgesr.verify.gates import FAILS, HOLDS, NO_LIMIT, NOT_JUDGED, check, in_words, passed, reasons
 from edgesr.verify.junit import junit
 from edgesr.verify.measured import GRAPHICS, NO_WEIGHTS, RUNTIMES, place
 
@@ -334,6 +334,15 @@ def test_the_verdict_says_what_fails_and_what_nobody_judged_and_why(construct) -
     rows = check(gates, construct(evidence()))
     assert in_words(rows).startswith("2 of 6 gates do not hold: max_mb, min_psnr_db. 4 not judged")
     assert in_words([row for row in rows if row.state == HOLDS]) == "All 4 gates hold."
+
+
+def test_a_gate_that_was_not_judged_for_several_reasons_is_told_once() -> None:
+    """On a busy machine each file's latency has a reason of its own."""
+    unjudged = [
+        Gate(gate=gate, where="", limit=1.0, measured=None, state=NOT_JUDGED, reason=reason)
+        for gate, reason in (("p95_ms", "2.1 x"), ("p95_ms", "3 x"), ("max_mb", "2.1 x"))
+    ]
+    assert list(reasons(unjudged)) == ["p95_ms, max_mb (2.1 x)"]
 
 
 def test_a_provider_that_did_not_run_every_node_fails(construct) -> None:
