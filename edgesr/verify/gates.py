@@ -61,7 +61,7 @@ def verdict(rows: list[Gate]) -> str:
 
 
 def reasons(rows: list[Gate]) -> Iterator[str]:
-    """The gates that were not judged, each once by its first reason, those of one reason together."""
+    """The gates that were not judged, each once, by its first reason; those of one together."""
     first: dict[str, str] = {}
     for row in rows:
         if row.state == NOT_JUDGED:
