@@ -4,6 +4,8 @@ import { sample } from "./sample.mjs";
 
 const MUCH = 1024 * 1024; // pixels of a small picture: phones refuse canvases beyond 16 megapixels
 
+const PURPOSES = { model: "for clean pictures", real: "for JPEGs and noise" };
+
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const asked = query.get("provider");
@@ -11,10 +13,12 @@ const worker = new Worker("worker.mjs", { type: "module" });
 const stage = compare($);
 
 let scale = 4;
-let ready = false; // a model is open
+let folder = "model"; // of the bundle that is open, or about to be
+let ready = false; // it is open
 let job = 0;
 let small; // the picture: RGBA bytes, and a canvas that shows them
 let name = "sample";
+let served; // a promise: is there a second bundle, for JPEGs and noise
 
 function state(word) {
   $("app").dataset.state = word;
@@ -23,7 +27,8 @@ function state(word) {
 }
 
 const happened = {
-  opened({ card, variant, rows, where }) {
+  opened({ folder: which, card, variant, rows, where }) {
+    if (which !== folder) return; // another was asked for meanwhile
     scale = card.scale;
     ready = true;
     describe(card, variant, where);
@@ -76,6 +81,12 @@ function describe(card, variant, where) {
   const options = Object.keys(card.variants).map((key) => new Option(key, key));
   $("variant").replaceChildren(...options);
   $("variant").value = variant;
+  option(folder).textContent = `${card.name}, ${PURPOSES[folder]}`;
+}
+
+/** The choice of a bundle, by its folder. */
+function option(which) {
+  return $("bundle").querySelector(`[value=${which}]`);
 }
 
 /** What an architecture's short name stands for. */
@@ -107,16 +118,17 @@ function say(message) {
 async function load(source, title) {
   try {
     const bitmap = await (source instanceof Blob ? createImageBitmap(source) : source);
-    if (bitmap.width * bitmap.height > MUCH) ask(bitmap, title);
-    else take(bitmap, title, bitmap);
+    const picture = { bitmap, title, lossy: /jpeg|webp/.test(source.type) };
+    if (bitmap.width * bitmap.height > MUCH) ask(picture);
+    else take(picture, bitmap);
   } catch (error) {
     say(`${title} is not a picture that this browser opens: ${error.message}`);
   }
 }
 
 /** A large picture is enlarged whole or in part, as its owner says. */
-function ask(bitmap, title) {
-  const { width, height } = bitmap;
+function ask(picture) {
+  const { title, bitmap: { width, height } } = picture;
   const part = Math.sqrt(MUCH / (width * height));
   const fitting = (side) => Math.max(1, Math.floor(side * part));
   const middle = { width: fitting(width), height: fitting(height) };
@@ -126,20 +138,40 @@ function ask(bitmap, title) {
     `${scale * width} × ${scale * height}, ${megabytes} MB, and bicubic beside it as much again.`;
   $("middle").textContent = `Its middle, ${middle.width} × ${middle.height}`;
   $("whole").textContent = "All of it";
-  $("middle").onclick = () => take(bitmap, title, middle);
-  $("whole").onclick = () => take(bitmap, title, bitmap);
+  $("middle").onclick = () => take(picture, middle);
+  $("whole").onclick = () => take(picture, { width, height });
   say("");
   $("choice").hidden = false;
   $("middle").focus();
 }
 
 /** Enlarge the middle of a picture, of that size. */
-function take(bitmap, title, { width, height }) {
+function take({ bitmap, title, lossy }, { width, height }) {
   $("choice").hidden = true;
   say("");
   name = title;
-  small = pixels(bitmap, width, height);
-  start();
+  small = { ...pixels(bitmap, width, height), lossy };
+  suit();
+}
+
+/** Enlarge the picture with the model that its owner chose, or else the one that suits the file. */
+async function suit() {
+  const chosen = $("bundle").value;
+  let wanted = chosen === "file" && small ? (small.lossy ? "real" : "model") : chosen;
+  if (wanted === "file") wanted = "model";
+  if (wanted === "real" && !(await realIsServed())) wanted = "model";
+  if (wanted === folder) start();
+  else open(wanted, "fp32");
+}
+
+/** Whether there is a second bundle, for JPEGs and noise; says so where there is not. */
+async function realIsServed() {
+  served ??= fetch("real/card.json").then(({ ok }) => ok, () => false);
+  if (await served) return true;
+  option("real").disabled = true;
+  $("suits").textContent =
+    "No model for JPEGs is served as real/: blocks and noise are enlarged as well.";
+  return false;
 }
 
 /** RGB over white. */
@@ -203,12 +235,14 @@ function cancel() {
   state("cancelled");
 }
 
-function open(variant) {
+function open(which, variant) {
   ready = false;
+  folder = which;
   $("progress").removeAttribute("value"); // it moves, and says nothing of how far
   $("count").textContent = "Loading the model";
   state("loading");
-  worker.postMessage({ task: "open", variant, asked });
+  worker.postMessage({ task: "open", folder, variant, asked });
+  if (small) stage.preview(small.canvas);
 }
 
 function loadFile(file) {
@@ -220,8 +254,10 @@ $("file").onchange = ({ target }) => {
   target.value = ""; // so that the same file can be chosen again
 };
 $("sample").onclick = () => load(sample(), "sample");
+$("jpeg").onclick = async () => load(await (await fetch("sample.jpg")).blob(), "sample");
 $("cancel").onclick = cancel;
-$("variant").onchange = ({ target }) => open(target.value);
+$("bundle").onchange = suit;
+$("variant").onchange = ({ target }) => open(folder, target.value);
 document.onpaste = ({ clipboardData }) => loadFile(clipboardData.files[0]);
 document.ondragover = (event) => {
   event.preventDefault();
@@ -241,6 +277,6 @@ if (query.has("golden")) {
   $("vectors").hidden = false;
   worker.postMessage({ task: "golden", asked });
 } else {
-  open(query.get("variant") ?? "fp32");
+  open(folder, query.get("variant") ?? "fp32");
   load(sample(), "sample");
 }

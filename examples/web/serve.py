@@ -1,6 +1,8 @@
-"""Serve the page, with a bundle as its model/, to this machine.
+"""Serve the page, with a bundle as its model/ and BUNDLE-real as its real/, to this machine.
 
     python serve.py [BUNDLE] [PORT]      # ../../exports/edge-s, 8000
+
+real/ is for JPEGs and noise, and not there where BUNDLE-real is not beside BUNDLE.
 
 Any static server does as well (`python -m http.server`, the bundle copied or linked to model/), but
 only with the two headers below does a browser let WebAssembly use several threads.
@@ -28,8 +30,9 @@ class Handler(SimpleHTTPRequestHandler):
 
     def translate_path(self, path: str) -> str:
         inside = Path(super().translate_path(path)).relative_to(HERE)
-        if inside.parts[:1] == ("model",):
-            return str(self.bundle.joinpath(*inside.parts[1:]))
+        bundles = {"model": self.bundle, "real": Path(f"{self.bundle}-real")}
+        if inside.parts and inside.parts[0] in bundles:
+            return str(bundles[inside.parts[0]].joinpath(*inside.parts[1:]))
         return str(HERE / inside)
 
     def end_headers(self) -> None:
@@ -42,7 +45,7 @@ class Handler(SimpleHTTPRequestHandler):
 def main(bundle: str = f"{HERE}/../../exports/edge-s", port: str = "8000") -> None:
     if not (Path(bundle) / "card.json").is_file():
         sys.exit(f"{bundle} is not a bundle: it has no card.json")
-    handler = partial(Handler, Path(bundle).resolve())
+    handler = partial(Handler, Path(bundle).absolute())
     with ThreadingHTTPServer(("127.0.0.1", int(port)), handler) as server:
         print(f"http://127.0.0.1:{server.server_port}/", flush=True)
         try:

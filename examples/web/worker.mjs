@@ -4,8 +4,8 @@ import { checkGolden, enlarge, openModel, readCard } from "./edgesr.mjs";
 import { openRuntime, openWasm } from "./runtime.mjs";
 
 const TILE = 128; // pixels of the small picture: small enough to see it move
-const FOLDER = new URL("./model/", import.meta.url);
 
+let folder = "model"; // of the bundle, beside the page
 let runtime;
 let model;
 let job = 0; // the enlargement that is wanted; 0 for none
@@ -20,13 +20,14 @@ onmessage = ({ data: { task, ...request } }) => {
 };
 
 async function read(name) {
-  const response = await fetch(new URL(name, FOLDER));
-  if (!response.ok) throw new Error(`model/${name}: ${response.status} ${response.statusText}`);
+  const response = await fetch(new URL(`./${folder}/${name}`, import.meta.url));
+  if (!response.ok) throw new Error(`${folder}/${name}: ${response.status} ${response.statusText}`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
 /** Open a variant and let it prove itself; a GPU that does not is not used, which is said. */
-async function open({ variant, asked }) {
+async function open({ folder: which, variant, asked }) {
+  folder = which;
   const card = await readCard(read);
   runtime = await openRuntime(asked);
   let rows = await prove(variant);
@@ -36,7 +37,7 @@ async function open({ variant, asked }) {
     rows = await prove(variant);
   }
   if (!model) throw new Error(rows[0].reason);
-  postMessage({ event: "opened", card, variant, rows, where: runtime.where });
+  postMessage({ event: "opened", folder, card, variant, rows, where: runtime.where });
 }
 
 /** The golden vectors' rows; one that says why where the variant does not even run. */

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from PIL import Image
 from edgesr import Upscaler
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_up, to_image, to_tensor
+from edgesr.inference.suited import stated_quality
 
 OpenBrowser = Callable[..., Any]
 STATE = "document.getElementById('app').dataset.state"
@@ -109,6 +112,62 @@ def test_a_photo_gets_the_pixels_of_the_upscaler_beside_a_true_bicubic(
     assert ", 4 tiles, " in text(browser, "time")
     assert text(browser, "selftest") == "3 of 3 golden vectors hold here"
     assert browser.said == []
+
+
+@pytest.fixture
+def both(bundle: Path, tmp_path: Path) -> Path:
+    """The bundle `tiny`, with `tiny-real` beside it, by which a served picture can be known."""
+    for name in ("tiny", "tiny-real"):
+        shutil.copytree(bundle, tmp_path / name)
+        card = json.loads((tmp_path / name / "card.json").read_text())
+        (tmp_path / name / "card.json").write_text(json.dumps(card | {"name": name}))
+    return tmp_path / "tiny"
+
+
+def press(browser: Any, script: str) -> None:
+    """Run what begins an enlargement, and wait for its end."""
+    browser.wait(READY)
+    browser.evaluate(f"delete {STATE}; {script}; 0")
+    browser.wait(READY)
+    assert browser.evaluate(STATE) == "done", text(browser, "message")
+
+
+def test_a_jpeg_gets_the_model_for_jpegs_and_another_file_that_for_clean_pictures(
+    browser: Any, page: Path, both: Path, serve: Callable[[Path, Path], str], photograph: Path
+) -> None:
+    browser.open(f"{serve(page, both)}?provider=wasm")
+    browser.wait(READY)
+    assert text(browser, "model") == "tiny"
+    press(browser, "jpeg.click()")
+    assert text(browser, "model") == text(browser, "right") == "tiny-real"
+    assert text(browser, "picture") == "256×256 → 1024×1024"
+    press(browser, "bundle.value = 'model'; bundle.onchange()")
+    assert text(browser, "model") == "tiny"
+    press(browser, "bundle.value = 'file'; bundle.onchange()")
+    assert text(browser, "model") == "tiny-real"
+    enlarge(browser, photograph)
+    assert text(browser, "model") == "tiny"
+    names = "[...bundle.options].map((option) => option.textContent)"
+    assert browser.evaluate(names) == [
+        "by the file",
+        "tiny, for clean pictures",
+        "tiny-real, for JPEGs and noise",
+    ]
+    assert browser.said == []
+
+
+def test_without_a_model_for_jpegs_the_page_says_so_and_enlarges_with_the_other(
+    browser: Any, address: str
+) -> None:
+    browser.open(f"{address}?provider=wasm")
+    press(browser, "jpeg.click()")
+    assert text(browser, "model") == "tiny"
+    assert "No model for JPEGs is served as real/" in text(browser, "suits")
+
+
+def test_the_sample_is_a_small_jpeg_with_visible_blocks(page: Path) -> None:
+    assert (page / "sample.jpg").stat().st_size < 60_000
+    assert stated_quality(page / "sample.jpg") == 50
 
 
 def test_a_large_picture_is_enlarged_whole_or_in_part_as_its_owner_says(
