@@ -3,18 +3,30 @@ report."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.table import Table
 
 from edgesr import console
+from edgesr.bundle.family import present
 from edgesr.bundle.records.evidence import Evidence
+from edgesr.data import named, photos
+from edgesr.data.degrade import enlarge, pair
 from edgesr.deploy.stage import export
 from edgesr.errors import EdgesrError
+from edgesr.inference.suited import CLEAN, REAL
+from edgesr.inference.upscaler import Upscaler
 from edgesr.recipe import io as recipe_io
 from edgesr.report import stage as report
+from edgesr.report.sheet import sheet
 from edgesr.training import stage as training
 from edgesr.verify import stage as verify
 from edgesr.verify.evidence import find
-from edgesr.workspace import Workspace
+from edgesr.workspace import Workspace, atomic
+
+JPEG = "jpeg50"
+"""How the JPEG that is shown is made: a name of `edgesr.data.named`."""
+SCALE = 4
 
 
 def run(workspace: Workspace) -> None:
@@ -34,9 +46,29 @@ def run(workspace: Workspace) -> None:
     page = report.report(student, workspace.exports)
     console.out.print(table(evidence))
     console.say(f"Report: {page}")
+    shown = show_jpeg(workspace, run_folder)
+    console.say(
+        f"A JPEG enlarged: {shown}. Blocks are detail to a student of clean pictures; {REAL} was "
+        "trained on JPEGs."
+    )
     failed = [e.bundle for e in evidence if not e.passed]
     if failed:
         raise EdgesrError(f"the demo's gates do not hold for: {', '.join(failed)}")
+
+
+def show_jpeg(workspace: Workspace, run: Path) -> Path:
+    """The held-out photograph as a small JPEG, enlarged by bicubic, by the demo's student and by
+    what else is in exports/ for it, side by side; returns the picture's file, in the run's folder.
+    """
+    chain = named.parse(JPEG)
+    hr, lr = pair(photos.decode(photos.embedded().validation[0]), SCALE, chain)
+    shown = {"bicubic": enlarge(lr, SCALE)}
+    for name, bundle in present(workspace.exports, (run.name, CLEAN, REAL)).items():
+        shown[name] = Upscaler(bundle, provider="cpu")(lr)
+    path = run / "samples" / f"{JPEG}.png"
+    with atomic(path) as temporary:
+        sheet(shown | {"ground truth": hr}, columns=3).save(temporary)
+    return path
 
 
 def table(evidence: list[Evidence]) -> Table:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -103,13 +105,21 @@ class _Canvas:
             if kind == 0:
                 self.draw.ellipse(box, self.colour(), outline, width)
             elif kind == 1:
-                self.draw.rounded_rectangle(box, self.between(0, 12), self.colour(), outline, width)
+                self.rounded(box, self.between(0, 12), self.colour(), outline, width)
             elif kind == 2:
                 points = corner + self.rng.uniform(0, side, (int(self.rng.integers(3, 8)), 2))
                 self.draw.polygon([tuple(p) for p in points.tolist()], fill=self.colour())
             else:
                 begin, end = self.rng.uniform(0, 360, 2)
                 self.draw.arc(box, begin, end, outline, width)
+
+    def rounded(self, box: list[float], radius: float, *colours_and_width: Any) -> None:
+        """A rectangle whose corners are rounded, but where Pillow fails: it compares sides with
+        corners before it rounds either."""
+        try:
+            self.draw.rounded_rectangle(box, radius, *colours_and_width)
+        except ValueError:
+            self.draw.rectangle(box, *colours_and_width)
 
     def chart(self) -> None:
         """Lines and bars over a grid, with numbers at the edge."""
