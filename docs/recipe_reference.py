@@ -100,7 +100,7 @@ def _chosen(path: str, fields: Schema, known: Schema) -> dict[str, Schema]:
     """The tables under keys of the user's choice, by heading; keys that hold the same share one."""
     found: dict[str, list[str]] = {}
     for key, field in fields.items():
-        if field.get("type") == "object":
+        if "$ref" in field.get("additionalProperties", {}):
             found.setdefault(field["additionalProperties"]["$ref"], []).append(key)
     return {
         ", ".join(f"`[{path}.{key}.*]`" for key in keys): known[ref.rsplit("/", 1)[1]]
@@ -124,6 +124,8 @@ def _value(field: Schema) -> str:
     if "enum" in field:
         return ", ".join(f'`"{choice}"`' for choice in field["enum"])
     if field["type"] == "object":
+        if "enum" not in field.get("propertyNames", {}):
+            return "table of plain values and lists"
         return f"tables by {', '.join(f'`{name}`' for name in field['propertyNames']['enum'])}"
     if field["type"] == "array":
         if field.get("maxItems") == field.get("minItems", 0):

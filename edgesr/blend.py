@@ -21,7 +21,8 @@ from edgesr.folders import RUN, locked, replacing
 from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.models.edge import EdgeStudent
-from edgesr.models.zoo import Foreign, SRModel, Student
+from edgesr.models.foreign import Foreign
+from edgesr.models.zoo import SRModel, Student
 from edgesr.recipe import Recipe, check_name
 from edgesr.recipe import io as recipe_io
 from edgesr.workspace import (

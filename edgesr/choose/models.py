@@ -85,8 +85,10 @@ def _onnx(model: Path) -> Path | None:
 
 
 def _spec(model: Path) -> Srgan | Edge | None:
-    """The table that builds it, where edgesr knows it."""
+    """The table that builds it, where edgesr knows its layers."""
     if (model / "card.json").is_file():
-        return read_card(model).spec
-    weights = weights_in(model) if model.is_dir() else model
-    return zoo.load(weights).spec if weights and weights.suffix != ".onnx" else None
+        spec = read_card(model).spec
+    else:
+        weights = weights_in(model) if model.is_dir() else model
+        spec = zoo.load(weights).spec if weights and weights.suffix != ".onnx" else None
+    return spec if isinstance(spec, Srgan | Edge) else None

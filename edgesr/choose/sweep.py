@@ -9,7 +9,10 @@ from itertools import product
 from edgesr.errors import RecipeError
 from edgesr.recipe import Recipe
 
-PLACES = ("data.photos", "teacher.path", "training.init", "weights.folder", "name", "licence")
+PLACES = (
+    *("data.photos", "teacher.path", "teacher.pictures", "training.init", "weights.folder"),
+    *("name", "licence"),
+)
 """Keys whose value may hold a comma of its own."""
 MOST = 64
 """Runs of one command."""

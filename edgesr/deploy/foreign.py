@@ -18,8 +18,9 @@ from edgesr.folders import locked
 from edgesr.inference.padding import rounded_up
 from edgesr.models import zoo
 from edgesr.models.adapt import Convention, adapt
-from edgesr.models.zoo import UNKNOWN, Foreign, SRModel
-from edgesr.recipe import ForeignRecipe, Verify
+from edgesr.models.foreign import Foreign
+from edgesr.models.zoo import UNKNOWN, SRModel
+from edgesr.recipe import ForeignRecipe, Recipe, Verify
 from edgesr.recipe import io as recipe_io
 from edgesr.workspace import Workspace, sha256
 
@@ -137,6 +138,13 @@ def _recipe(
         "gates": gates or {},
     }
     return recipe_io.foreign(raw, overrides, f"the bundle of {model.path}")
+
+
+def fitted(recipe: Recipe, model: SRModel) -> Recipe:
+    """`recipe`, measured at the next sizes that the network takes."""
+    sizes = [_fit(size, model) for size in (recipe.verify.size, *recipe.verify.shapes)]
+    verify = recipe.verify.model_copy(update={"size": sizes[0], "shapes": sizes[1:]})
+    return recipe.model_copy(update={"verify": verify})
 
 
 def _fit(size: str, model: SRModel) -> str:

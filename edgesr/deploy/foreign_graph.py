@@ -19,7 +19,8 @@ from edgesr import console
 from edgesr.deploy.heldout import open_graph
 from edgesr.errors import ExportError, cut
 from edgesr.inference.padding import rounded_up
-from edgesr.models.zoo import Foreign, SRModel
+from edgesr.models.foreign import Foreign
+from edgesr.models.zoo import SRModel
 
 Shape = tuple[int, int, int, int]
 AGREE = 1e-4

@@ -15,12 +15,14 @@ from edgesr import console
 from edgesr.errors import ExportError
 from edgesr.inference.padding import rounded_up
 from edgesr.inference.tiling import Pixels, bands
-from edgesr.models.zoo import Bare, Foreign, OnnxNetwork, SRModel, Student
+from edgesr.models.foreign import Bare, Foreign
+from edgesr.models.zoo import OnnxNetwork, SRModel, Student
 
 SIDES = (48, 96, 192)
 """In LR pixels of the pictures that a halo is looked for in, one after the other."""
-GRIDS = (1, 8, 16, 64)
-"""Windows of attention, and pooling, have a grid: tiles have to begin on it."""
+GRIDS = ((1, 0), (1, 8), (8, 0), (16, 0), (64, 0))
+"""Windows of attention, and pooling, have a grid: tiles have to begin on it. Beside it LR pixels
+more than were seen to reach: where a sigmoid saturates, as in SPAN, gradients end too early."""
 Look = Callable[[nn.Module, Tensor, slice, int], Tensor]
 LEVEL = 1 / 1024
 """How much of a level of 8 bits a tile may be off: less than any rounding shows."""
@@ -60,9 +62,9 @@ def sight(model: SRModel) -> Sight:
 
 def _measured(network: nn.Module, model: SRModel, look: Look) -> Sight:
     found = next((reach for side in SIDES if (reach := _reach(network, model, side, look))), None)
-    for grid in GRIDS if found is not None else ():
+    for grid, more in GRIDS if found is not None else ():
         multiple = int(np.lcm(grid, model.multiple))
-        halo = rounded_up(found or 0, multiple)
+        halo = rounded_up((found or 0) + more, multiple)
         if halo < max(SIDES) and _holds(network, model, halo, multiple):
             return Sight(halo, multiple, tileable=True)
     console.warn(

@@ -115,7 +115,7 @@ def _export_own(
     *,
     force: bool,
 ) -> Path:
-    target = workspace.bundle(recipe.name)
+    target, recipe = workspace.bundle(recipe.name), foreign.fitted(recipe, model)
     with locked(target, f"edgesr export {recipe.name}"):
         if not force:
             own = run.resolve() in (target.resolve(), workspace.run(recipe.name).resolve())

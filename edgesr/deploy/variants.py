@@ -15,7 +15,8 @@ from edgesr.deploy.heldout import heldout
 from edgesr.deploy.int8 import to_int8
 from edgesr.deploy.int8_tail import gives_levels
 from edgesr.errors import ExportError
-from edgesr.models.zoo import Foreign, Network
+from edgesr.models.foreign import Foreign
+from edgesr.models.zoo import Network
 from edgesr.recipe import AnyRecipe
 from edgesr.workspace import atomic
 

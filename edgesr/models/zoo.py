@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, overload
 
 import onnx
 import torch
@@ -24,23 +20,24 @@ from torch import Tensor, nn
 from edgesr import console
 from edgesr.bundle.recorded import check_recorded
 from edgesr.bundle.records.run import TaughtBy
-from edgesr.errors import ModelError, cut
+from edgesr.errors import ModelError
 from edgesr.inference import contract
 from edgesr.inference.infer import infer
 from edgesr.inference.session import open_bytes, open_session
 from edgesr.models.adapt import Convention, adapt
 from edgesr.models.edge import EdgeStudent
+from edgesr.models.foreign import Foreign, ForeignStudent, opened, sizes
 from edgesr.models.srgan import Generator
-from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Scale, Srgan
+from edgesr.recipe import LONGEST_NAME, RESERVED, Edge, Model, Scale, Spandrel, Srgan
 from edgesr.workspace import atomic
 
 Student = Generator | EdgeStudent
-SPEC: TypeAdapter[Srgan | Edge] = TypeAdapter(Model)
+"""Networks whose layers edgesr knows."""
+Trainable = Student | ForeignStudent
+SPEC: TypeAdapter[Srgan | Edge | Spandrel] = TypeAdapter(Model)
 SCALES = get_args(Scale)
 UNKNOWN = "unknown"
 """The licence of a file that does not state one."""
-SAME = 1e-3
-"""Up to which pictures in 0..1 that were made together are those that were made alone."""
 LARGEST = 1e8
 """Of a dozen trained models, edgesr's and others', the largest weight is 70, the largest variance
 that batch normalisation keeps 10^4."""
@@ -52,7 +49,7 @@ class SRModel:
 
     Attributes:
         module: in eval mode; (B, 3, H, W) RGB 0..1 -> (B, 3, scale * H, scale * W).
-        spec: the table that builds it; None for a foreign architecture.
+        spec: the table that builds it; None where edgesr did not train it.
         architecture: a name for people, e.g. "SRGAN N=4" or "CRAFT".
         path: the file that it was read from.
         sha256: that file's.
@@ -62,7 +59,7 @@ class SRModel:
     """
 
     module: nn.Module
-    spec: Srgan | Edge | None
+    spec: Srgan | Edge | Spandrel | None
     architecture: str
     path: Path
     sha256: str
@@ -72,14 +69,26 @@ class SRModel:
     multiple: int = 1
 
 
-def build(spec: Srgan | Edge) -> Student:
-    """The network of `spec` with fresh weights, in training mode."""
+@overload
+def build(spec: Srgan | Edge) -> Student: ...
+@overload
+def build(spec: Srgan | Edge | Spandrel) -> Trainable: ...
+def build(spec: Srgan | Edge | Spandrel) -> Trainable:
+    """The network of `spec` with fresh weights, in training mode.
+
+    Raises:
+        ModelError: spandrel's registry does not build what `spec` says.
+    """
+    if isinstance(spec, Spandrel):
+        return ForeignStudent(spec)
     return Generator(spec) if isinstance(spec, Srgan) else EdgeStudent(spec)
 
 
-def describe(spec: Srgan | Edge) -> str:
-    """A name for people: "SRGAN N=4", "edge 32x8", "edge 32x8 x2"; x4 goes without saying."""
+def describe(spec: Srgan | Edge | Spandrel) -> str:
+    """A name for people: "SRGAN N=4", "edge 32x8", "SPAN x2"; x4 goes without saying."""
     times = "" if spec.scale == 4 else f" x{spec.scale}"
+    if isinstance(spec, Spandrel):
+        return f"{spec.name}{times}"
     if isinstance(spec, Srgan):
         return f"SRGAN N={spec.blocks}{times}"
     return f"edge {spec.channels}x{spec.depth}{times}"
@@ -106,12 +115,14 @@ def facts(model: SRModel) -> TaughtBy:
     )
 
 
-def save(module: Student, path: Path, *, licence: str) -> None:
-    """Write weights and spec as safetensors, atomically; `load` reads them back."""
+def save(module: Trainable, path: Path, *, licence: str) -> None:
+    """Write weights and spec as safetensors, atomically; `load` reads them back, and so does
+    spandrel where its registry built the network."""
     # One entry only: safetensors writes several in random order, and equal models should be
     # equal files.
     metadata = {"edgesr": json.dumps({"model": module.spec.model_dump(), "licence": licence})}
-    weights = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    kept = module.model if isinstance(module, ForeignStudent) else module
+    weights = {key: value.detach().cpu().contiguous() for key, value in kept.state_dict().items()}
     with atomic(path) as temporary:
         save_file(weights, temporary, metadata)
 
@@ -139,8 +150,9 @@ def load(path: Path) -> SRModel:
         return _onnx(path, digest)
     weights, metadata = _read(path)
     spec = _spec(path, metadata)
-    if spec is None:
-        return _foreign(path, digest, weights, str(metadata.get("licence", UNKNOWN)))
+    if spec is None or isinstance(spec, Spandrel):
+        model = _foreign(path, digest, weights, str(metadata.get("licence", UNKNOWN)))
+        return _stated(model, spec) if spec else model
     module = build(spec)
     # Files from elsewhere may leave out the step counter of batch normalisation.
     counters = {k: v for k, v in module.state_dict().items() if k.endswith("num_batches_tracked")}
@@ -151,6 +163,15 @@ def load(path: Path) -> SRModel:
     check_weights(module, path)
     licence = str(metadata.get("licence", UNKNOWN))
     return SRModel(module.eval(), spec, describe(spec), path, digest, licence, spec.scale)
+
+
+def _stated(model: SRModel, spec: Spandrel) -> SRModel:
+    """`model` as the table in its file has it."""
+    if model.scale != spec.scale:
+        raise ModelError(
+            f"model {model.path} enlarges x{model.scale}, its metadata say x{spec.scale}"
+        )
+    return replace(model, spec=spec, architecture=describe(spec))
 
 
 def check_weights(module: nn.Module, path: Path) -> None:
@@ -189,7 +210,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from None
 
 
-def _spec(path: Path, metadata: dict[str, Any]) -> Srgan | Edge | None:
+def _spec(path: Path, metadata: dict[str, Any]) -> Srgan | Edge | Spandrel | None:
     """The spec that the metadata states, if any."""
     try:
         if "model" in metadata:
@@ -207,58 +228,6 @@ def _spec(path: Path, metadata: dict[str, Any]) -> Srgan | Edge | None:
             f"model {path}: its metadata describe no model: {json.dumps(metadata)}", str(error)
         ) from None
     return None
-
-
-@contextmanager
-def _deprecation_hushed() -> Iterator[None]:
-    """CRAFT builds its windows with a call that torch has deprecated."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
-        yield
-
-
-class Foreign(nn.Module):
-    """A spandrel model behind the same call as ours, any size, any batch.
-
-    Attributes:
-        model: the architecture's own network.
-        takes_batches: whether a GPU runs it on several pictures at once; else one after the other.
-        bare: the same, its output held to 0..1 as `forward` holds it, with nothing about sizes:
-            what is exported.
-    """
-
-    def __init__(self, descriptor: Any) -> None:
-        super().__init__()
-        self.model: nn.Module = descriptor.model
-        self.scale = int(descriptor.scale)
-        self._descriptor = descriptor
-
-    @property
-    def bare(self) -> Bare:
-        return Bare(self.model, self._descriptor._call_fn).eval()
-
-    def forward(self, lr: Tensor) -> Tensor:
-        # Side by side on a GPU; on a processor transformers are quicker one after the other.
-        batch = lr.device.type != "cpu" and len(lr) > 1 and self.takes_batches
-        return self._enlarged(lr, len(lr) if batch else 1)
-
-    def _enlarged(self, lr: Tensor, together: int) -> Tensor:
-        with _deprecation_hushed():
-            # spandrel pads to the size that the architecture asks for.
-            return torch.cat([self._descriptor(part.clone()) for part in torch.split(lr, together)])
-
-    @cached_property
-    def takes_batches(self) -> bool:
-        """Whether two pictures at once become what each of them does alone."""
-        like = next(self.model.parameters())
-        noise = torch.rand(2, 3, 24, 16, generator=torch.Generator().manual_seed(0)).to(like)
-        with torch.no_grad(), torch.autocast(like.device.type, enabled=False):
-            alone = self._enlarged(noise, 1)
-            try:
-                both = self._enlarged(noise, 2)
-            except Exception:  # an architecture fails in as many ways as there are
-                return False
-        return both.shape == alone.shape and bool((both - alone).abs().max() <= SAME)
 
 
 class OnnxNetwork(nn.Module):
@@ -305,48 +274,14 @@ def _onnx(path: Path, digest: str) -> SRModel:
 Network = Student | Foreign | OnnxNetwork
 
 
-def _first_keys(weights: dict[str, Any]) -> str:
-    """By which whoever made a file may know it."""
-    return cut(", ".join(map(str, list(weights)[:5]))) or "none"
-
-
-class Bare(nn.Module):
-    """An architecture's network as it is called, (B, 3, H, W) at sizes that it takes."""
-
-    def __init__(self, model: nn.Module, call: Callable[[nn.Module, Tensor], Tensor]) -> None:
-        super().__init__()
-        self.model, self._call = model, call
-
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.call(lr).clamp(0, 1)
-
-    def call(self, lr: Tensor) -> Tensor:
-        """The same, not held to 0..1: what is held has no gradient."""
-        return self._call(self.model, lr.clone())  # RCAN writes into what it is given
-
-
 def _foreign(path: Path, digest: str, weights: dict[str, Tensor], licence: str) -> SRModel:
-    import spandrel
-
-    try:
-        with _deprecation_hushed():
-            descriptor = spandrel.ModelLoader().load_from_state_dict(weights)
-    except Exception as error:  # an unknown architecture fails in as many ways as there are
+    descriptor = opened(path, weights)
+    if descriptor.scale not in SCALES:
         raise ModelError(
-            f"model {path}: neither edgesr's nor any architecture that spandrel knows "
-            f"({error or type(error).__name__}); its first keys are {_first_keys(weights)}",
-            "Give a model that edgesr trained, or one that spandrel opens.",
-        ) from None
-    name = descriptor.architecture.name
-    scale, channels = descriptor.scale, (descriptor.input_channels, descriptor.output_channels)
-    one_picture = isinstance(descriptor, spandrel.ImageModelDescriptor)
-    if not one_picture or scale not in SCALES or channels != (3, 3):
-        raise ModelError(
-            f"model {path}: {name}, x{scale}, {channels[0]} -> {channels[1]} channels",
+            f"model {path}: {descriptor.architecture.name} enlarges x{descriptor.scale}",
             f"edgesr needs an RGB model that enlarges {', '.join(map(str, SCALES))} times.",
         )
     module = Foreign(descriptor).eval().requires_grad_(False)
     check_weights(module, path)
-    sizes = descriptor.size_requirements
-    least, multiple = max(sizes.minimum, 1), max(sizes.multiple_of, 1)
-    return SRModel(module, None, str(name), path, digest, licence, int(scale), least, multiple)
+    name, scale = str(descriptor.architecture.name), int(descriptor.scale)
+    return SRModel(module, None, name, path, digest, licence, scale, *sizes(descriptor))

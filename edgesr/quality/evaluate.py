@@ -213,17 +213,25 @@ def upscaler_for(path: Path, device: str = "cpu") -> Method:
             f"{path} is neither a bundle (no model.onnx) nor a finished run (no model.safetensors)",
             "Name one of exports/ or runs/, an ONNX file or a model file.",
         )
-    if path.suffix == ".onnx" and contract.is_stated(open_session(path, provider="cpu")):
+    if path.suffix == ".onnx" and _states_contract(path):
         return _onnx_upscaler(path)
     return torch_upscaler(zoo.load(path), device)
+
+
+def _states_contract(path: Path) -> bool:
+    if path.is_file():
+        check_recorded(path)
+    try:
+        return contract.is_stated(open_session(path, provider="cpu"))
+    except ModelError:  # what is missing or damaged, Upscaler says
+        return True
 
 
 def _onnx_upscaler(path: Path) -> Method:
     from edgesr.inference.upscaler import Upscaler
 
-    file = path / "model.onnx" if path.is_dir() else path
-    if file.is_file():  # what is missing, Upscaler says
-        check_recorded(file)
+    if path.is_dir():
+        check_recorded(path / "model.onnx")
     upscaler = Upscaler(path)
     return Method(upscaler.scale, upscaler)
 

@@ -17,6 +17,7 @@ from edgesr.recipe.network import (
     Edge,
     Model,
     Scale,
+    Spandrel,
     Srgan,
     Teacher,
     Weights,
@@ -82,6 +83,7 @@ __all__ = [
     "Recipe",
     "Rewrites",
     "Scale",
+    "Spandrel",
     "Srgan",
     "Table",
     "Target",
@@ -142,6 +144,8 @@ class Recipe(Table):
     @model_validator(mode="after")
     def terms_have_what_they_need(self) -> Self:
         faults = []
+        if self.model.arch == "spandrel":
+            faults += _unknown_features(self)
         if self.training.patch % self.model.scale:
             faults.append(
                 f"training.patch = {self.training.patch} is not a multiple of model.scale = "
@@ -191,6 +195,16 @@ class Recipe(Table):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+def _unknown_features(recipe: Recipe) -> list[str]:
+    """What a recipe asks of a student whose layers edgesr does not know."""
+    return [
+        f"{name} stage: feature_affinity needs a student whose features edgesr knows, not "
+        'model.arch = "spandrel"'
+        for name, _, losses in stages(recipe)
+        if losses.feature_affinity
+    ]
 
 
 def _pictures_only(recipe: Recipe) -> list[str]:

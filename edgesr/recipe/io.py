@@ -14,13 +14,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgesr.errors import RecipeError, cut, shortened
-from edgesr.recipe import AnyRecipe, Bicubic, Edge, ForeignRecipe, Real, Recipe, Srgan
+from edgesr.recipe import AnyRecipe, Bicubic, Edge, ForeignRecipe, Real, Recipe, Spandrel, Srgan
 
 Raw = dict[str, Any]
 
 KINDS: dict[str, type[BaseModel]] = {
     "srgan": Srgan,
     "edge": Edge,
+    "spandrel": Spandrel,
     "bicubic": Bicubic,
     "real": Real,
 }

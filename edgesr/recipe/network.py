@@ -13,6 +13,7 @@ from edgesr.bounds import (
     Photos,
     Place,
     PlaceOrNone,
+    Text,
 )
 from edgesr.recipe.degradation import Bicubic, Degradation
 from edgesr.recipe.table import Table
@@ -65,7 +66,25 @@ class Edge(Table):
         return self
 
 
-Model = Annotated[Srgan | Edge, Field(discriminator="arch")]
+Value = bool | int | float | Text
+Values = Annotated[list[Value], Field(max_length=bounds.MAX_ITEMS)]
+
+
+class Spandrel(Table):
+    """A network of another project, built by spandrel's registry: SPAN, SAFMN, Compact and more."""
+
+    arch: Literal["spandrel"] = "spandrel"
+    scale: Scale = 4
+    """How many times wider and higher the result is; the class gets it as what it calls its own."""
+    name: Text
+    """The architecture, as spandrel's registry or its class is called: `SPAN`, `SAFMN`,
+    `Compact`."""
+    parameters: Annotated[dict[Text, Value | Values], Field(max_length=bounds.MAX_ITEMS)] = {}
+    """What the class is called with, by its own names. Those that weights do not show, as `SPAN`'s
+    `img_range`, stay at their defaults: other programs could not open the file."""
+
+
+Model = Annotated[Srgan | Edge | Spandrel, Field(discriminator="arch")]
 
 
 class Teacher(Table):

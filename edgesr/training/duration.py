@@ -14,7 +14,7 @@ from edgesr.losses.total import GeneratorLoss, Outputs
 from edgesr.models import zoo
 from edgesr.models.srgan import Discriminator
 from edgesr.models.unet import UNetDiscriminator
-from edgesr.models.zoo import Student
+from edgesr.models.zoo import Trainable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
 
 STEPS = 2
@@ -58,7 +58,7 @@ def _judge(loss: GeneratorLoss, optimisation: Optimisation) -> nn.Module | None:
 
 
 def _step(
-    student: Student,
+    student: Trainable,
     judge: nn.Module | None,
     loss: GeneratorLoss,
     lr: Tensor,

@@ -12,8 +12,8 @@ from edgesr.data.patches import PatchCache
 from edgesr.errors import ModelError
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.srgan import Generator
-from edgesr.models.zoo import SRModel, Student, describe, load
-from edgesr.recipe import Edge, Srgan
+from edgesr.models.zoo import SRModel, Student, Trainable, build, describe, load
+from edgesr.recipe import Edge, Spandrel, Srgan
 from edgesr.training.depth import change_depth
 from edgesr.training.scale import change_scale
 from edgesr.workspace import Workspace
@@ -39,7 +39,7 @@ class Start:
 
 
 def find_start(
-    spec: Srgan | Edge, init: str, teacher: SRModel | None, workspace: Workspace
+    spec: Srgan | Edge | Spandrel, init: str, teacher: SRModel | None, workspace: Workspace
 ) -> Start:
     """What the recipe's `training.init` asks for, found and known to fit a network of `spec`.
 
@@ -54,6 +54,9 @@ def find_start(
         return Start("blocks", teacher)
     source = load(workspace.find_weights(init))
     theirs = source.spec
+    if isinstance(spec, Spandrel):
+        _check_same_layers(spec, source)
+        return Start("same", source)
     if theirs == spec:
         return Start("same", source)
     if isinstance(spec, Srgan) and isinstance(theirs, Srgan) and _grows(theirs, spec):
@@ -71,7 +74,23 @@ def find_start(
     )
 
 
-def initialise(student: Student, start: Start, cache: PatchCache) -> None:
+def _check_same_layers(spec: Spandrel, source: SRModel) -> None:
+    """Raise ModelError where `source` has other weights than a network of `spec`."""
+    ours = {key: value.shape for key, value in build(spec).state_dict().items()}
+    theirs = {key: value.shape for key, value in source.module.state_dict().items()}
+    if ours == theirs and source.scale == spec.scale:
+        return
+    network = getattr(source.module, "model", None)
+    stated = getattr(network, "hyperparameters", None)
+    differ = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
+    raise ModelError(
+        f"training.init = {source.path}: that is {source.architecture}, x{source.scale}, whose "
+        f"{differ[0] if differ else 'scale'} is not that of {describe(spec)}",
+        f"Its parameters: {stated}." if stated else "Give a file of the same architecture.",
+    )
+
+
+def initialise(student: Trainable, start: Start, cache: PatchCache) -> None:
     """Fill `student`, of the table that `start` was found for.
 
     Args:
@@ -82,6 +101,7 @@ def initialise(student: Student, start: Start, cache: PatchCache) -> None:
         return
     source = start.source.module
     if start.way == "blocks":
+        assert isinstance(student, Generator), "the start was found for it"
         from_teacher(student, start.source)
     elif start.way == "same":
         student.load_state_dict(source.state_dict())
@@ -108,7 +128,7 @@ def _grows(smaller: Srgan, larger: Srgan) -> bool:
     return same and smaller.blocks < larger.blocks
 
 
-def _check_blocks(spec: Srgan | Edge, teacher: SRModel) -> None:
+def _check_blocks(spec: Srgan | Edge | Spandrel, teacher: SRModel) -> None:
     """Raise ModelError where a student of `spec` cannot take the teacher's blocks."""
     if teacher.scale != spec.scale:
         raise ModelError(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
 from edgesr import console
 from edgesr.errors import TrainingError
+from edgesr.inference.padding import rounded_up
 from edgesr.models import zoo
-from edgesr.models.zoo import SRModel, Student
-from edgesr.recipe import Recipe, stages, teacher_terms
+from edgesr.models.foreign import ForeignStudent
+from edgesr.models.zoo import SRModel, Trainable
+from edgesr.recipe import Recipe, Spandrel, stages, teacher_terms
 from edgesr.training.muon import hidden
 
 
@@ -43,21 +47,57 @@ def check_learned(recipe: Recipe) -> None:
 
 
 def check_layers(recipe: Recipe) -> None:
-    """Look for the layers that each stage freezes and trains in a network without storage.
+    """Look whether a network of the recipe's table can be built and takes its patches, and for the
+    layers that each stage freezes and trains.
 
     Raises:
-        TrainingError: a layer is not there, none is left to train, or none that Muon trains.
+        ModelError: spandrel's registry does not build it.
+        TrainingError: it does not take the patches, a layer is not there, none is left to train,
+            or none that Muon trains.
     """
     for _, optimisation, _ in stages(recipe):
-        with torch.device("meta"):
-            student = zoo.build(recipe.model)
+        student = _without_storage(recipe)
         for layer in frozen_layers(student, optimisation.freeze):
             layer.requires_grad_(False)
         if optimisation.optimiser == "muon":
             hidden(parameter for parameter in student.parameters() if parameter.requires_grad)
 
 
-def frozen_layers(student: Student, names: list[str]) -> list[nn.Module]:
+def _without_storage(recipe: Recipe) -> Trainable:
+    if not isinstance(recipe.model, Spandrel):
+        with torch.device("meta"):
+            return zoo.build(recipe.model)
+    student = ForeignStudent(recipe.model)  # which is built to be tried
+    side = recipe.training.patch // recipe.model.scale
+    if side != rounded_up(side, student.multiple, student.min_size):
+        times = recipe.model.scale
+        raise TrainingError(
+            f"training.patch = {recipe.training.patch} is {side} LR pixels, {recipe.model.name} "
+            f"takes at least {student.min_size} and multiples of {student.multiple}",
+            f"Use training.patch = {times * rounded_up(side, student.multiple, student.min_size)}.",
+        )
+    return student
+
+
+def idle_layers(student: Trainable) -> list[nn.Module]:
+    """Layers of another project's network that training does not reach, as what SPAN keeps for
+    inference: several processes wait for a gradient of every parameter that trains."""
+    if not isinstance(student, ForeignStudent):
+        return []
+    tried = copy.deepcopy(student).train().requires_grad_(True)
+    side = rounded_up(24, student.multiple, student.min_size)
+    device = next(tried.parameters()).device
+    tried(torch.rand(2, 3, side, side, device=device)).sum().backward()
+    own = dict(student.named_modules())
+    return [own[name] for name, layer in tried.named_modules() if _is_idle(layer)]
+
+
+def _is_idle(layer: nn.Module) -> bool:
+    parameters = list(layer.parameters(recurse=False))
+    return bool(parameters) and all(each.grad is None for each in parameters)
+
+
+def frozen_layers(student: Trainable, names: list[str]) -> list[nn.Module]:
     """The layers of `student` that a recipe's `freeze` names.
 
     Raises:

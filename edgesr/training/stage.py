@@ -27,7 +27,7 @@ from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.models.srgan import Discriminator
 from edgesr.models.unet import UNetDiscriminator
-from edgesr.models.zoo import SRModel, Student
+from edgesr.models.zoo import SRModel, Trainable
 from edgesr.places import check_writable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
 from edgesr.recipe import io as recipe_io
@@ -37,7 +37,7 @@ from edgesr.training.ema import Ema
 from edgesr.training.initialise import Start, find_start, initialise
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
-from edgesr.training.preflight import check_layers, check_learned, frozen_layers
+from edgesr.training.preflight import check_layers, check_learned, frozen_layers, idle_layers
 from edgesr.training.processes import (
     agree,
     connected,
@@ -255,7 +255,7 @@ def _losses(recipe: Recipe, device: torch.device) -> dict[str, GeneratorLoss]:
 
 
 def _stage(
-    setup: Setup, student: Student, name: str, optimisation: Optimisation
+    setup: Setup, student: Trainable, name: str, optimisation: Optimisation
 ) -> tuple[State, Step]:
     fabric, training = setup.fabric, setup.recipe.training
     loss = setup.losses[name]
@@ -265,7 +265,7 @@ def _stage(
         if fabric.world_size > 1:
             share_batch_norm(judge)
         discriminator = TrainedNetwork.prepared(fabric, judge, optimisation)
-    freeze = frozen_layers(student, optimisation.freeze)
+    freeze = frozen_layers(student, optimisation.freeze) + idle_layers(student)
     network = TrainedNetwork.prepared(fabric, student, optimisation, optimisation.optimiser, freeze)
     sampler = PatchSampler(
         setup.cache,
@@ -283,7 +283,7 @@ def _stage(
 
 
 def _finish(
-    setup: Setup, student: Student, command: Command, seconds: float, score: Score | None
+    setup: Setup, student: Trainable, command: Command, seconds: float, score: Score | None
 ) -> None:
     recipe, folder = setup.recipe, setup.run.folder
     model = folder / "model.safetensors"

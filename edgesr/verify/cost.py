@@ -114,7 +114,7 @@ def compare(card: Card, own: dict[str, Cost], size: str) -> rows.Cost:
     """
     teacher = card.teacher
     ours, theirs, reduction, ratio = total(own), None, None, None
-    if teacher and teacher.spec:
+    if teacher and isinstance(teacher.spec, Srgan | Edge):
         parts = cost(teacher.spec, size)
         whole = total(parts)
         theirs = rows.TeacherCost(

@@ -19,6 +19,7 @@ from edgesr.bundle.records.evidence import FORMAT, Evidence, Measurements
 from edgesr.errors import BundleError, VerifyError
 from edgesr.folders import locked
 from edgesr.places import check_writable
+from edgesr.recipe import Edge, Srgan
 from edgesr.recipe import io as recipe_io
 from edgesr.verify import cost, gates, resume
 from edgesr.verify import providers as proof
@@ -188,9 +189,10 @@ def _measure(
 
 
 def _cost(subject: Subject) -> dict[str, cost.Cost]:
-    """Of the network by its parts, or, of another project's, of its file by operators."""
+    """Of the network by its parts, or, where edgesr does not know these, of its file by
+    operators."""
     spec, recipe = subject.card.spec, subject.recipe
-    if spec is None:
+    if not isinstance(spec, Srgan | Edge):
         return graph_cost(subject.folder / "model.onnx", recipe.verify.size)
     collapsed = recipe.export.rewrites.collapse_branches
     return cost.cost(spec, recipe.verify.size, collapsed=collapsed)
