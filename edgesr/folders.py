@@ -26,7 +26,7 @@ NEW, OLD, GONE = (f"{TEMPORARY}{kind}-" for kind in ("new", "old", "gone"))
 """Before a folder's name: it is in the making; it was moved aside; it is being deleted."""
 
 RUN = (
-    *("recipe.toml", "run.json", "log.jsonl", "model.safetensors"),
+    *("recipe.toml", "run.json", "log.jsonl", "model.safetensors", "best.safetensors"),
     *("samples/*.png", "checkpoints/*", "tensorboard/*"),
 )
 """What edgesr writes into `runs/<name>/`."""

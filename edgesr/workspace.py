@@ -21,6 +21,8 @@ LITTER = (".DS_Store", "._*", "Thumbs.db", "desktop.ini", f"{TEMPORARY}*")
 """What file managers, and edgesr's own writes that were cut short, leave in any folder."""
 WEIGHTS = ("model.safetensors", "weights.safetensors")
 """The network's file in a run, and in a bundle."""
+BEST = "best.safetensors"
+"""In a run, the network of its best validation."""
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,11 @@ MAY_IMPORT = {
     "quality": ("bundle", "data", "inference", "losses", "metrics", "models", "weights"),
     "deploy": ("bundle", "data", "inference", "metrics", "models", "recipe"),
     "verify": (
-        *("bundle", "data", "deploy", "inference", "metrics", "models", "quality", "recipe"),
-        *("runtimes", "targets"),
+        *("bundle", "data", "deploy", "inference", "losses", "metrics", "models", "quality"),
+        *("recipe", "runtimes", "targets"),
     ),
     "fit": ("bundle", "deploy", "inference", "models", "recipe", "runtimes", "verify"),
-    "choose": (*("bundle", "fit", "models", "quality", "recipe", "verify"),),
+    "choose": ("bundle", "fit", "losses", "models", "quality", "recipe", "verify"),
     "report": (
         *("bundle", "data", "inference", "metrics", "models", "quality", "recipe", "runtimes"),
         "verify",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgesr.bundle import checksums
 from edgesr.errors import BundleError, ModelError
-from edgesr.workspace import WEIGHTS, read_json, sha256
+from edgesr.workspace import BEST, WEIGHTS, read_json, sha256
 
 
 def check_recorded(path: Path) -> str:
@@ -37,9 +37,10 @@ def _stated(path: Path) -> dict[str, str]:
     """What is stated of the file `path` beside it, by the record's name."""
     folder, stated = path.parent, {}
     run = folder / "run.json"
-    if path.name in WEIGHTS and run.is_file():
+    if path.name in (*WEIGHTS, BEST) and run.is_file():
         record = read_json(run, "Restore it from a copy, or train again.")
-        if digest := record.get("sha256"):
+        of = record if path.name in WEIGHTS else record.get("best")
+        if isinstance(of, dict) and (digest := of.get("sha256")):
             stated["run.json"] = str(digest)
     if (folder / checksums.NAME).is_file() and (
         digest := checksums.read_checksums(folder).get(path.name)

@@ -11,8 +11,9 @@ from edgesr.bundle.card import read_card
 from edgesr.choose.table import Row
 from edgesr.errors import DataError
 from edgesr.fit.turns import in_turn
+from edgesr.losses.perceptual import find_lpips
 from edgesr.models import zoo
-from edgesr.quality.evaluate import evaluate, find_lpips, load_images, upscaler_for
+from edgesr.quality.evaluate import evaluate, load_images, upscaler_for
 from edgesr.quality.scores import Evaluation
 from edgesr.recipe import Edge, Srgan
 from edgesr.verify.cost import cost, total

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgesr.bundle.records.run import Run, read_log
+from edgesr.bundle.records.run import Run, Score, read_log
 from edgesr.choose.table import Row
 from edgesr.errors import ModelError
 from edgesr.recipe import io as recipe_io
@@ -19,8 +19,9 @@ def listed(workspace: Workspace, names: Sequence[str] = ()) -> list[Row]:
 
     Returns:
         Of each: name, network, steps, minutes, PSNR on Y over the photographs that it held out and
-        its gain over bicubic, the step at which that PSNR was best, and the keys of its recipe in
-        which the listed ones differ.
+        its gain over bicubic, their LPIPS, the step of the last stage that is kept as the best or
+        whose PSNR was, PSNR and LPIPS of each named set, and the keys of its recipe in which the
+        listed ones differ. What no run has measured has no column.
 
     Raises:
         ModelError: a run is not there or not finished, or there is none.
@@ -34,24 +35,44 @@ def listed(workspace: Workspace, names: Sequence[str] = ()) -> list[Row]:
     if not folders:
         raise ModelError(f"no finished run in {workspace.runs}", "Train one: edgesr distill")
     changed = differences(folders)
-    return [_row(folder, changed[folder]) for folder in folders]
+    rows = [_row(folder) for folder in folders]
+    measured = dict.fromkeys(column for row in rows for column in row)
+    return [
+        {column: row.get(column) for column in measured} | {"recipe": changed[folder]}
+        for folder, row in zip(folders, rows, strict=True)
+    ]
 
 
-def _row(folder: Path, changed: str) -> Row:
+def _row(folder: Path) -> Row:
     run = Run.read(folder / "run.json", AGAIN)
     score = run.validation
-    log = read_log(folder / "log.jsonl")
-    scored = {line.step: line.validation.psnr_db for line in log if line.validation}
-    return {
+    row: Row = {
         "run": run.name,
         "network": run.architecture,
         "steps": run.steps,
         "minutes": round(run.seconds / 60, 1),
         "dB": score and round(score.psnr_db, 2),
         "gain": score and round(score.psnr_db - score.bicubic_psnr_db, 2),
-        "best at": max(scored, key=lambda step: scored[step]) if scored else None,
-        "recipe": changed,
+        "best at": run.best.step if run.best else _best_at(folder),
     }
+    for prefix, each in {"": score, **(score.sets if score else {})}.items():
+        row |= _of_set(f"{prefix} ".lstrip(), each)
+    return row
+
+
+def _of_set(prefix: str, score: Score | None) -> Row:
+    found: Row = {f"{prefix}dB": round(score.psnr_db, 2)} if score and prefix else {}
+    if score and score.lpips is not None:
+        found[f"{prefix}LPIPS"] = round(score.lpips, 3)
+    return found
+
+
+def _best_at(folder: Path) -> int | None:
+    """The step of the last stage at which PSNR was best, as its log has it."""
+    log = read_log(folder / "log.jsonl")
+    scored = {(line.stage, line.step): line.validation.psnr_db for line in log if line.validation}
+    last = {step: db for (stage, step), db in scored.items() if stage == log[-1].stage}
+    return max(last, key=lambda step: last[step]) if last else None
 
 
 def differences(folders: Sequence[Path]) -> dict[Path, str]:

@@ -57,6 +57,10 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Files that are not asked for may go, and be lost.")
     ] = False,
+    checkpoint: Annotated[
+        Literal["last", "best"],
+        typer.Option("--checkpoint", help="Of a run: its last weights, or its best."),
+    ] = "last",
     bundle: Annotated[
         str | None,
         typer.Option("--name", metavar="NAME", help="Of a model file's bundle; else the file's."),
@@ -84,6 +88,10 @@ def export(
 
     console.configure(quiet=quiet)
     workspace = opened()
+    if checkpoint == "best" and (again or file.is_file()):
+        raise EdgesrError(
+            "--checkpoint best is of a run", "Name a run: edgesr export RUN --checkpoint best"
+        )
     if file.is_file():
         from edgesr.deploy.foreign import export_file
 
@@ -99,7 +107,9 @@ def export(
     else:
         run = workspace.find_run(name)
         asked = variants if onnx or variants else None
-        folders = stage.export(run, workspace, asked, overrides or [], force=force)
+        folders = stage.export(
+            run, workspace, asked, overrides or [], checkpoint=checkpoint, force=force
+        )
     for folder in folders:
         for file in sorted(folder.glob("*.onnx")):
             size = file.stat().st_size

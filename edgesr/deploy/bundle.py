@@ -14,7 +14,7 @@ from edgesr.bundle.check import check
 from edgesr.bundle.checksums import write_checksums
 from edgesr.bundle.readme import readme
 from edgesr.bundle.records.card import FORMAT, ORIGINAL, WEIGHTS, Card, Origin, Role
-from edgesr.bundle.records.run import TaughtBy
+from edgesr.bundle.records.run import Run, TaughtBy
 from edgesr.deploy.export import Exported, export_onnx, finish, save
 from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
 from edgesr.deploy.golden import write_golden
@@ -37,6 +37,7 @@ def write_bundle(
     role: Role,
     teacher: TaughtBy | None,
     extras: list[Path],
+    run: Run | None = None,
     variants: tuple[str, ...] = (),
 ) -> Path:
     """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
@@ -47,6 +48,7 @@ def write_bundle(
         model: its file is safetensors, or ONNX.
         teacher: what run.json says of it, see `zoo.facts`.
         extras: files of the run to copy, where they are there.
+        run: what run.json says; as it is among `extras` unless given.
         variants: which files to make beside fp32's, by their names in `deploy.variants`.
 
     Raises:
@@ -59,6 +61,8 @@ def write_bundle(
         for extra in extras:
             if extra.is_file():
                 shutil.copyfile(extra, folder / extra.name)
+        if run is not None:
+            run.write(folder / "run.json")
         facts = _write_models(model, recipe, folder, variants, role, teacher)
         facts.write(folder / "card.json")
         write_text(
@@ -86,7 +90,9 @@ def stored_as(model: SRModel) -> str:
 
 def portable(recipe: AnyRecipe) -> AnyRecipe:
     """`recipe` as others get it: folders of this machine by their last name alone."""
-    data = recipe.data.model_copy(update={"photos": _by_name(recipe.data.photos)})
+    sets = [_by_name(each) for each in recipe.data.validation_sets]
+    named = {"photos": _by_name(recipe.data.photos), "validation_sets": sets}
+    data = recipe.data.model_copy(update=named)
     weights = recipe.weights
     if _is_local(weights.folder):
         weights = weights.model_copy(update={"folder": ""})
@@ -94,8 +100,8 @@ def portable(recipe: AnyRecipe) -> AnyRecipe:
     if not isinstance(changed, Recipe) or changed.teacher is None:
         return changed
     path, pictures = changed.teacher.path, changed.teacher.pictures
-    named = {"path": _by_name(path), "pictures": _by_name(pictures)}
-    teacher = changed.teacher.model_copy(update=named)
+    places = {"path": _by_name(path), "pictures": _by_name(pictures)}
+    teacher = changed.teacher.model_copy(update=places)
     return changed.model_copy(update={"teacher": teacher})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgesr import console
 from edgesr.bundle.card import read_card
-from edgesr.bundle.records.run import Run
+from edgesr.bundle.records.run import Checkpoint, Run
 from edgesr.deploy import foreign
 from edgesr.deploy.bundle import write_bundle
 from edgesr.deploy.variants import FILES as VARIANTS
@@ -18,6 +18,7 @@ from edgesr.models.zoo import SRModel
 from edgesr.recipe import Edge, Gates, Recipe
 from edgesr.recipe import io as recipe_io
 from edgesr.workspace import (
+    BEST,
     WEIGHTS,
     Workspace,
     sha256,
@@ -35,6 +36,7 @@ def export(
     variants: tuple[str, ...] | None = (),
     overrides: Sequence[str] = (),
     *,
+    checkpoint: Checkpoint = "last",
     force: bool = False,
 ) -> list[Path]:
     """Export a run's model, and its teacher where that is an edgesr model, as bundles.
@@ -45,6 +47,8 @@ def export(
             `deploy.variants`; None makes those that the recipe's gates ask for, and those that
             the bundle which is replaced has. The teacher's bundle gets fp32 alone.
         overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
+        checkpoint: the weights after the last step, or of the best validation
+            (`training.keep_best`).
         force: replace an earlier bundle even where files of it, or another network, are lost.
 
     Returns:
@@ -59,12 +63,28 @@ def export(
     """
     record = Run.read(run / "run.json", NO_RUN)
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
-    model = zoo.load(weights_in(run) or run / WEIGHTS[0])
+    if checkpoint == "best":
+        record, model = _best(run, record)
+    else:
+        model = zoo.load(weights_in(run) or run / WEIGHTS[0])
     teacher = _find_teacher(recipe, record, workspace)
     made = _unless_named(recipe, workspace) if variants is None else variants
     own = _export_own(run, model, recipe, record, teacher, workspace, made, force=force)
     _warn_ungated(recipe, made)
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
+
+
+def _best(run: Path, record: Run) -> tuple[Run, SRModel]:
+    """What a bundle says of the run's best validation, and its network."""
+    best = record.best
+    if best is None or not (run / BEST).is_file():
+        raise ExportError(
+            f"{run} has no weights of its best validation",
+            "Export the last ones, or train again with training.keep_best = psnr or lpips.",
+        )
+    console.say(f"{run}: step {best.step} of its last stage, the best by {best.metric.upper()}")
+    update = {"checkpoint": "best", "sha256": best.sha256, "validation": best.validation}
+    return record.model_copy(update=update), zoo.load(run / BEST)
 
 
 def _unless_named(recipe: Recipe, workspace: Workspace) -> tuple[str, ...]:
@@ -127,7 +147,8 @@ def _export_own(
             role="student" if recipe.teacher or isinstance(recipe.model, Edge) else "teacher",
             # What it learned from is what was recorded: the file may be another one by now.
             teacher=record.teacher or (zoo.facts(teacher) if teacher else None),
-            extras=[run / "run.json", run / "log.jsonl"],
+            extras=[run / "log.jsonl"],
+            run=record,
             variants=variants,
         )
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgesr import weights
+from edgesr import console, weights
 from edgesr.recipe import Losses
 
 MEAN = (0.485, 0.456, 0.406)
@@ -91,6 +91,24 @@ def build_lpips(network: Backbone, folder: str = "") -> lpips.LPIPS:
     heads = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(_lpips_state(module, backbone, heads), strict=True, assign=True)
     return module.eval().requires_grad_(False)
+
+
+def has_lpips(folder: str = "") -> bool:
+    """Whether AlexNet's weights are found."""
+    return weights.find("alexnet", folder) is not None
+
+
+def find_lpips(folder: str = "") -> nn.Module | None:
+    """LPIPS with AlexNet; without its weights None, with a warning.
+
+    Raises:
+        WeightsError: the weights are there but damaged.
+    """
+    if not has_lpips(folder):
+        console.warn("LPIPS is left out: no weights of AlexNet (edgesr weights --fetch)")
+        return None
+    module: nn.Module = build_lpips("alexnet", folder)
+    return module
 
 
 def _lpips_state(

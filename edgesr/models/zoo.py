@@ -100,7 +100,7 @@ def label(path: Path) -> str:
     What is not allowed in the name of a run or a bundle is left out: `my teacher (v2).pth` is
     called `my-teacher-v2`.
     """
-    stem = path.resolve().parent.name if path.stem in ("model", "weights") else path.stem
+    stem = path.resolve().parent.name if path.stem in ("model", "weights", "best") else path.stem
     name = re.sub(r"[^A-Za-z0-9._]+", "-", stem)[:LONGEST_NAME].strip("-._")
     return "model" if name in ("", *RESERVED) else name
 

@@ -16,9 +16,9 @@ from scipy import stats
 from edgesr import console
 from edgesr.data.named import Chain
 from edgesr.errors import ModelError
+from edgesr.losses.perceptual import find_lpips
 from edgesr.quality.evaluate import (
     extend,
-    find_lpips,
     load_images,
     upscaler_for,
 )

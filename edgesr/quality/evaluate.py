@@ -11,7 +11,7 @@ import torch
 from PIL import Image as Pillow
 from torch import nn
 
-from edgesr import console, weights
+from edgesr import console
 from edgesr.bundle.recorded import check_recorded
 from edgesr.data import benchmarks, photos
 from edgesr.data.degrade import BICUBIC, enlarge, pair, to_image, to_tensor
@@ -19,7 +19,7 @@ from edgesr.data.named import Chain, seed_of
 from edgesr.errors import DataError, ModelError
 from edgesr.inference import contract
 from edgesr.inference.session import open_session
-from edgesr.losses.perceptual import build_lpips
+from edgesr.losses.perceptual import find_lpips
 from edgesr.metrics import Image, psnr, psnr_rgb, ssim
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
@@ -156,24 +156,6 @@ def _scores(sr: Image, hr: Image, shave: int, lpips: nn.Module | None) -> Scores
         psnr_rgb(sr, hr, shave),
         grid(sr, hr, shave),
     )
-
-
-def has_lpips(folder: str = "") -> bool:
-    """Whether AlexNet's weights are found."""
-    return weights.find("alexnet", folder) is not None
-
-
-def find_lpips(folder: str = "") -> nn.Module | None:
-    """LPIPS with AlexNet; without its weights None, with a warning.
-
-    Raises:
-        WeightsError: the weights are there but damaged.
-    """
-    if not has_lpips(folder):
-        console.warn("LPIPS is left out: no weights of AlexNet (edgesr weights --fetch)")
-        return None
-    module: nn.Module = build_lpips("alexnet", folder)
-    return module
 
 
 def load_images(folder: Path) -> Iterator[tuple[str, Image]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgesr import bounds
 from edgesr.bounds import (
@@ -112,8 +113,20 @@ class Data(Table):
     validation: Photos = 4
     """How many images of a plain folder are held out, at most: never more than a tenth of them, but
     one. DIV2K's layout and the embedded photographs bring a validation split of their own."""
+    validation_sets: Annotated[list[Place], Field(max_length=bounds.MAX_ITEMS)] = []
+    """Folders of HR pictures that each validation measures beside the held-out photographs, or
+    benchmark sets in `data/` by their names: `["Set5", "Set14"]`. They measure alone: neither what
+    is trained nor what is kept as the best depends on them."""
     degradation: Degradation = Bicubic()
     """How LR is made of HR, in training and in validation."""
+
+    @field_validator("validation_sets")
+    @classmethod
+    def told_apart(cls, places: list[str]) -> list[str]:
+        names = [PurePath(place).name for place in places]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"expected folders of different names, two are called {twice[0]}")
+        return places
 
 
 class Weights(Table):

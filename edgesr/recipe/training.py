@@ -18,6 +18,7 @@ from edgesr.bounds import (
 from edgesr.recipe.table import Table
 
 Optimiser = Literal["adam", "muon"]
+Metric = Literal["psnr", "lpips"]
 
 
 class Optimisation(Table):
@@ -68,6 +69,10 @@ class Training(Optimisation):
     """Decay of the moving average of the weights that is validated and shipped; 0 for none."""
     validate_every: Steps = 5_000
     """Steps between two validations; each writes a sample picture."""
+    keep_best: Metric | Literal["none"] = "psnr"
+    """By what the best of a stage's validations is kept beside the last, for `edgesr export
+    --checkpoint best`: PSNR or LPIPS over the held-out photographs, never over `validation_sets`.
+    Each stage begins anew; what it began from does not count."""
     checkpoint_every: Steps = 5_000
     """Steps between two checkpoints."""
     log_every: Steps = 100

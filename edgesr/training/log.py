@@ -51,9 +51,11 @@ class Log:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
         if self.wants_board:
-            flat = values.pop("validation", {}) | values
-            for name, value in flat.items():
-                self.board.add_scalar(f"{stage}/{name}", value, step)
+            scores = values.pop("validation", {})
+            sets = scores.pop("sets", {})
+            for of, found in {stage: scores | values, **_below(stage, sets)}.items():
+                for name, value in found.items():
+                    self.board.add_scalar(f"{of}/{name}", value, step)
 
     def show(self, stage: str, step: int, picture: Path) -> None:
         """Put a picture file of `step` on TensorBoard, where the recipe asks for it."""
@@ -61,3 +63,7 @@ class Log:
             with Image.open(picture) as image:
                 pixels = np.array(image)
             self.board.add_image(f"{stage}/sample", pixels, step, dataformats="HWC")
+
+
+def _below(stage: str, sets: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {f"{stage}/{name}": scores for name, scores in sets.items()}

@@ -19,6 +19,7 @@ from edgesr import console
 from edgesr.errors import TrainingError
 from edgesr.recipe import Gan, Optimisation, Recipe
 from edgesr.signals import ASKED, BURST, exit_code
+from edgesr.training.best import better
 from edgesr.training.log import Log
 from edgesr.training.means import Means
 from edgesr.training.state import State
@@ -195,6 +196,8 @@ def _validate(run: Run, state: State) -> Score | None:
     score = run.validate(state.ema.module, sample)
     run.log.write(state.stage, state.step, validation=score.as_dict())
     run.log.show(state.stage, state.step, sample)
+    if state.step and run.recipe.training.keep_best != "none":
+        state.best = better(state.best, run.recipe, state.step, score, state.ema.module)
     return score
 
 

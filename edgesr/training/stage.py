@@ -22,6 +22,7 @@ from edgesr.data import photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.folders import RUN, check_replaceable, discard, locked
+from edgesr.losses.perceptual import find_lpips
 from edgesr.losses.total import GeneratorLoss
 from edgesr.machine import machine
 from edgesr.models import zoo
@@ -33,6 +34,7 @@ from edgesr.recipe import Gan, Optimisation, Recipe, stages
 from edgesr.recipe import io as recipe_io
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.batch_norm import share_batch_norm
+from edgesr.training.best import Best, check_measured
 from edgesr.training.ema import Ema
 from edgesr.training.initialise import Start, find_start, initialise
 from edgesr.training.log import Log
@@ -52,8 +54,8 @@ from edgesr.training.state import State, digest, read_checkpoint
 from edgesr.training.steps import Step, TrainedNetwork
 from edgesr.training.teacher import facts, find_network, find_targets, try_out
 from edgesr.training.teacher_pictures import find_pictures
-from edgesr.training.validation import Score, Validation
-from edgesr.workspace import Workspace, is_litter, sha256, write_text
+from edgesr.training.validation import Score, Validation, named_sets
+from edgesr.workspace import BEST, Workspace, is_litter, sha256, write_text
 
 Command = Literal["train", "distill"]
 
@@ -151,7 +153,7 @@ def _train(
         share_batch_norm(student)
     if setup.run.leads:
         _begin(workspace, recipe, anew=checkpoint is None)
-    seconds, score = 0.0, None
+    seconds, score, best = 0.0, None, None
     for stage, optimisation, _ in stages(recipe):
         if checkpoint is not None and checkpoint["stage"] != stage:
             continue  # done before the interruption; the checkpoint holds its weights
@@ -165,9 +167,9 @@ def _train(
         score = fit(setup.run, optimisation, step, state)
         warn_of_drift(setup.fabric, digest(state.ema.module.state_dict()))
         student.load_state_dict(state.ema.module.state_dict())
-        seconds = state.seconds
+        seconds, best = state.seconds, state.best
     if setup.run.leads:
-        _finish(setup, student, command, seconds, score)
+        _finish(setup, student, command, seconds, score, best)
         workspace.mark_latest(recipe.name)
 
 
@@ -196,7 +198,8 @@ def _inputs(workspace: Workspace, recipe: Recipe) -> list[Path]:
     """What a training reads, which deleting an earlier run must not take from it."""
     teacher = recipe.teacher
     models = [recipe.training.init, *([teacher.path] if teacher else [])]
-    folders = [recipe.data.photos, recipe.weights.folder, teacher.pictures if teacher else ""]
+    folders = [recipe.data.photos, recipe.weights.folder, *recipe.data.validation_sets]
+    folders += [teacher.pictures if teacher else ""]
     found = [workspace.find_model(Path(name)) for name in models]
     found += [Path(name) for name in folders if name]
     return [path for path in found if path.exists()]
@@ -226,7 +229,7 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
         split = photos.split(recipe.data)
         taught_by = teacher or find_pictures(recipe, split.train)
         degradation = recipe.data.degradation
-        validation = Validation(split.validation, recipe.model.scale, fabric.device, degradation)
+        validation = _validation(recipe, split.validation, fabric)
         if teacher is not None:
             try_out(teacher, validation, leads=fabric.is_global_zero)
     with told_to_all(fabric), first_alone(fabric):
@@ -243,6 +246,18 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
         console.say(f"photographs: {len(cache.files)} train, {len(validation.examples)} held out")
     taught = facts(taught_by)
     return Setup(fabric, recipe, teacher, taught, start, losses, cache, targets, run)
+
+
+def _validation(recipe: Recipe, files: list[Path], fabric: Fabric) -> Validation:
+    """What the first process measures with; the others try their teacher on the photographs."""
+    at, degradation = (recipe.model.scale, fabric.device), recipe.data.degradation
+    if not fabric.is_global_zero:
+        return Validation(files, *at, degradation)
+    lpips = find_lpips(recipe.weights.folder)
+    sets = named_sets(recipe.data.validation_sets, *at, degradation, lpips)
+    validation = Validation(files, *at, degradation, lpips, sets)
+    check_measured(recipe, validation)
+    return validation
 
 
 def _losses(recipe: Recipe, device: torch.device) -> dict[str, GeneratorLoss]:
@@ -283,7 +298,12 @@ def _stage(
 
 
 def _finish(
-    setup: Setup, student: Trainable, command: Command, seconds: float, score: Score | None
+    setup: Setup,
+    student: Trainable,
+    command: Command,
+    seconds: float,
+    score: Score | None,
+    best: Best | None,
 ) -> None:
     recipe, folder = setup.recipe, setup.run.folder
     model = folder / "model.safetensors"
@@ -301,6 +321,7 @@ def _finish(
             "seconds": round(seconds, 1),
             "hardware": {"device": str(setup.fabric.device), **machine()},
             "validation": score and score.as_dict(),
+            "best": best and _keep(best, recipe, folder),
             "versions": {"edgesr": edgesr.__version__, "torch": torch.__version__},
         }
     )
@@ -310,3 +331,12 @@ def _finish(
     *_, (_, _, losses) = stages(recipe)
     if score is not None and (remark := score.remark(losses)):
         console.warn(f"{recipe.name} {remark}")
+
+
+def _keep(best: Best, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Write the weights of the best validation; what run.json says of them."""
+    student = zoo.build(recipe.model)
+    student.load_state_dict(best.weights)
+    zoo.save(student, folder / BEST, licence=recipe.licence)
+    facts = {"step": best.step, "metric": best.metric, "validation": best.score}
+    return facts | {"sha256": sha256(folder / BEST)}

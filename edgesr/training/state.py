@@ -15,6 +15,7 @@ from edgesr.data.patches import PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.recipe import Recipe, stages
 from edgesr.recipe import io as recipe_io
+from edgesr.training.best import Best
 from edgesr.training.ema import Ema
 from edgesr.training.means import Means
 from edgesr.training.steps import TrainedNetwork
@@ -22,7 +23,8 @@ from edgesr.workspace import atomic
 
 CHANGEABLE = (
     *("training.steps", "training.log_every", "training.validate_every"),
-    *("training.checkpoint_every", "gan.steps", "export.", "verify.", "gates."),
+    *("training.checkpoint_every", "gan.steps", "data.validation_sets"),
+    *("export.", "verify.", "gates."),
 )
 """Keys that a run may be resumed with other values of. Where `steps` changes, the schedule of the
 learning rate is the new one's from there on."""
@@ -37,6 +39,7 @@ class State:
         step: steps of the stage that are done.
         seconds: training time of the run so far.
         means: the loss and its terms since the last line of the log.
+        best: of the stage's validations; None before the first, and where none is kept.
     """
 
     stage: str
@@ -47,6 +50,7 @@ class State:
     step: int = 0
     seconds: float = 0.0
     means: Means = field(default_factory=Means)
+    best: Best | None = None
 
     def save(self, path: Path, recipe: Recipe) -> None:
         """Write a checkpoint atomically; the one that was at `path` becomes `previous(path)`."""
@@ -60,6 +64,7 @@ class State:
             "ema": {"module": self.ema.module.state_dict(), "updates": self.ema.updates},
             "sampler": self.sampler.state_dict(),
             "means": self.means.state_dict(),
+            "best": self.best and vars(self.best),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -90,6 +95,8 @@ class State:
         self.ema.updates = checkpoint["ema"]["updates"]
         self.sampler.load_state_dict(checkpoint["sampler"])
         self.means.load_state_dict(checkpoint["means"])
+        best = checkpoint.get("best")  # those of earlier versions have none
+        self.best = Best(**best) if best else None
         torch.set_rng_state(checkpoint["rng"])
         if checkpoint["cuda_rng"]:
             torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,26 +15,54 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgesr import console
-from edgesr.data import bands, photos
+from edgesr.data import bands, benchmarks, photos
 from edgesr.data.degrade import BICUBIC, enlarge, pair, to_image, to_tensor
 from edgesr.errors import DataError
+from edgesr.losses.perceptual import SMALLEST
 from edgesr.metrics import mean_db, psnr
-from edgesr.recipe import Degradation, Losses
+from edgesr.recipe import Degradation, Losses, Metric
 from edgesr.workspace import atomic
 
 Pixels = NDArray[np.uint8]
 MEGA = 10**6
+SEEN = 1024
+"""Pixels of a side that LPIPS is measured on at most: its features of a large photograph would take
+more memory than the training."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Mean PSNR on Y in dB over the held-out photographs, and bicubic's beside it."""
+    """Mean PSNR on Y in dB over the held-out photographs, and bicubic's beside it.
+
+    Attributes:
+        lpips: their mean LPIPS with AlexNet; None where its weights are missing.
+        sets: the same of further sets, by name.
+    """
 
     psnr_db: float
     bicubic_psnr_db: float
+    lpips: float | None = None
+    sets: dict[str, Score] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; what was not measured is left out."""
+        found: dict[str, Any] = {"psnr_db": self.psnr_db, "bicubic_psnr_db": self.bicubic_psnr_db}
+        found |= {} if self.lpips is None else {"lpips": self.lpips}
+        sets = {name: each.as_dict() for name, each in self.sets.items()}
+        return found | ({"sets": sets} if sets else {})
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> Score:
+        """The inverse of `as_dict`."""
+        sets = {name: cls.from_dict(each) for name, each in found.get("sets", {}).items()}
+        return cls(**{**found, "sets": sets})
+
+    def value(self, metric: Metric) -> float:
+        """By which scores are ordered: the higher the better."""
+        if metric == "psnr":
+            return self.psnr_db
+        assert self.lpips is not None, "check_measured"
+        return -self.lpips
 
     def remark(self, losses: Losses) -> str:
         """What is to be said of a training that ended with this score: empty at bicubic's or
@@ -66,6 +95,10 @@ class Validation:
 
     A photograph that bicubic restores exactly, a flat one, is left out with a warning.
 
+    Args:
+        lpips: of `find_lpips`; None leaves LPIPS out. Of a large picture it sees the middle.
+        sets: what is scored beside them, by name.
+
     Raises:
         DataError: no photograph is of use.
     """
@@ -76,8 +109,12 @@ class Validation:
         scale: int,
         device: torch.device,
         degradation: Degradation = BICUBIC,
+        lpips: nn.Module | None = None,
+        sets: dict[str, Validation] | None = None,
     ) -> None:
         self.device = device
+        self.lpips = None if lpips is None else lpips.to(device)
+        self.sets = sets or {}
         self.examples = []
         for number, photo in enumerate(photos.decode_all(files, smallest=16)):
             found = example(photo.pixels, scale, degradation, number)
@@ -91,17 +128,32 @@ class Validation:
                 "Hold out more, data.validation, or take the flat ones out of the folder.",
             )
 
-    def __call__(self, module: nn.Module, sample: Path) -> Score:
+    @property
+    def sees(self) -> bool:
+        """Whether LPIPS is measured."""
+        return self.lpips is not None and any(map(_is_seen, self.examples))
+
+    def __call__(self, module: nn.Module, sample: Path | None = None) -> Score:
         """Score `module`, and write the first picture (bicubic, network, HR) to `sample`."""
-        scores = []
+        scores, distances = [], []
         megapixels = sum(each.hr[..., 0].size for each in self.examples) // MEGA
         with console.bar("validation", megapixels, unit="megapixels") as bar:
             for sr, each in zip(self._pictures(module, bar), self.examples, strict=True):
                 scores.append(psnr(sr, each.hr, each.scale))
-                if len(scores) == 1:
+                if self.lpips is not None and _is_seen(each):
+                    distances.append(self._distance(sr, each.hr))
+                if len(scores) == 1 and sample is not None:
                     _write_sample(sample, [each.bicubic, _middle(sr), _middle(each.hr)])
         bicubic = [each.bicubic_psnr_db for each in self.examples]
-        return Score(mean_db(scores), mean_db(bicubic))
+        distance = float(np.mean(distances)) if distances else None
+        sets = {name: each(module) for name, each in self.sets.items()}
+        return Score(mean_db(scores), mean_db(bicubic), distance, sets)
+
+    @torch.inference_mode()
+    def _distance(self, sr: Pixels, hr: Pixels) -> float:
+        assert self.lpips is not None
+        pair = (to_tensor(_middle(each, SEEN)).to(self.device) for each in (sr, hr))
+        return float(self.lpips(*pair, normalize=True))
 
     def _pictures(self, module: nn.Module, bar: console.Bar) -> Iterator[Pixels]:
         """What `module` makes of each photograph, in turn."""
@@ -114,6 +166,33 @@ class Validation:
                 made += part[..., 0].size
                 bar.advance(made // MEGA - bar.done)
             yield np.concatenate(parts)
+
+
+def _is_seen(each: Example) -> bool:
+    """Whether it is large enough for LPIPS."""
+    return bool(min(each.hr.shape[:2]) >= SMALLEST)
+
+
+def named_sets(
+    places: list[str],
+    scale: int,
+    device: torch.device,
+    degradation: Degradation,
+    lpips: nn.Module | None,
+) -> dict[str, Validation]:
+    """Each folder, or benchmark set in `data/`, of `data.validation_sets` by its name.
+
+    Raises:
+        DataError: one is not there, or none of its pictures is of use.
+    """
+    found = {}
+    for place in map(Path, places):
+        folder = place.expanduser()
+        if not folder.exists():
+            folder = benchmarks.located(str(place)) or folder
+        files = photos.find(folder, benchmarks.where_to_get(folder))
+        found[place.name] = Validation(files, scale, device, degradation, lpips)
+    return found
 
 
 def example(

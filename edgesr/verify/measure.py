@@ -37,7 +37,7 @@ class Subject:
 
     Attributes:
         sets: the pictures for quality.
-        lpips: of `quality.evaluate.find_lpips`.
+        lpips: of `losses.perceptual.find_lpips`.
         timed: whether latencies are measured.
     """
 

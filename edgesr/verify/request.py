@@ -16,8 +16,8 @@ from edgesr.bundle.checksums import digest
 from edgesr.bundle.records.evidence import Settings
 from edgesr.bundle.records.rows import Machine
 from edgesr.data import photos
+from edgesr.losses.perceptual import find_lpips, has_lpips
 from edgesr.machine import machine
-from edgesr.quality.evaluate import find_lpips, has_lpips
 from edgesr.recipe import AnyRecipe
 from edgesr.revision import source_digest
 from edgesr.runtimes.base import Name

@@ -16,6 +16,7 @@ from edgesr.bundle.likeness import IDENTICAL_DB
 from edgesr.console import Terminal
 from edgesr.data.degrade import bicubic_up
 from edgesr.errors import DataError, ModelError, WeightsError
+from edgesr.losses.perceptual import find_lpips
 from edgesr.metrics import Image
 from edgesr.models import zoo
 from edgesr.quality.compare import compare_models
@@ -23,7 +24,6 @@ from edgesr.quality.evaluate import (
     Method,
     evaluate,
     evaluate_model,
-    find_lpips,
     load_images,
     to_image,
     to_tensor,

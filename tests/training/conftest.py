@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from edgesr.models import zoo
 from edgesr.models.srgan import Generator
 from edgesr.recipe import Srgan
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for i in range(4):
+        small = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((72, 64), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
+    return folder
 
 
 @pytest.fixture

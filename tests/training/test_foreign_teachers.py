@@ -27,17 +27,6 @@ from tests.strangers import write_cubics
 
 
 @pytest.fixture
-def photographs(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    for i in range(4):
-        small = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((72, 64), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
-    return folder
-
-
-@pytest.fixture
 def theirs(tmp_path: Path) -> Path:
     path = tmp_path / "theirs.onnx"
     write_cubics(path, 2)

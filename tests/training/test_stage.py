@@ -41,17 +41,6 @@ from edgesr.training.validation import Score
 from edgesr.workspace import Workspace, sha256
 
 
-@pytest.fixture
-def photographs(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    for i in range(4):
-        small = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((72, 64), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
-    return folder
-
-
 def recipe(photographs: Path, teacher: Path | None = None, **changes: Any) -> Recipe:
     raw: dict[str, Any] = {
         "name": "tiny",
@@ -115,7 +104,7 @@ def test_the_checkpoint_does_not_hold_the_teacher(
     checkpoint = torch.load(folder / "checkpoints/last.pt", weights_only=True)
     assert set(checkpoint) == {
         *("sha256", "recipe", "stage", "step", "seconds", "student", "discriminator"),
-        *("ema", "sampler", "means", "rng", "cuda_rng"),
+        *("ema", "sampler", "means", "best", "rng", "cuda_rng"),
     }
 
 

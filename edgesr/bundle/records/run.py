@@ -24,6 +24,8 @@ from edgesr.bundle.records.base import (
 )
 from edgesr.bundle.records.rows import Machine
 
+Checkpoint = Literal["last", "best"]
+
 
 class TaughtBy(Record):
     """The network that taught, by name and sum; where its file lay is nobody else's business."""
@@ -41,10 +43,27 @@ class Hardware(Machine):
 
 
 class Score(Record):
-    """Mean PSNR on Y over the photographs held out from training."""
+    """Mean PSNR on Y over pictures that no training saw, and LPIPS."""
 
     psnr_db: Number
     bicubic_psnr_db: Number
+    lpips: Number | None = None
+    """With AlexNet; None where its weights were missing."""
+
+
+class Validation(Score):
+    """The same, and of the named sets that were measured beside them."""
+
+    sets: Annotated[dict[Named, Score], Few] = Field(default_factory=dict)
+
+
+class Best(Record):
+    """The best of the last stage's validations, whose weights are kept beside the last."""
+
+    step: Whole
+    metric: recipe.Metric
+    sha256: Digest
+    validation: Validation
 
 
 class Blended(Record):
@@ -73,10 +92,13 @@ class Run(Record):
     blend: Blend | None = None
     sha256: Digest
     """Of the weights."""
+    checkpoint: Checkpoint = "last"
+    """Whether the weights are those of the last step or of `best`."""
     steps: Whole
     seconds: Amount
     hardware: Hardware
-    validation: Score | None
+    validation: Validation | None
+    best: Best | None = None
     versions: Annotated[dict[Named, Line], Few]
 
 
@@ -88,7 +110,7 @@ class LogLine(Record):
 
     stage: Named
     step: Whole
-    validation: Score | None = None
+    validation: Validation | None = None
 
     @property
     def values(self) -> dict[str, float]:
