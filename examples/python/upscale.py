@@ -41,6 +41,8 @@ class Model:
     Attributes:
         scale: how many times wider and higher the result is.
         halo: how many pixels around a pixel the network looks at.
+        least, multiple: the shortest side that it takes, and of which both sides are a multiple.
+        tileable: whether a large picture is cut; else the network sees the whole picture.
         bytes: whether it gives RGB bytes, not planes of floats.
     """
 
@@ -57,6 +59,9 @@ class Model:
             raise ValueError(f"{facts['file']} takes {taken}, expected one of: {'; '.join(KNOWN)}")
         self.scale: int = card["scale"]
         self.halo: int = card["halo"]
+        self.least: int = card["min_size"]
+        self.multiple: int = card.get("multiple", 1)
+        self.tileable: bool = card.get("tileable", True)
         self.bytes = self.dtype == "uint8"
         self._session = onnxruntime.InferenceSession(
             bundle / facts["file"], providers=["CPUExecutionProvider"]
@@ -77,33 +82,46 @@ def to_bytes(planes: np.ndarray) -> np.ndarray:
     return np.floor(255 * planes.clip(0, 1) + 0.5).astype(np.uint8).transpose(1, 2, 0)
 
 
-def spans(length: int, halo: int) -> Iterator[tuple[int, int, int, int]]:
+def padded(model: Model, small: np.ndarray) -> np.ndarray:
+    """RGB bytes, mirrored at their lower and right end up to a size that the model takes."""
+
+    def mirrored(length: int) -> np.ndarray:
+        whole = -(-max(length, model.least) // model.multiple) * model.multiple
+        at = np.arange(whole)
+        return np.where(at < length, at, np.maximum(2 * (length - 1) - at, 0))
+
+    return small[mirrored(small.shape[0])][:, mirrored(small.shape[1])]
+
+
+def spans(length: int, halo: int, tile: int) -> Iterator[tuple[int, int, int, int]]:
     """Tiles along one axis: (read from, read to, keep from, keep to).
 
     What is kept lies a halo inside of what is read, but for the picture's own border: there the
     model pads as it does on the whole picture, and no seam can be seen.
     """
-    side = min(length, TILE + 2 * halo)  # one size for all: a new one costs ONNX Runtime time
-    for keep in range(0, length, TILE):
+    side = min(length, tile + 2 * halo)  # one size for all: a new one costs ONNX Runtime time
+    for keep in range(0, length, tile):
         read = min(max(keep - halo, 0), length - side)
-        yield read, read + side, keep, min(keep + TILE, length)
+        yield read, read + side, keep, min(keep + tile, length)
 
 
 def upscale(model: Model, small: np.ndarray) -> np.ndarray:
     """RGB bytes (H, W, 3) -> RGB bytes (scale * H, scale * W, 3)."""
-    height, width, _ = small.shape
+    whole = padded(model, small)
+    height, width, _ = whole.shape
     scale = model.scale
     large = np.empty((scale * height, scale * width, 3), np.uint8)
-    for top, bottom, y0, y1 in spans(height, model.halo):
-        for left, right, x0, x1 in spans(width, model.halo):
-            sr = model.infer(small[top:bottom, left:right])
+    tile = -(-TILE // model.multiple) * model.multiple if model.tileable else max(height, width)
+    for top, bottom, y0, y1 in spans(height, model.halo, tile):
+        for left, right, x0, x1 in spans(width, model.halo, tile):
+            sr = model.infer(whole[top:bottom, left:right])
             if not np.isfinite(sr).all():
                 raise ValueError("the model returned NaN or infinity")
-            tile = sr if model.bytes else to_bytes(sr)
+            made = sr if model.bytes else to_bytes(sr)
             rows = slice(scale * (y0 - top), scale * (y1 - top))
             columns = slice(scale * (x0 - left), scale * (x1 - left))
-            large[scale * y0 : scale * y1, scale * x0 : scale * x1] = tile[rows, columns]
-    return large
+            large[scale * y0 : scale * y1, scale * x0 : scale * x1] = made[rows, columns]
+    return large[: scale * small.shape[0], : scale * small.shape[1]]
 
 
 def go_on_below(image: Image.Image) -> Image.Image:

@@ -39,7 +39,8 @@ export async function openModel(ort, read, variant = "fp32", options = {}) {
   }
 
   const release = () => session.release();
-  return { card, variant, bytes, scale: card.scale, halo: card.halo, infer, release };
+  const { scale, halo, min_size: least, multiple = 1, tileable = true } = card;
+  return { card, variant, bytes, scale, halo, least, multiple, tileable, infer, release };
 }
 
 /** RGB bytes, interleaved -> planes of red, green and blue, 0..1; of float16 the bits. */
@@ -108,6 +109,30 @@ export function spans(length, tile, halo) {
   return found;
 }
 
+/** The picture, mirrored at its lower and right end up to a size that the model takes. */
+function padded({ data, width, height }, { multiple, least }) {
+  const up = (length) => multiple * Math.ceil(Math.max(length, least) / multiple);
+  const [columns, rows] = [up(width), up(height)];
+  if (columns === width && rows === height) return { data, width, height };
+  const mirrored = (at, length) => (at < length ? at : Math.max(2 * (length - 1) - at, 0));
+  const channels = data.length / (width * height);
+  const large = new Uint8Array(channels * columns * rows);
+  for (let y = 0, to = 0; y < rows; y++) {
+    const row = width * mirrored(y, height);
+    for (let x = 0; x < columns; x++) {
+      const from = channels * (row + mirrored(x, width));
+      for (let c = 0; c < channels; c++) large[to++] = data[from + c];
+    }
+  }
+  return { data: large, width: columns, height: rows };
+}
+
+/** The spans of a padded axis that hold something of the picture, up to its end. */
+function spansOf(length, whole, tile, halo) {
+  const found = spans(whole, tile, halo).filter(({ kept }) => kept < length);
+  return found.map((span) => ({ ...span, end: Math.min(span.end, length) }));
+}
+
 /**
  * Enlarge a picture tile by tile; stop by leaving the loop.
  *
@@ -116,13 +141,16 @@ export function spans(length, tile, halo) {
  */
 export async function* enlarge(model, picture, tile) {
   const { scale, halo } = model;
-  const rows = spans(picture.height, tile, halo);
-  const columns = spans(picture.width, tile, halo);
+  const whole = padded(picture, model);
+  // A network that sees the whole picture is not cut; else tiles begin at multiples.
+  const side = model.tileable ? model.multiple * Math.ceil(tile / model.multiple) : Infinity;
+  const rows = spansOf(picture.height, whole.height, side, halo);
+  const columns = spansOf(picture.width, whole.width, side, halo);
   const total = rows.length * columns.length;
   let done = 0;
   for (const row of rows) {
     for (const column of columns) {
-      const lr = cut(picture, column.from, row.from, column.side, row.side);
+      const lr = cut(whole, column.from, row.from, column.side, row.side);
       const sr = await model.infer(lr, column.side, row.side);
       const large = {
         data: model.bytes ? sr : toBytes(finite(sr)),

@@ -13,6 +13,8 @@ Done = CompletedProcess[str]
 
 # Larger than one tile of 256 pixels along one axis, along none, and a single pixel.
 sizes = pytest.mark.parametrize("size", [(20, 530), (9, 7), (1, 1)], ids=str)
+# Where multiples of 8 are taken: none, all, more than one tile, less than half of a multiple.
+gridded_sizes = pytest.mark.parametrize("size", [(21, 34), (16, 24), (9, 530), (3, 5)], ids=str)
 variants = pytest.mark.parametrize("variant", ["fp32", "uint8-io"])
 suffixes = pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
 

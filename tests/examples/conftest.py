@@ -19,8 +19,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from spandrel.architectures.RCAN.__arch.rcan_arch import RCAN
+from spandrel.architectures.SAFMN.__arch.safmn import SAFMN
+from torch import nn
 
 from edgesr import Upscaler
+from edgesr.deploy.foreign import export_file
 from edgesr.deploy.stage import write_bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Export, Fp16, Recipe
@@ -85,6 +89,27 @@ def _make(workspace: Workspace, variant: str) -> Path:
         extras=[],
         variants=(variant,),
     )
+
+
+@pytest.fixture(scope="session")
+def gridded_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of another project's network, x2, that takes multiples of 8; not to be written to."""
+    return _foreign(
+        tmp_path_factory.mktemp("gridded"), SAFMN(dim=8, n_blocks=1, upscaling_factor=2)
+    )
+
+
+@pytest.fixture(scope="session")
+def pooling_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of another project's network, x2, that sees the whole picture; not to be written to."""
+    network = RCAN(scale=2, n_resgroups=1, n_resblocks=1, n_feats=8, reduction=4)
+    return _foreign(tmp_path_factory.mktemp("pooling"), network)
+
+
+def _foreign(folder: Path, network: nn.Module) -> Path:
+    path = folder / "theirs.pth"
+    torch.save(network.state_dict(), path)
+    return export_file(path, Workspace(folder), ("uint8-io",), name="theirs", licence="MIT")
 
 
 @pytest.fixture

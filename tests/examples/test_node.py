@@ -17,6 +17,7 @@ from tests.examples.both import (
     check_all_vectors_pass,
     check_noise_fails,
     check_variant_is_refused,
+    gridded_sizes,
     noise,
     sizes,
     suffixes,
@@ -94,6 +95,30 @@ def test_the_pixels_are_those_of_the_upscaler(
     result = node("upscale.mjs", bundle, tmp_path / "small.png", big, "--variant", variant)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert difference(tmp_path / "big.png", Upscaler(bundle, threads=1, tile=256)(small)) <= 1
+
+
+@gridded_sizes
+@variants
+def test_a_network_that_takes_multiples_gets_them_as_from_the_upscaler(
+    node: Node, gridded_bundle: Path, tmp_path: Path, size: tuple[int, int], variant: str
+) -> None:
+    small = Image.fromarray(noise(*size, 3))
+    small.save(tmp_path / "small.png")
+    big = tmp_path / "big.png"
+    result = node("upscale.mjs", gridded_bundle, tmp_path / "small.png", big, "--variant", variant)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert difference(big, Upscaler(gridded_bundle, threads=1, tile=256)(small)) <= 1
+    check_all_vectors_pass(node("golden.mjs", gridded_bundle))
+
+
+def test_a_network_that_sees_the_whole_picture_is_given_it(
+    node: Node, pooling_bundle: Path, tmp_path: Path
+) -> None:
+    small = Image.fromarray(noise(20, 530, 3))
+    small.save(tmp_path / "small.png")
+    result = node("upscale.mjs", pooling_bundle, tmp_path / "small.png", tmp_path / "big.png")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert difference(tmp_path / "big.png", Upscaler(pooling_bundle, threads=1)(small)) <= 1
 
 
 def turned() -> Image.Image:

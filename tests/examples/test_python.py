@@ -18,6 +18,7 @@ from tests.examples.both import (
     check_all_vectors_pass,
     check_noise_fails,
     check_variant_is_refused,
+    gridded_sizes,
     noise,
     sizes,
     suffixes,
@@ -53,6 +54,29 @@ def test_the_example_gives_the_pixels_of_the_upscaler_without_edgesr(
         assert big.info["icc_profile"] == b"a profile"
         expected = Upscaler(bundle, variant=variant, threads=1, tile=256)(small)
         assert np.array_equal(np.asarray(big), expected)
+
+
+@gridded_sizes
+def test_a_network_that_takes_multiples_gets_them_as_from_the_upscaler(
+    gridded_bundle: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    small = noise(*size, 3)
+    Image.fromarray(small).save(tmp_path / "small.png")
+    result = run(tmp_path, str(gridded_bundle), "small.png", "big.png")
+    assert (result.returncode, result.stderr) == (0, "")
+    with Image.open(tmp_path / "big.png") as big:
+        assert np.array_equal(np.asarray(big), Upscaler(gridded_bundle, threads=1, tile=256)(small))
+
+
+def test_a_network_that_sees_the_whole_picture_is_given_it(
+    pooling_bundle: Path, tmp_path: Path
+) -> None:
+    small = noise(20, 530, 3)
+    Image.fromarray(small).save(tmp_path / "small.png")
+    result = run(tmp_path, str(pooling_bundle), "small.png", "big.png")
+    assert (result.returncode, result.stderr) == (0, "")
+    with Image.open(tmp_path / "big.png") as big:
+        assert np.array_equal(np.asarray(big), Upscaler(pooling_bundle, threads=1)(small))
 
 
 @pytest.mark.parametrize(

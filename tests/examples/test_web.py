@@ -114,6 +114,23 @@ def test_a_photo_gets_the_pixels_of_the_upscaler_beside_a_true_bicubic(
     assert browser.said == []
 
 
+def test_a_network_that_takes_multiples_gets_them_as_from_the_upscaler(
+    browser: Any,
+    page: Path,
+    gridded_bundle: Path,
+    serve: Callable[[Path, Path], str],
+    photograph: Path,
+) -> None:
+    browser.open(f"{serve(page, gridded_bundle)}?provider=wasm")
+    enlarge(browser, photograph)
+    with Image.open(photograph) as image:
+        small = np.asarray(image)
+    expected = Upscaler(gridded_bundle, threads=1, tile=256)(small).astype(int)
+    assert np.abs(canvas(browser, "result") - expected).max() <= 1
+    assert text(browser, "picture") == "170×150 → 340×300"
+    assert browser.said == []
+
+
 @pytest.fixture
 def both(bundle: Path, tmp_path: Path) -> Path:
     """The bundle `tiny`, with `tiny-real` beside it, by which a served picture can be known."""
