@@ -21,6 +21,7 @@ GROUND += ("children", "bounds", "machine", "revision")
 MAY_IMPORT = {
     "recipe": (),
     "inference": (),
+    "video": ("inference",),
     "metrics": ("bundle",),
     "bundle": ("inference", "recipe"),
     "runtimes": ("inference", "bundle"),
@@ -98,8 +99,9 @@ def test_the_ground_imports_no_room(name: str) -> None:
     assert imports(PACKAGE / f"{name}.py") <= {*GROUND}
 
 
-def test_what_runs_in_an_app_loads_neither_torch_nor_onnx_nor_pydantic() -> None:
-    modules = [f"edgesr.inference.{file.stem}" for file in files("inference")]
+@pytest.mark.parametrize("room", ["inference", "video"])
+def test_what_runs_in_an_app_loads_neither_torch_nor_onnx_nor_pydantic(room: str) -> None:
+    modules = [f"edgesr.{room}.{file.stem}" for file in files(room)]
     code = f"import sys, {', '.join(m for m in modules if not m.endswith('__init__'))}; "
     code += "print([m for m in ('torch', 'onnx', 'pydantic', 'typer') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

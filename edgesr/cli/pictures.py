@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgesr import console
-from edgesr.cli import completion
+from edgesr.cli import completion, video
 from edgesr.cli.app import app
 from edgesr.cli.options import (
     Quiet,
@@ -109,7 +109,9 @@ def upscale(
     ] = None,
     source: Annotated[
         Path,
-        typer.Argument(metavar="SOURCE", parser=path, help="An image, or a folder of images."),
+        typer.Argument(
+            metavar="SOURCE", parser=path, help="An image, a folder of images, or a video."
+        ),
     ],
     model: Annotated[
         Path | None,
@@ -124,7 +126,7 @@ def upscale(
             "-o",
             metavar="PATH",
             parser=path,
-            help="An image, or a folder; photo-large.png beside photo.jpg unless given.",
+            help="The result; photo-large.png beside photo.jpg unless given.",
         ),
     ] = None,
     provider: Annotated[
@@ -146,13 +148,18 @@ def upscale(
     tile: Annotated[str, typer.Option(help="Side of a tile in LR pixels; auto fits.")] = "auto",
     memory: Annotated[str, typer.Option(help="What auto keeps to.")] = BUDGET,
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
+    codec: video.Codec = "",
+    crf: video.Crf = None,
+    preset: video.Preset = "",
+    pixels: video.Pixels = "",
+    damaged: video.OfDamaged = "repeat",
     quiet: Quiet = False,
 ) -> None:
-    """Enlarge images by a model's scale, tile by tile, or to any size below that.
+    """Enlarge images and videos by a model's scale, tile by tile, or to any size below that.
 
     Where a size is asked for and a tier has bundles of several scales (edge-s, edge-s-x2), the
     smallest that reaches it is taken. Without a model, each picture that was a JPEG or has noise is
-    enlarged by edge-s-real, a clean one by edge-s.
+    enlarged by edge-s-real, a clean one by edge-s; a video by the former.
     """
     from edgesr.bundle.family import family, present
     from edgesr.inference import upscale_files
@@ -162,7 +169,8 @@ def upscale(
 
     console.configure(quiet=quiet)
     named = one_model(models or [], model)
-    output = output or upscale_files.beside(source)
+    is_video = video.is_video(source)
+    output = output or (video if is_video else upscale_files).beside(source)
     check_writable(output if source.is_dir() else output.parent, "--output")
     workspace = opened()
     open_ = partial(
@@ -179,6 +187,11 @@ def upscale(
     def chooser(bundle: Path) -> upscale_files.Chooser:
         return Sized(family(bundle), TargetSize(*asked), open_) if sized else open_(bundle)
 
+    if is_video:
+        bundle = workspace.find_bundle(named) if named else video.suited(workspace)
+        encoding = video.Encoding(codec, crf, preset, pixels, threads or 0)
+        video.upscale(chooser(bundle), source, output, encoding, damaged)
+        return
     enlarge = (
         chooser(workspace.find_bundle(named))
         if named

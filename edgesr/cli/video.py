@@ -1,0 +1,60 @@
+"""What `upscale` takes and does where its source is a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesr import console
+from edgesr.inference.suited import CLEAN, REAL
+from edgesr.inference.upscale_files import Chooser
+from edgesr.video.encoding import Encoding
+from edgesr.video.facts import Damaged, VideoError
+from edgesr.video.stage import beside, is_video, upscale_video
+from edgesr.workspace import Workspace
+
+__all__ = ["Encoding", "beside", "is_video"]
+
+PANEL = "Videos"
+Codec = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="libx264, libx265, libvpx-vp9 ...", rich_help_panel=PANEL),
+]
+Crf = Annotated[int | None, typer.Option(help="Lower is better; 18.", rich_help_panel=PANEL)]
+Preset = Annotated[
+    str, typer.Option(metavar="NAME", help="Speed against size.", rich_help_panel=PANEL)
+]
+Pixels = Annotated[
+    str,
+    typer.Option("--pix-fmt", metavar="NAME", help="yuv420p, yuv444p ...", rich_help_panel=PANEL),
+]
+OfDamaged = Annotated[
+    Damaged,
+    typer.Option("--damaged", help="What to do about frames.", rich_help_panel=PANEL),
+]
+
+
+def suited(workspace: Workspace) -> Path:
+    """The bundle for a video where no model is named: nearly every one was compressed.
+
+    Raises:
+        VideoError: there is none.
+    """
+    for name in (REAL, CLEAN):
+        if (bundle := workspace.bundle(name)).is_dir():
+            console.say(f"enlarged by {name} (--model names another)")
+            return bundle
+    raise VideoError(
+        f"no model is named, and neither {REAL} nor {CLEAN} is in exports/",
+        "Name one: --model NAME, a bundle's folder or an ONNX file.",
+    )
+
+
+def upscale(
+    enlarge: Chooser, source: Path, target: Path, encoding: Encoding, damaged: Damaged
+) -> None:
+    """Enlarge a video, and say where it is."""
+    frames = upscale_video(enlarge, source, target, encoding=encoding, damaged=damaged)
+    console.say(f"{target}: {frames} frames")
