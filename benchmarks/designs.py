@@ -1,4 +1,6 @@
-"""Students that edgesr does not ship, beside the one that it does, for experiments.py.
+"""How long students take that edgesr does not ship, beside the one that it does.
+
+    python benchmarks/designs.py            the latency table of docs/experiments.md
 
 Each is an `EdgeStudent` with one thing changed, so that the comparison is of that thing.
 """
@@ -10,75 +12,18 @@ from functools import partial
 
 import numpy as np
 import onnxruntime
-import torch
+from command import in_words
 from torch import Tensor, nn
 from torch.nn import functional as F
 from turns import medians
 
 from edgesr.deploy.export import to_graph
 from edgesr.models.edge import EdgeStudent, RepConv
-from edgesr.models.srgan import Generator
-from edgesr.recipe import Edge, Export, Srgan
-
-# Sobel in both directions and the Laplacian, as ECBSR has them (10.1145/3474085.3475291).
-MASKS = torch.tensor(
-    [
-        [[1, 0, -1], [2, 0, -2], [1, 0, -1]],
-        [[1, 2, 1], [0, 0, 0], [-1, -2, -1]],
-        [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
-    ],
-    dtype=torch.float32,
-)
+from edgesr.recipe import Edge, Export
 
 
 def edge(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
     return EdgeStudent(Edge(channels=channels, depth=depth, branches=branches))  # type: ignore[arg-type]
-
-
-def generator() -> Generator:
-    return Generator(Srgan(blocks=4))
-
-
-class GradientConv(RepConv):
-    """With three more branches: a 1x1 convolution, then a fixed mask for each output, scaled."""
-
-    def __init__(self, n_in: int, n_out: int, branches: list[str]) -> None:
-        super().__init__(n_in, n_out, branches)
-        self.mixing = nn.ModuleList(nn.Conv2d(n_in, n_out, 1, bias=False) for _ in MASKS)
-        self.scales = nn.Parameter(0.001 * torch.randn(len(MASKS), n_out))
-
-    def collapsed(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        weight, bias = super().collapsed(dtype)
-        for mask, mixing, scale in zip(MASKS, self.mixing, self.scales, strict=True):
-            assert isinstance(mixing, nn.Conv2d)
-            weight = weight + (mixing.weight * scale[:, None, None, None] * mask).to(dtype)
-        return weight, bias
-
-
-def gradients(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
-    student = edge(channels, depth, branches)
-    for name, layer in list(student.body.named_children()):
-        student.body.set_submodule(name, GradientConv(channels, channels, branches), strict=True)
-        assert isinstance(layer, RepConv)
-    student._initialise()
-    return student
-
-
-def head_as_drawn(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
-    """The head's filters as He's initialisation leaves them: they answer to brightness."""
-    student = edge(channels, depth, branches)
-    student.head.initialise(1.0)
-    return student
-
-
-def head_branches(channels: int, depth: int, branches: list[str]) -> EdgeStudent:
-    """Branches beside the first convolution too; together its filters sum to zero."""
-    student = edge(channels, depth, branches)
-    student.head = head = RepConv(3, channels, branches)
-    head.initialise(1.0)
-    total = head.collapsed(head.conv.weight.dtype)[0].detach()
-    head.conv.weight.data.sub_(total.mean((1, 2, 3), keepdim=True))
-    return student
 
 
 class Residual(EdgeStudent):
@@ -156,6 +101,24 @@ def activated(channels: int, depth: int, branches: list[str], kind: str) -> Edge
     return student
 
 
+ALL = ["expand", "point", "identity"]
+DESIGNS: dict[str, Callable[[], nn.Module]] = {
+    "16x7": partial(edge, 16, 7, ALL),
+    "12x14": partial(edge, 12, 14, ALL),
+    "24x2": partial(edge, 24, 2, ALL),
+    "16x3, widened to 32": partial(wide_end, 16, 3, 32, ALL),
+    "16x7, PReLU": partial(activated, 16, 7, ALL, "prelu"),
+    "16x7, LeakyReLU": partial(activated, 16, 7, ALL, "leaky"),
+    "16x7, a skip over every pair": partial(residual, 16, 7, ALL),
+    "16x7, no anchor": partial(anchored, 16, 7, ALL, None),
+    "16x7, bilinear anchor": partial(anchored, 16, 7, ALL, "bilinear"),
+    "32x9": partial(edge, 32, 9, ALL),
+    "24x16": partial(edge, 24, 16, ALL),
+    "48x4": partial(edge, 48, 4, ALL),
+    "64x2": partial(edge, 64, 2, ALL),
+}
+
+
 def print_latency(builders: dict[str, Callable[[], nn.Module]], size: int = 128) -> None:
     """MACs per LR pixel and the median time of each design's ONNX file, taking turns, 2 threads."""
     sessions, macs = {}, {}
@@ -178,3 +141,7 @@ def print_latency(builders: dict[str, Callable[[], nn.Module]], size: int = 128)
     print("| design | k MACs per LR pixel | ms |\n|---|--:|--:|")
     for name, ms in medians(calls, runs=20, warm_up=2).items():
         print(f"| {name} | {macs[name] / 1e3:.1f} | {ms:.2f} |")
+
+
+if __name__ == "__main__":
+    in_words(lambda: print_latency(DESIGNS))

@@ -61,7 +61,8 @@ def named(name: str, overrides: Sequence[str], combination: Sequence[str]) -> st
         if len(_listed(override)[1]) > 1
     ]
     parts = [
-        f"{key.rpartition('.')[2]}-{_plain(value)}" for key, _, value in map(_partition, varying)
+        f"{key.rpartition('.')[2]}-{_plain(value) or 'none'}"
+        for key, _, value in map(_partition, varying)
     ]
     return "-".join([name, *parts])
 

@@ -8,13 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.measure import Measurement
 from rich.table import Table
 
+from edgesr import console
 from edgesr.workspace import write_json, write_text
 
 Row = dict[str, Any]
 """Column -> value; the first column names the row. None is a dash."""
 SUFFIXES = (".md", ".csv", ".json")
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print them; where it is not to a terminal, each row in one line, however long."""
+    view = shown(rows)
+    if not console.out.is_terminal:
+        unbounded = console.out.options.update(max_width=100_000)
+        view.width = Measurement.get(console.out, unbounded, view).maximum
+    console.out.print(view, crop=False)
 
 
 def shown(rows: Sequence[Row]) -> Table:

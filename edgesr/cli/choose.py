@@ -98,4 +98,4 @@ def compare(
 def _print(rows: list[dict[str, Any]], output: Path | None) -> None:
     if output is not None:
         table.write(rows, output)
-    console.out.print(table.shown(rows))
+    table.show(rows)

@@ -87,7 +87,7 @@ def _each(
     if len(found) > 1:
         from edgesr.choose import runs, table
 
-        console.out.print(table.shown(runs.listed(workspace, [each.name for each in found])))
+        table.show(runs.listed(workspace, [each.name for each in found]))
 
 
 @command(app, "edgesr blend edge-s edge-s-gan --alpha 0.5")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 
 from edgesr.choose.sweep import named, recipes, variations
@@ -9,6 +14,7 @@ from edgesr.errors import RecipeError
 from edgesr.recipe import Recipe
 from edgesr.recipe import io as recipe_io
 
+ROOT = Path(__file__).parents[2]
 BASE = {"name": "a", "model": {"arch": "edge"}}
 
 
@@ -49,6 +55,10 @@ def test_each_run_is_named_by_what_varies_and_trains_what_it_says() -> None:
         ("a-lr-2e-3", 2e-3, 3),
     ]
     assert [each.name for each in recipes(load, ["seed=3"])] == ["a"]
+    assert [each.name for each in recipes(load, ["model.branches=[],['point']"])] == [
+        "a-branches-none",
+        "a-branches-point",
+    ]
     assert named("a", ["losses.lpips_network='both','vgg16'"], ["losses.lpips_network='both'"]) == (
         "a-lpips_network-both"
     )
@@ -62,3 +72,22 @@ def test_a_wrong_value_is_told_before_any_training() -> None:
 def test_a_command_of_thousands_of_runs_is_refused() -> None:
     with pytest.raises(RecipeError, match="asks for 100 runs, expected at most 64"):
         variations([f"{key}={','.join(map(str, range(10)))}" for key in "ab"])
+
+
+def experiments() -> list[str]:
+    """The commands of docs/experiments.md that train."""
+    text = (ROOT / "docs/experiments.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    return re.findall(r"^edgesr distill .*", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("typed", experiments())
+def test_a_sweep_of_the_experiments_changes_the_recipe_once_for_each_value(typed: str) -> None:
+    words = shlex.split(typed)
+    overrides = [value for word, value in pairwise(words) if word == "--set"]
+
+    def load(changes: list[str]) -> Recipe:
+        return recipe_io.load(ROOT / words[2], overrides=changes)
+
+    found = recipes(load, overrides)
+    bodies = {each.model_copy(update={"name": "-"}).model_dump_json() for each in found}
+    assert len(bodies) == len({each.name for each in found}) == len(variations(overrides))

@@ -85,6 +85,13 @@ def test_the_table_is_written_in_the_format_of_the_suffix(tmp_path: Path, suffix
         assert next(csv.DictReader(content.splitlines()))["dB"] == "30.126"
 
 
+def test_a_row_is_one_line_where_it_is_not_for_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table.show([{"run": "a" * 90, "recipe": "b" * 90}])
+    assert [len(line.split()) for line in capsys.readouterr().out.splitlines()] == [2, 2]
+
+
 def test_another_suffix_is_refused_before_the_work(made: Path, tmp_path: Path) -> None:
     command = ["compare", str(made), "--data", str(tmp_path), "--output", str(tmp_path / "a.txt")]
     done = CliRunner().invoke(app, command)
