@@ -165,7 +165,7 @@ def _train(
         else:
             step.prove(*state.sampler.next())
         score = fit(setup.run, optimisation, step, state)
-        warn_of_drift(setup.fabric, digest(state.ema.module.state_dict()))
+        warn_of_drift(setup.fabric, digest(state.trained()))
         student.load_state_dict(state.ema.module.state_dict())
         seconds, best = state.seconds, state.best
     if setup.run.leads:

@@ -73,6 +73,17 @@ class State:
             if path.is_file():
                 path.replace(previous(path))
 
+    def trained(self) -> dict[str, Tensor]:
+        """The average's values but of parameters that do not train: SPAN sets its own anew whenever
+        it is validated, which the first process alone does."""
+        kept = {
+            name
+            for name, parameter in self.student.module.named_parameters()
+            if not parameter.requires_grad
+        }
+        values = self.ema.module.state_dict()
+        return {name: value for name, value in values.items() if name not in kept}
+
     def not_finite(self) -> list[str]:
         """The names of tensors that hold NaN or infinity, of the networks and of the average."""
         networks = {"student": self.student.module, "average": self.ema.module}

@@ -88,6 +88,23 @@ def test_two_processes_log_once_and_lose_what_one_does(tmp_path: Path) -> None:
     assert torch.load(tmp_path / "runs/run2/checkpoints/last.pt", weights_only=True)["step"] == 4
 
 
+SPAN = """arch = "spandrel"
+name = "SPAN"
+parameters = {num_in_ch = 3, num_out_ch = 3, feature_channels = 4}
+"""
+
+
+@pytest.mark.usefixtures("photographs")
+def test_layers_that_only_inference_sets_stop_nobody_and_are_no_difference(tmp_path: Path) -> None:
+    recipe = RECIPE.format(processes=2, steps=3).replace('freeze = ["head"]\n', "")
+    of_edge = 'arch = "edge"\nchannels = 4\ndepth = 1\n'
+    (tmp_path / "recipe.toml").write_text(recipe.replace(of_edge, SPAN))
+    started = torchrun(tmp_path, "--standalone", "--nproc-per-node", "2")
+    said, _ = started.communicate(timeout=120)
+    assert started.returncode == 0, said
+    assert "weights that differ" not in said
+
+
 @pytest.mark.usefixtures("photographs")
 @pytest.mark.parametrize("victim", [0, 1])
 def test_where_a_process_is_killed_the_one_on_the_other_machine_ends_and_says_so(
