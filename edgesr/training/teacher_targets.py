@@ -118,9 +118,8 @@ def _warn_if_long(teaching: float, training: float) -> None:
     if teaching > training:
         console.warn(
             f"the teacher will take about {console.duration(teaching)}, the training that it "
-            f"serves about {console.duration(training)}: give fewer photographs or a quicker "
-            "teacher, or ask it in every step, teacher.once = false. What it makes is kept, also "
-            "after a stop"
+            f"serves about {console.duration(training)}: fewer photographs or a quicker teacher "
+            "take less. What it makes is kept, also after a stop"
         )
 
 
