@@ -67,6 +67,12 @@ def configure(*, quiet: bool) -> None:
     _plain = quiet
 
 
+def aside() -> None:
+    """Say everything on stderr from here on: stdout carries what is made."""
+    global out
+    out = err
+
+
 def mute() -> None:
     """Print nothing from here on but errors: another process says the same."""
     out.quiet = True
@@ -153,14 +159,21 @@ class Bar:
 
     @property
     def count(self) -> str:
-        """How much is done, e.g. "120,000/1,000,000"."""
-        return f"{self.done:,}/{self.total:,} {self.unit}".rstrip()
+        """How much is done, e.g. "120,000/1,000,000"; where the total is not known, "120,000"."""
+        return _count(self.done, self.total, self.unit)
 
     @property
     def left(self) -> str:
-        """The time that is left, at the mean speed so far."""
+        """The time that is left, at the mean speed so far; empty where the total is not known."""
+        if not self.total:
+            return ""
         each = (time.monotonic() - self.started) / max(self.done - self.before, 1)
         return f"{duration(each * (self.total - self.done))} left"
+
+
+def _count(done: int, total: int, unit: str) -> str:
+    of = f"/{total:,}" if total else ""
+    return f"{done:,}{of} {unit}".rstrip()
 
 
 def _text(text: str | Callable[[], str]) -> str:
@@ -171,7 +184,7 @@ class _Count(ProgressColumn):
     """How many units are done, of how many."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} {task.fields['unit']}".rstrip())
+        return Text(_count(round(task.completed), round(task.total or 0), task.fields["unit"]))
 
 
 class _Left(ProgressColumn):

@@ -152,6 +152,7 @@ def upscale(
     crf: video.Crf = None,
     preset: video.Preset = "",
     pixels: video.Pixels = "",
+    size: video.FrameSize = "",
     damaged: video.OfDamaged = "repeat",
     quiet: Quiet = False,
 ) -> None:
@@ -169,8 +170,10 @@ def upscale(
 
     console.configure(quiet=quiet)
     named = one_model(models or [], model)
-    is_video = video.is_video(source)
+    is_video = video.is_video(source) or bool(size)
     output = output or (video if is_video else upscale_files).beside(source)
+    if output == video.PIPE:
+        console.aside()
     check_writable(output if source.is_dir() else output.parent, "--output")
     workspace = opened()
     open_ = partial(
@@ -190,7 +193,8 @@ def upscale(
     if is_video:
         bundle = workspace.find_bundle(named) if named else video.suited(workspace)
         encoding = video.Encoding(codec, crf, preset, pixels, threads or 0)
-        video.upscale(chooser(bundle), source, output, encoding, damaged)
+        raw = video.raw(size, pixels)
+        video.upscale(chooser(bundle), source, output, encoding, damaged, raw)
         return
     enlarge = (
         chooser(workspace.find_bundle(named))

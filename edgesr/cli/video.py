@@ -8,14 +8,16 @@ from typing import Annotated
 import typer
 
 from edgesr import console
+from edgesr.bounds import check_size, parse_size
 from edgesr.inference.suited import CLEAN, REAL
 from edgesr.inference.upscale_files import Chooser
 from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Damaged, VideoError
-from edgesr.video.stage import beside, is_video, upscale_video
+from edgesr.video.stage import PIPE, beside, is_video, upscale_video
+from edgesr.video.y4m import Raw
 from edgesr.workspace import Workspace
 
-__all__ = ["Encoding", "beside", "is_video"]
+__all__ = ["PIPE", "Encoding", "beside", "is_video"]
 
 PANEL = "Videos"
 Codec = Annotated[
@@ -29,6 +31,12 @@ Preset = Annotated[
 Pixels = Annotated[
     str,
     typer.Option("--pix-fmt", metavar="NAME", help="yuv420p, yuv444p ...", rich_help_panel=PANEL),
+]
+FrameSize = Annotated[
+    str,
+    typer.Option(
+        "--size", metavar="WxH", help="Of raw frames, as --pix-fmt.", rich_help_panel=PANEL
+    ),
 ]
 OfDamaged = Annotated[
     Damaged,
@@ -52,9 +60,28 @@ def suited(workspace: Workspace) -> Path:
     )
 
 
+def raw(size: str, pixels: str) -> Raw | None:
+    """What frames without a header are; None where they have one.
+
+    Raises:
+        VideoError: the size is not WIDTHxHEIGHT.
+    """
+    if not size:
+        return None
+    try:
+        return Raw(*parse_size(check_size(size)), pixels or "rgb24")
+    except ValueError as error:
+        raise VideoError(f"--size {size}: {error}") from None
+
+
 def upscale(
-    enlarge: Chooser, source: Path, target: Path, encoding: Encoding, damaged: Damaged
+    enlarge: Chooser,
+    source: Path,
+    target: Path,
+    encoding: Encoding,
+    damaged: Damaged,
+    raw: Raw | None,
 ) -> None:
     """Enlarge a video, and say where it is."""
-    frames = upscale_video(enlarge, source, target, encoding=encoding, damaged=damaged)
-    console.say(f"{target}: {frames} frames")
+    frames = upscale_video(enlarge, source, target, encoding=encoding, damaged=damaged, raw=raw)
+    console.say(f"{'stdout' if target == PIPE else target}: {frames} frames")

@@ -1,10 +1,11 @@
-"""What encoders take: their pixel formats, asked of PyAV before any work is done."""
+"""What encoders take: their pixel formats, asked of PyAV before any work is done.
+
+PyAV is imported where it is asked: pipes do without.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import av
 
 from edgesr.video.encoding import CODECS, WRITTEN, Encoding
 from edgesr.video.facts import VideoError
@@ -45,17 +46,23 @@ def pixel_format(encoding: Encoding, path: Path, bits: int) -> str:
 
 
 def bits_of(pixels: str) -> int:
+    import av
+
     return max(component.bits for component in av.VideoFormat(pixels).components)
 
 
 def is_subsampled(pixels: str) -> bool:
     """Whether colours are held at a part of the resolution, which odd sides do not divide into."""
+    import av
+
     layout = av.VideoFormat(pixels)
     return bool(layout.chroma_width(2) == 1 or layout.chroma_height(2) == 1)
 
 
 def keeps_colours(before: str, after: str) -> bool:
     """Whether colours are held at the resolution that they had."""
+    import av
+
     old, new = av.VideoFormat(before), av.VideoFormat(after)
     return bool(
         new.chroma_width(64) >= old.chroma_width(64)
@@ -64,6 +71,8 @@ def keeps_colours(before: str, after: str) -> bool:
 
 
 def _formats(codec: str) -> list[str]:
+    import av
+
     try:
         found = av.Codec(codec, "w")
     except ValueError:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from edgesr import console
 from edgesr.inference.upscale_files import Chooser
 from edgesr.signals import Stopped
+from edgesr.video import pixels
 from edgesr.video.encoding import WRITTEN, Encoding
-from edgesr.video.facts import Damaged, Facts, VideoError
+from edgesr.video.facts import Damaged, Facts, Source, VideoError
 from edgesr.video.frames import Frames
 from edgesr.video.pipeline import Flow
+from edgesr.video.y4m import Raw, Y4mReader, Y4mWriter
 from edgesr.workspace import atomic
 
 STANDARD = Encoding()
@@ -20,9 +24,18 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mp
 """What is taken to be a video."""
 
 
+PIPE = Path("-")
+"""Stdin as a source, stdout as a target."""
+
+
 def is_video(path: Path) -> bool:
-    """Whether a file's name says that it is a video."""
-    return path.suffix.lower() in SUFFIXES
+    """Whether a file's name says that it is a video, or it is a pipe."""
+    return path.suffix.lower() in SUFFIXES or is_plain(path)
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a place holds frames as they are, for which PyAV is not needed."""
+    return path == PIPE or path.suffix.lower() == ".y4m"
 
 
 def beside(source: Path) -> Path:
@@ -32,7 +45,9 @@ def beside(source: Path) -> Path:
     Raises:
         VideoError: something is there already.
     """
-    suffix = source.suffix if source.suffix.lower() in WRITTEN else ".mkv"
+    if source == PIPE:
+        return PIPE
+    suffix = source.suffix if source.suffix.lower() in (*WRITTEN, ".y4m") else ".mkv"
     target = source.parent / f"{source.stem}-large{suffix}"
     if target.exists():
         raise VideoError(f"{target} is there already", "Name the result: --output PATH")
@@ -46,17 +61,21 @@ def upscale_video(
     *,
     encoding: Encoding = STANDARD,
     damaged: Damaged = "repeat",
+    raw: Raw | None = None,
 ) -> int:
-    """Enlarge the video file `source` into `target`; returns how many frames that has.
+    """Enlarge the video `source` into `target`; returns how many frames that has.
 
     Sound and subtitles are copied; stamps, matrix, range, rotation, shape of pixels, titles and
-    chapters are kept. The file is written under another name and gets its own at the end. Where
+    chapters are kept. A file is written under another name and gets its own at the end. Where
     somebody asks to stop, what was written until then is kept as `clip.part.mp4`.
 
     Args:
         enlarge: an Upscaler, or `Sized` for another size than the model's own.
-        encoding: codec, quality and pixel format.
-        damaged: what takes the place of a frame that cannot be decoded, see `Clip`.
+        source, target: files; `PIPE` is stdin or stdout, which carry y4m, as .y4m files do.
+        encoding: codec, quality and pixel format of what is not y4m.
+        damaged: what is done about a frame that cannot be decoded.
+        raw: what the frames of `source` are, where they have no header; those of `target` then
+            have none either.
 
     Raises:
         VideoError: the source cannot be read, or the target not be written as asked.
@@ -65,26 +84,64 @@ def upscale_video(
         OSError: the disk refuses.
         Stopped: somebody asked to stop.
     """
-    _need_av()
-    from edgesr.video.pixels import check_target, is_subsampled, pixel_format
+    if target != PIPE and target.exists() and source.exists() and target.samefile(source):
+        raise VideoError(f"{target} would overwrite its source", "Give another name.")
+    if not is_plain(target):
+        _need_av()
+        pixels.check_target(target, encoding)
+        if raw:
+            raise VideoError(f"{target}: raw frames become raw frames", "Pipe y4m, or name -o -.")
+    with _opened(source, damaged, raw) as read:
+        if is_plain(target):
+            return _to_plain(enlarge, read, target)
+        return _to_file(enlarge, read, target, encoding)
+
+
+@contextmanager
+def _opened(source: Path, damaged: Damaged, raw: Raw | None) -> Iterator[Source]:
+    if source == PIPE:
+        yield Y4mReader(sys.stdin.buffer, "stdin", raw, damaged)
+    elif is_plain(source) or raw:
+        if not source.is_file():
+            raise VideoError(f"{source} is not a file")
+        with source.open("rb") as file:
+            yield Y4mReader(file, source.name, raw, damaged)
+    else:
+        _need_av()
+        from edgesr.video.reading import Clip
+
+        yield Clip(source, damaged)
+
+
+def _to_plain(enlarge: Chooser, read: Source, target: Path) -> int:
+    """Frames as y4m, or raw where they were."""
+    facts = read.facts
+    kind = read.kind if isinstance(read, Y4mReader) else "420jpeg"
+    frames = Frames(enlarge, facts.width, facts.height, even=kind == "yuv420p")
+    large = replace(facts, width=frames.size[0], height=frames.size[1])
+    if target == PIPE:
+        with open(1, "wb", closefd=False) as stdout:
+            return Flow(read, frames, Y4mWriter(stdout, large, kind)).run()
+    with atomic(target) as temporary, temporary.open("wb") as file:
+        return Flow(read, frames, Y4mWriter(file, large, kind)).run()
+
+
+def _to_file(enlarge: Chooser, read: Source, target: Path, encoding: Encoding) -> int:
     from edgesr.video.reading import Clip
     from edgesr.video.writing import Writer
 
-    check_target(target, encoding)
-    if target.exists() and source.exists() and target.samefile(source):
-        raise VideoError(f"{target} would overwrite its source", "Give another name.")
-    clip = Clip(source, damaged)
-    facts = clip.facts
+    facts = read.facts
     upscaler, _ = enlarge.choose(facts.width, facts.height)
     bits = facts.bits if upscaler.takes_16_bits else 8
-    pixels = pixel_format(encoding, target, bits)
-    frames = Frames(enlarge, facts.width, facts.height, even=is_subsampled(pixels))
+    kind = pixels.pixel_format(encoding, target, bits)
+    frames = Frames(enlarge, facts.width, facts.height, even=pixels.is_subsampled(kind))
     large = replace(facts, width=frames.size[0], height=frames.size[1], bits=bits)
-    _tell(facts, frames.size, pixels)
+    _tell(facts, frames.size, kind)
     with atomic(target) as temporary:
+        clip = read if isinstance(read, Clip) else None
         writer = Writer(temporary, target, large, encoding, clip)
         try:
-            return Flow(clip, frames, writer).run()
+            return Flow(read, frames, writer).run()
         except Stopped:
             part = target.with_name(f"{target.stem}.part{target.suffix}")
             temporary.replace(part)
@@ -96,20 +153,18 @@ def upscale_video(
             raise
 
 
-def _tell(facts: Facts, size: tuple[int, int], pixels: str) -> None:
+def _tell(facts: Facts, size: tuple[int, int], kind: str) -> None:
     """Say what becomes of a video, and what of it is not kept."""
-    from edgesr.video.pixels import bits_of, keeps_colours
-
     name, before = facts.name, facts.pixels
     if facts.bits > 8:
-        kept = bits_of(pixels) > 8
+        kept = pixels.bits_of(kind) > 8
         console.say(
             f"{name}: {facts.bits} bits are "
-            + (f"kept as {pixels}" if kept else f"reduced to 8 ({pixels})")
+            + (f"kept as {kind}" if kept else f"reduced to 8 ({kind})")
         )
-    if not keeps_colours(before, pixels):
+    if not pixels.keeps_colours(before, kind):
         console.say(
-            f"{name}: colours of {before} become those of {pixels} (--pix-fmt {before} keeps them)"
+            f"{name}: colours of {before} become those of {kind} (--pix-fmt {before} keeps them)"
         )
     console.say(
         f"{name}: {facts.width} x {facts.height} at {float(facts.rate):.4g} frames/s to "
