@@ -18,6 +18,7 @@ from edgesr.bundle.records.run import Run, TaughtBy
 from edgesr.deploy.export import Exported, export_onnx, finish, save
 from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
 from edgesr.deploy.golden import write_golden
+from edgesr.deploy.rewrites.apply import rewritten
 from edgesr.deploy.sight import sight
 from edgesr.deploy.variants import Variant, batch_of, clips, write_variant
 from edgesr.errors import EdgesrError, ExportError, cut
@@ -177,7 +178,9 @@ def _write_fp32(
         original = name_ends(onnx.load(model.path), model.scale)
     else:
         original = foreign_graph(model, settings.opset)
-    graph, simplified = finish(original, settings, shapes=sizes)
+    keep_bn = not settings.rewrites.fold_batch_norm
+    graph, simplified = finish(original, settings, keep_bn=keep_bn, shapes=sizes)
+    graph = rewritten(graph, settings.rewrites, sizes)
     fp32 = dataclasses.replace(fp32, batch=batch_of(graph))
     settings = settings.model_copy(update={"opset": graph.opset_import[0].version})
     file = folder / fp32.file
