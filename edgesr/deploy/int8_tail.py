@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from edgesr.deploy.channel_order import drop_unused, use_dcr
 from edgesr.deploy.export import prove_same
@@ -92,8 +93,20 @@ def _ending(graph: onnx.GraphProto) -> Ending | None:
     if shuffle.op_type != "DepthToSpace" or add is None or add.op_type != "Add":
         return None
     layers = [makers[name] for name in add.input if name in makers]
-    repeats = [layer for layer in layers if layer.op_type == "Conv" and layer.input[0] == "lr"]
+    repeats = [layer for layer in layers if _repeats(graph, layer)]
     return Ending(repeats[0], add, shuffle, clip) if len(repeats) == 1 else None
+
+
+def _repeats(graph: onnx.GraphProto, layer: onnx.NodeProto) -> bool:
+    """Whether it gives each colour of the input as often as the others, and nothing else."""
+    if layer.op_type != "Conv" or layer.input[0] != "lr" or len(layer.input) > 2:
+        return False
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    weights = numpy_helper.to_array(constants[layer.input[1]])
+    times = len(weights) // 3
+    found = weights.reshape(len(weights), -1)
+    orders = np.repeat(np.eye(3), times, axis=0), np.tile(np.eye(3), (times, 1))
+    return any(np.array_equal(found, each) for each in orders)
 
 
 def _renamed(node: onnx.NodeProto, inputs: list[str], output: str) -> onnx.NodeProto:

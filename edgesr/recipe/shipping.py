@@ -38,6 +38,9 @@ class Rewrites(Table):
     low_resolution_anchor: bool = True
     """The input, enlarged and added behind PixelShuffle by an edge student, is added before it, at
     the lower resolution."""
+    split_prelu: bool = False
+    """A PReLU with a slope of each channel, in another project's network, becomes the sum of a
+    scaled ReLU and the scaled input: quicker in ONNX Runtime on x86, slower elsewhere."""
     clip: bool = False
     """Clip the output to 0..1 inside the graph; changes values outside it only."""
 

@@ -21,6 +21,7 @@ from edgesr.deploy.rewrites.anchor import low_resolution_anchor
 from edgesr.deploy.rewrites.batch_norm import fold_batch_norm
 from edgesr.deploy.rewrites.graph import Graph, Outcome
 from edgesr.deploy.rewrites.slopes import one_slope
+from edgesr.deploy.rewrites.split import split_slopes
 from edgesr.deploy.rewrites.tail import low_resolution_tail
 from edgesr.recipe import Rewrites
 
@@ -40,6 +41,7 @@ IDEAS = (
     Idea("fold_batch_norm", "BatchNormalization in the convolution", fold_batch_norm),
     Idea("leaky_relu", "PRelu with one slope as LeakyRelu", one_slope),
     Idea("prelu_before_shuffle", "activation before DepthToSpace", before_shuffle),
+    Idea("split_prelu", "PRelu as a sum", split_slopes),
     Idea("low_resolution_tail", "last convolution before DepthToSpace", low_resolution_tail),
     Idea("low_resolution_anchor", "enlarged input before DepthToSpace", low_resolution_anchor),
 )

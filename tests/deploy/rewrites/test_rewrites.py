@@ -198,6 +198,17 @@ def test_slopes_that_are_the_same_are_one(slopes: Any, expected: str) -> None:
     assert rewrite(activated(slopes)) == ["Conv", expected, "Conv"]
 
 
+def test_slopes_of_channels_become_a_sum_where_the_recipe_asks() -> None:
+    before = activated(np.array([-1.5, 0, 0.5, 2]).reshape(4, 1, 1))
+    assert "PRelu" in rewrite(before)
+    found = rewrite(before, "split_prelu")
+    assert sorted(found) == ["Add", "Conv", "Conv", "Conv", "Conv", "Relu"]
+
+
+def test_a_slope_of_all_channels_is_not_split() -> None:
+    assert rewrite(activated([0.5]), "split_prelu") == ["Conv", "PRelu", "Conv"]
+
+
 @pytest.mark.parametrize("biased", [True, False])
 def test_batch_normalisation_goes_into_the_convolution(biased: bool) -> None:
     nodes = [conv("lr", "a", 3), norm("a", "n"), conv("n", "sr", 3)]
