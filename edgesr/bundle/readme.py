@@ -21,12 +21,12 @@ ADVICE = {
 }
 
 
-def readme(card: Card, *, invents: bool, real: bool = False) -> str:
+def readme(card: Card, *, invents: bool, kind: str = "bicubic") -> str:
     """The page of the bundle that `card` describes, variants that it lacks left out.
 
     Args:
         invents: a GAN stage trained the network, so it shows detail that is only plausible.
-        real: it was trained on degraded photographs, not on clean reductions.
+        kind: of the degradation that it was trained on, as a recipe names it.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -39,7 +39,7 @@ def readme(card: Card, *, invents: bool, real: bool = False) -> str:
     environment.filters["plain"] = plain
     template = environment.get_template("readme.md.j2")
     return template.render(
-        card=card, variants=card.variants, advice=ADVICE, size=_size, invents=invents, real=real
+        card=card, variants=card.variants, advice=ADVICE, size=_size, invents=invents, kind=kind
     )
 
 

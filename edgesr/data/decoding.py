@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import PIL
 
 from edgesr import console
-from edgesr.data import cached, pages, photos
+from edgesr.data import cached, pages, pairs, photos
 from edgesr.data.degrade import pair
 from edgesr.inference.decode import PhotoError
 from edgesr.recipe import Degradation
@@ -26,13 +26,19 @@ def variants(degradation: Degradation) -> int:
     return degradation.variants if degradation.kind == "real" else 1
 
 
-def key(paths: Sequence[Path], scale: int, degradation: Degradation, seed: int) -> str:
+def key(
+    paths: Sequence[Path],
+    scale: int,
+    degradation: Degradation,
+    seed: int,
+    lr: Mapping[Path, Path],
+) -> str:
     """A hash over the content of the files in their order, and over what decodes and degrades
     them."""
     parts = [f"edgesr patches {FORMAT}, x{scale}, Pillow {PIL.__version__}"]
     if degradation.kind == "real":
         parts.append(f"{degradation.model_dump_json()}, {seed}, NumPy {np.__version__}")
-    for path in paths:
+    for path in [*paths, *(lr[path] for path in paths if path in lr)]:
         try:
             parts.append(sha256(path))
         except OSError as error:  # decoding says why it is left out
@@ -41,9 +47,19 @@ def key(paths: Sequence[Path], scale: int, degradation: Degradation, seed: int) 
 
 
 def build(
-    paths: Sequence[Path], path: Path, scale: int, degradation: Degradation, seed: int
+    paths: Sequence[Path],
+    path: Path,
+    scale: int,
+    degradation: Degradation,
+    seed: int,
+    lr: Mapping[Path, Path],
 ) -> dict[str, Any]:
-    """Decode `paths` into the file `path`; returns which are in it, of which size."""
+    """Decode `paths`, and of pairs their pictures in `lr`, into the file `path`; returns which are
+    in it, of which size.
+
+    Raises:
+        DataError: the disk has no room, or a pair does not fit, see `pairs.read`.
+    """
     area = sum(photos.area(source) for source in paths)
     drawn, count = _drawn(area, degradation), variants(degradation)
     area += drawn * pages.SIDE**2
@@ -55,15 +71,16 @@ def build(
         for number, source in enumerate(console.track(sources, "decoding", len(sources))):
             try:
                 picture = _picture(source, scale)
+                own = pairs.read(lr[source], source, picture, scale) if source in lr else None
             except PhotoError as error:
                 index["left_out"].append((number, error.reason))
                 continue
             for variant in range(count):
-                hr, lr = pair(picture, scale, degradation, [seed, number, variant])
+                hr, small = pair(picture, scale, degradation, [seed, number, variant], own)
                 if not variant:
                     append(hr.tobytes())
-                append(lr.tobytes())
-            index["photos"].append((number, *lr.shape[:2]))
+                append(small.tobytes())
+            index["photos"].append((number, *small.shape[:2]))
     return index
 
 

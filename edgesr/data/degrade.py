@@ -36,6 +36,7 @@ def pair(
     scale: int,
     degradation: Degradation | Chain = BICUBIC,
     seed: int | Sequence[int] = 0,
+    own: Pixels | None = None,
 ) -> tuple[Pixels, Pixels]:
     """HR and LR of a photograph: cut to multiples of `scale`, and reduced by bicubic to 8 bits or
     degraded as a recipe's [data.degradation] or a name says.
@@ -43,6 +44,7 @@ def pair(
     Args:
         picture: uint8 (H, W, 3) RGB.
         seed: of what a degradation draws; the same gives the same LR.
+        own: the LR picture itself, where there is one, see `edgesr.data.pairs`.
 
     Returns:
         uint8 (H', W', 3), and uint8 (H' / scale, W' / scale, 3).
@@ -51,6 +53,8 @@ def pair(
         DataError: a side is shorter than `scale`.
     """
     hr = np.ascontiguousarray(crop_to_multiple(picture, scale))
+    if own is not None:
+        return hr, own
     if isinstance(degradation, Chain):
         return hr, degradation.lr(hr, scale, reduce, seed)
     lr = reduce(hr, scale)

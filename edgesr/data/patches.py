@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ class PatchCache:
         scale: int,
         degradation: Degradation = BICUBIC,
         seed: int = 0,
+        lr: Mapping[Path, Path] | None = None,
     ) -> PatchCache:
         """Open the cache of `paths`, or decode them into a new one under the user's cache folder:
         where there is none, or its content is not what its sum states, which is said.
@@ -69,13 +70,15 @@ class PatchCache:
         Args:
             patch: side of an HR patch in pixels.
             seed: of what `degradation` draws.
+            lr: the LR pictures of pairs, by their photographs.
 
         Raises:
-            DataError: nothing usable is left, or the disk has no room for it.
+            DataError: nothing usable is left, the disk has no room for it, or a pair does not fit.
         """
-        key = decoding.key(paths, scale, degradation, seed)
+        own = lr or {}
+        key = decoding.key(paths, scale, degradation, seed, own)
         path = cache_dir() / "patches" / f"{key}.bin"
-        index = cached.read(path) or decoding.build(paths, path, scale, degradation, seed)
+        index = cached.read(path) or decoding.build(paths, path, scale, degradation, seed, own)
         return cls._of(index, key, paths, path, patch, scale, degradation)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import onnx
 from pydantic import ValidationError
@@ -76,12 +77,12 @@ def write_bundle(
     return target
 
 
-def _kind(recipe: AnyRecipe) -> dict[str, bool]:
+def _kind(recipe: AnyRecipe) -> dict[str, Any]:
     """What the bundle's page says of how its network was trained."""
     if not isinstance(recipe, Recipe):
         return {"invents": False}
     judged = recipe.gan is not None and recipe.gan.losses.adversarial > 0
-    return {"invents": judged, "real": recipe.data.degradation.kind == "real"}
+    return {"invents": judged, "kind": recipe.data.degradation.kind}
 
 
 def stored_as(model: SRModel) -> str:
@@ -92,8 +93,8 @@ def stored_as(model: SRModel) -> str:
 def portable(recipe: AnyRecipe) -> AnyRecipe:
     """`recipe` as others get it: folders of this machine by their last name alone."""
     sets = [_by_name(each) for each in recipe.data.validation_sets]
-    named = {"photos": _by_name(recipe.data.photos), "validation_sets": sets}
-    data = recipe.data.model_copy(update=named)
+    named = {"photos": _by_name(recipe.data.photos), "lr": _by_name(recipe.data.lr)}
+    data = recipe.data.model_copy(update=named | {"validation_sets": sets})
     weights = recipe.weights
     if _is_local(weights.folder):
         weights = weights.model_copy(update={"folder": ""})

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgesr import console
-from edgesr.data import photos
+from edgesr.data import pairs, photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.deploy import saturation
 from edgesr.deploy.heldout import drawings
@@ -92,12 +92,14 @@ def finetune(module: Student, recipe: Recipe) -> nn.Module:
         min_channels=settings.min_channels,
         reduce_range=settings.reduce_range,
     )
+    split = photos.split(recipe.data)
     cache = PatchCache.open(
-        photos.split(recipe.data).train,
+        split.train,
         patch=training.patch,
         scale=module.scale,
         degradation=recipe.data.degradation,
         seed=recipe.seed,
+        lr=pairs.find(recipe.data, module.scale, split),
     )
     sampler = PatchSampler(cache, patch=training.patch, batch=training.batch, seed=recipe.seed)
     adam = torch.optim.Adam(student.parameters(), lr=settings.finetune_lr)

@@ -6,8 +6,9 @@ benchmark set is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -16,7 +17,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from edgesr.data import drawn, photos
+from edgesr.data import drawn, pairs, photos
 from edgesr.data.degrade import pair, to_image
 from edgesr.errors import ExportError
 from edgesr.inference.infer import infer
@@ -46,8 +47,10 @@ class Pair:
 
 def heldout(data: Data, scale: int) -> list[Pair]:
     """The middles of the photographs that the recipe holds out."""
-    found = photos.decode_all(photos.split(data).validation, smallest=64)
-    return [_pair(photo, JUDGED, JUDGED, scale, data.degradation) for photo in found]
+    split = photos.split(data)
+    lr = pairs.find(data, scale, split)
+    found = photos.decode_all(split.validation, smallest=64)
+    return [_pair(photo, JUDGED, JUDGED, scale, data.degradation, lr) for photo in found]
 
 
 def calibration(data: Data, count: int, scale: int) -> dict[str, list[Values]]:
@@ -59,12 +62,13 @@ def calibration(data: Data, count: int, scale: int) -> dict[str, list[Values]]:
         "graphics": text, a drawing and a logo too; "patterns": noise, dithering and checkerboards
         too, the widest ranges that there are.
     """
-    files = photos.split(data).train
+    split = photos.split(data)
+    files, lr = split.train, pairs.find(data, scale, split)
     chosen = [files[i * len(files) // count] for i in range(min(count, len(files)))]
     found = list(photos.decode_all(chosen, smallest=64))
     height, width = np.min([(MEASURED, MEASURED), *(p.pixels.shape[:2] for p in found)], axis=0)
     size = int(height), int(width)
-    taken = [_pair(photo, *size, scale, data.degradation).lr for photo in found]
+    taken = [_pair(photo, *size, scale, data.degradation, lr).lr for photo in found]
     graphics, patterns = drawings(*taken[0].shape[2:])
     return {
         "photographs": taken,
@@ -93,12 +97,29 @@ def drawings(height: int, width: int) -> tuple[list[Values], list[Values]]:
 
 
 def _pair(
-    photo: photos.Photo, height: int, width: int, scale: int, degradation: Degradation
+    photo: photos.Photo,
+    height: int,
+    width: int,
+    scale: int,
+    degradation: Degradation,
+    own: Mapping[Path, Path],
 ) -> Pair:
+    lr = pairs.of(photo, own, scale)
+    if lr is not None:
+        return _cut(photo, lr, height // scale, width // scale, scale)
     rows, columns = _middle(photo.pixels.shape[0], height), _middle(photo.pixels.shape[1], width)
     seed = crc32(photo.name.encode())
     hr, lr = pair(photo.pixels[rows, columns], scale, degradation, seed)
     return Pair(photo.name, hr, to_values(lr[None]))
+
+
+def _cut(photo: photos.Photo, lr: Pixels, height: int, width: int, scale: int) -> Pair:
+    """The middle of a pair of one's own, `height` x `width` at LR."""
+    rows, columns = _middle(lr.shape[0], height), _middle(lr.shape[1], width)
+    large = [slice(scale * part.start, scale * part.stop) for part in (rows, columns)]
+    lr = lr[rows, columns]
+    hr = photo.pixels[large[0], large[1]][: scale * lr.shape[0], : scale * lr.shape[1]]
+    return Pair(photo.name, hr, to_values(np.ascontiguousarray(lr)[None]))
 
 
 def _middle(length: int, wanted: int) -> slice:

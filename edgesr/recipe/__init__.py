@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from edgesr import bounds
 from edgesr.bounds import Text
-from edgesr.recipe.degradation import Bicubic, Degradation, Real
+from edgesr.recipe.degradation import Bicubic, Degradation, Pairs, Real
 from edgesr.recipe.network import (
     Data,
     Edge,
@@ -81,6 +81,7 @@ __all__ = [
     "Name",
     "Optimisation",
     "Optimiser",
+    "Pairs",
     "Real",
     "Recipe",
     "Rewrites",

@@ -114,4 +114,11 @@ class Real(Table):
         return self
 
 
-Degradation = Annotated[Bicubic | Real, Field(discriminator="kind")]
+class Pairs(Table):
+    """LR pictures of one's own, as a camera or a codec leaves them: those of `data.lr`."""
+
+    kind: Literal["pairs"] = "pairs"
+    """What makes LR."""
+
+
+Degradation = Annotated[Bicubic | Real | Pairs, Field(discriminator="kind")]

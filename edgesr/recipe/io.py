@@ -14,7 +14,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgesr.errors import RecipeError, cut, shortened
-from edgesr.recipe import AnyRecipe, Bicubic, Edge, ForeignRecipe, Real, Recipe, Spandrel, Srgan
+from edgesr.recipe import (
+    AnyRecipe,
+    Bicubic,
+    Edge,
+    ForeignRecipe,
+    Pairs,
+    Real,
+    Recipe,
+    Spandrel,
+    Srgan,
+)
 
 Raw = dict[str, Any]
 
@@ -24,6 +34,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "spandrel": Spandrel,
     "bicubic": Bicubic,
     "real": Real,
+    "pairs": Pairs,
 }
 """What tells apart the tables that a key may hold, by `arch` or `kind`."""
 MAX_BYTES = 2**20

@@ -119,6 +119,16 @@ class Data(Table):
     is trained nor what is kept as the best depends on them."""
     degradation: Degradation = Bicubic()
     """How LR is made of HR, in training and in validation."""
+    lr: PlaceOrNone = ""
+    """A folder of ready LR pictures, with `degradation.kind = "pairs"`: one for each photograph, of
+    its size over `model.scale`, called as it is in any format (`0001.png` or `0001x4.png` is of
+    `0001.jpg`). A pair that lies more than half an LR pixel aside is refused."""
+
+    @model_validator(mode="after")
+    def pairs_have_a_folder(self) -> Self:
+        if (self.degradation.kind == "pairs") != bool(self.lr):
+            raise ValueError('data.lr and data.degradation.kind = "pairs" need each other')
+        return self
 
     @field_validator("validation_sets")
     @classmethod

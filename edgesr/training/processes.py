@@ -24,7 +24,10 @@ from edgesr.training.precision import Autocast, exact_float32
 
 NAMED = 5
 """Differences that a message names."""
-OWN = ("data.photos", "teacher.path", "teacher.pictures", "training.init", "weights.folder")
+OWN = (
+    *("data.photos", "data.lr", "teacher.path", "teacher.pictures"),
+    *("training.init", "weights.folder"),
+)
 """Keys of a recipe that name places on a machine. What lies there is compared instead."""
 LATER = ("export.", "verify.", "gates.")
 """Tables of a recipe that training does not read."""

@@ -5,6 +5,7 @@ setup -> pixel stage -> GAN stage, warm-started -> runs/<name>/model.safetensors
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import edgesr
 from edgesr import console
 from edgesr.bundle.records import run as record
 from edgesr.bundle.records.run import TaughtBy
-from edgesr.data import photos
+from edgesr.data import pairs, photos
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.folders import RUN, check_replaceable, discard, locked
@@ -198,8 +199,8 @@ def _inputs(workspace: Workspace, recipe: Recipe) -> list[Path]:
     """What a training reads, which deleting an earlier run must not take from it."""
     teacher = recipe.teacher
     models = [recipe.training.init, *([teacher.path] if teacher else [])]
-    folders = [recipe.data.photos, recipe.weights.folder, *recipe.data.validation_sets]
-    folders += [teacher.pictures if teacher else ""]
+    folders = [recipe.data.photos, recipe.data.lr, *recipe.data.validation_sets]
+    folders += [recipe.weights.folder, teacher.pictures if teacher else ""]
     found = [workspace.find_model(Path(name)) for name in models]
     found += [Path(name) for name in folders if name]
     return [path for path in found if path.exists()]
@@ -227,9 +228,10 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
             check_writable(folder, "the run")
         losses = _losses(recipe, fabric.device)
         split = photos.split(recipe.data)
+        lr = pairs.find(recipe.data, recipe.model.scale, split)
         taught_by = teacher or find_pictures(recipe, split.train)
         degradation = recipe.data.degradation
-        validation = _validation(recipe, split.validation, fabric)
+        validation = _validation(recipe, split.validation, fabric, lr)
         if teacher is not None:
             try_out(teacher, validation, leads=fabric.is_global_zero)
     with told_to_all(fabric), first_alone(fabric):
@@ -239,6 +241,7 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
             scale=recipe.model.scale,
             degradation=degradation,
             seed=recipe.seed,
+            lr=lr,
         )
         targets = find_targets(recipe, cache, taught_by, losses, fabric)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
@@ -248,14 +251,16 @@ def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
     return Setup(fabric, recipe, teacher, taught, start, losses, cache, targets, run)
 
 
-def _validation(recipe: Recipe, files: list[Path], fabric: Fabric) -> Validation:
+def _validation(
+    recipe: Recipe, files: list[Path], fabric: Fabric, lr: Mapping[Path, Path]
+) -> Validation:
     """What the first process measures with; the others try their teacher on the photographs."""
     at, degradation = (recipe.model.scale, fabric.device), recipe.data.degradation
     if not fabric.is_global_zero:
-        return Validation(files, *at, degradation)
+        return Validation(files, *at, degradation, lr=lr)
     lpips = find_lpips(recipe.weights.folder)
     sets = named_sets(recipe.data.validation_sets, *at, degradation, lpips)
-    validation = Validation(files, *at, degradation, lpips, sets)
+    validation = Validation(files, *at, degradation, lpips, sets, lr)
     check_measured(recipe, validation)
     return validation
 

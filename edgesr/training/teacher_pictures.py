@@ -12,15 +12,12 @@ from torch import Tensor
 
 from edgesr import console
 from edgesr.bundle.records.run import TaughtBy
-from edgesr.data import cached, photos
+from edgesr.data import cached, pairs, photos
 from edgesr.data.patches import PatchCache
 from edgesr.errors import DataError
 from edgesr.models import zoo
 from edgesr.recipe import Recipe
 from edgesr.workspace import cache_dir, sha256
-
-SHOWN = 3
-"""Of the names in an error."""
 
 
 @dataclass(frozen=True)
@@ -52,37 +49,18 @@ def find_pictures(recipe: Recipe, photographs: Sequence[Path]) -> Pictures | Non
         return None
     folder = Path(recipe.teacher.pictures).expanduser()
     files = photos.find(folder, "Name the folder of the teacher's pictures: teacher.pictures.")
-    named = _by_name(files, "pictures in", folder)
-    suffix = f"x{recipe.model.scale}"
-    found = {
-        path: named.get(stem) or named.get(stem + suffix)
-        for stem, path in _by_name(photographs, "photographs in", Path(recipe.data.photos)).items()
-    }
-    if missing := [path.name for path, picture in found.items() if picture is None]:
-        raise DataError(
-            f"{len(missing)} of {len(found)} photographs have no picture in {folder}: "
-            f"{', '.join(missing[:SHOWN])}{' ...' if len(missing) > SHOWN else ''}",
-            "A picture is called as its photograph is, in any format: 0001.png is of 0001.jpg, and "
-            f"so is 0001{suffix}.png.",
-        )
-    of = {path: picture for path, picture in found.items() if picture is not None}
+    of = pairs.match(
+        photographs,
+        files,
+        recipe.model.scale,
+        what="picture",
+        folder=folder,
+        remedy="Have the other program enlarge every photograph, reduced.",
+    )
     if unused := len(files) - len(of):
         console.say(f"{unused} pictures in {folder} are of no photograph that trains: not used")
     sums = "\n".join(f"{sha256(path)} {sha256(picture)}" for path, picture in of.items())
     return Pictures(folder, of, hashlib.sha256(sums.encode()).hexdigest())
-
-
-def _by_name(paths: Sequence[Path], what: str, folder: Path) -> dict[str, Path]:
-    """`paths` by their names without extension."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in found:
-            raise DataError(
-                f"two {what} {folder} are called {path.stem}: {found[path.stem]} and {path}",
-                "Pictures are matched to photographs by name: give each its own.",
-            )
-        found[path.stem] = path
-    return found
 
 
 def picture_targets(cache: PatchCache, pictures: Pictures) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgesr import console
-from edgesr.data import bands, benchmarks, photos
+from edgesr.data import bands, benchmarks, pairs, photos
 from edgesr.data.degrade import BICUBIC, enlarge, pair, to_image, to_tensor
 from edgesr.errors import DataError
 from edgesr.losses.perceptual import SMALLEST
@@ -98,9 +98,10 @@ class Validation:
     Args:
         lpips: of `find_lpips`; None leaves LPIPS out. Of a large picture it sees the middle.
         sets: what is scored beside them, by name.
+        lr: the LR pictures of pairs, by their photographs.
 
     Raises:
-        DataError: no photograph is of use.
+        DataError: no photograph is of use, or a pair does not fit.
     """
 
     def __init__(
@@ -111,13 +112,15 @@ class Validation:
         degradation: Degradation = BICUBIC,
         lpips: nn.Module | None = None,
         sets: dict[str, Validation] | None = None,
+        lr: Mapping[Path, Path] | None = None,
     ) -> None:
         self.device = device
         self.lpips = None if lpips is None else lpips.to(device)
         self.sets = sets or {}
         self.examples = []
         for number, photo in enumerate(photos.decode_all(files, smallest=16)):
-            found = example(photo.pixels, scale, degradation, number)
+            own = pairs.of(photo, lr or {}, scale)
+            found = example(photo.pixels, scale, degradation, number, own)
             if math.isinf(found.bicubic_psnr_db):
                 photos.warn_left_out(photo.path, "it is flat: there is nothing to restore")
             else:
@@ -196,10 +199,14 @@ def named_sets(
 
 
 def example(
-    pixels: Pixels, scale: int, degradation: Degradation = BICUBIC, seed: int = 0
+    pixels: Pixels,
+    scale: int,
+    degradation: Degradation = BICUBIC,
+    seed: int = 0,
+    own: Pixels | None = None,
 ) -> Example:
     """The pair of a photograph, and its bicubic control."""
-    hr, lr = pair(pixels, scale, degradation, seed)
+    hr, lr = pair(pixels, scale, degradation, seed, own)
     bicubic = enlarge(lr, scale)
     shown = _middle(bicubic).copy()
     return Example(hr, to_tensor(lr), shown, psnr(bicubic, hr, scale), scale)

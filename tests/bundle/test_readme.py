@@ -108,6 +108,8 @@ def test_the_page_says_which_pictures_the_network_is_for(made: Path) -> None:
     pages = [readme(card(made), invents=invents) for invents in (False, True)]
     assert all("**For clean pictures.**" in page for page in pages)
     assert ["invent plausible detail" in page for page in pages] == [False, True]
-    real = readme(card(made), invents=False, real=True)
+    real = readme(card(made), invents=False, kind="real")
     assert "**For pictures as people have them.**" in real
     assert "**For clean pictures.**" not in real
+    pairs = readme(card(made), invents=False, kind="pairs")
+    assert "**For pictures like those it was trained on.**" in pairs

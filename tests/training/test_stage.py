@@ -161,6 +161,28 @@ def test_resumed_on_degraded_photographs_is_uninterrupted_with_a_teacher_run_onc
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
+def test_resumed_on_pairs_of_ones_own_is_uninterrupted_with_a_teacher_run_once(
+    workspace: Workspace, photographs: Path, teacher: Path, tmp_path: Path
+) -> None:
+    for path in photographs.iterdir():
+        with Image.open(path) as hr:
+            size = hr.width // 4, hr.height // 4
+            (tmp_path / "lr").mkdir(exist_ok=True)
+            hr.convert("RGB").resize(size).save(tmp_path / f"lr/{path.stem}.jpg", quality=60)
+    changes: dict[str, Any] = {
+        "data": {"degradation": {"kind": "pairs"}, "lr": str(tmp_path / "lr")},
+        "losses": {"feature_affinity": 0.0},
+    }
+    whole = stage.distill(kept(recipe(photographs, teacher, name="a", **changes)), workspace)
+    parted = kept(recipe(photographs, teacher, name="b", **changes))
+    with after(3, interrupted), pytest.raises(Interrupted):
+        stage.distill(parted, workspace)
+    folder = stage.distill(parted, workspace, resume=True)
+    ours, theirs = weights(folder), weights(whole)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert log(folder) == log(whole)
+
+
 def test_a_line_is_the_mean_since_the_line_before_and_the_last_step_has_one(
     workspace: Workspace, photographs: Path
 ) -> None:
