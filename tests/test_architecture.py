@@ -37,7 +37,7 @@ MAY_IMPORT = {
         *("recipe", "runtimes", "targets"),
     ),
     "fit": ("bundle", "deploy", "inference", "models", "recipe", "runtimes", "verify"),
-    "choose": ("bundle", "fit", "losses", "models", "quality", "recipe", "verify"),
+    "choose": ("bundle", "data", "fit", "losses", "models", "quality", "recipe", "verify"),
     "report": (
         *("bundle", "data", "inference", "metrics", "models", "quality", "recipe", "runtimes"),
         "verify",

@@ -1,88 +1,183 @@
-"""Several models in one table: quality on several sets, cost, size, and latency side by side."""
+"""Several models in one table: cost, size, latency side by side, and quality on several sets."""
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from torch import nn
 
+from edgesr.bounds import parse_size
 from edgesr.bundle.card import read_card
+from edgesr.bundle.records.card import VariantName
 from edgesr.choose.table import Row
+from edgesr.data.named import Chain
 from edgesr.errors import DataError
 from edgesr.fit.turns import in_turn
 from edgesr.losses.perceptual import find_lpips
 from edgesr.models import zoo
 from edgesr.quality.evaluate import evaluate, load_images, upscaler_for
-from edgesr.quality.scores import Evaluation
+from edgesr.quality.scores import Scores
 from edgesr.recipe import Edge, Srgan
-from edgesr.verify.cost import cost, total
+from edgesr.verify.cost import Cost, cost, total
+from edgesr.verify.graph_cost import graph_cost
 from edgesr.workspace import weights_in
+
+COUNTED_AT = "64x64"
+"""LR, to count what an unknown graph costs; large enough for any network's least size."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row: a model, or one of a bundle's files.
+
+    Attributes:
+        name: `edge-s`, and `edge-s, int8` of another file than fp32's.
+        path: what enlarges pictures: a run, a bundle or a file.
+        file: the ONNX file that is timed and weighed; None where there is none.
+    """
+
+    name: str
+    path: Path
+    file: Path | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is measured.
+
+    Attributes:
+        sets: folders of HR pictures, or benchmark sets by their names.
+        degradations: how LR is made; None is bicubic.
+        size: LR "WIDTHxHEIGHT" of the latency; None times nothing.
+        threads: of the CPU.
+    """
+
+    sets: Sequence[Path]
+    degradations: Sequence[Chain | None] = (None,)
+    size: str | None = None
+    threads: int = 1
+    weights_folder: str = ""
 
 
 def compared(
-    models: Sequence[Path],
-    sets: Sequence[Path],
-    *,
-    size: str,
-    threads: int,
-    weights_folder: str = "",
+    models: Sequence[Path], asked: Asked, variants: Sequence[VariantName] = ("fp32",)
 ) -> list[Row]:
-    """A row a model, in the order given.
+    """A row of bicubic for each scale, then one for each model and file of it, in the order given.
 
-    Bundles and ONNX files are timed together: in turns, in one process, fp32 on ONNX Runtime's CPU.
+    ONNX files are timed together: in turns, in one process, on ONNX Runtime's CPU. `times` is how
+    many times less a row takes than the first of them. Bicubic is Pillow's, on its one thread.
 
     Args:
         models: runs, bundles or model files.
-        sets: folders of HR pictures, or benchmark sets by their names.
-        size: LR "WIDTHxHEIGHT" of the latency.
-        threads: of the CPU.
+        variants: which of a bundle's files; one that it lacks has no row.
 
     Raises:
         DataError: no set is named, or one has no usable picture.
         ModelError, BundleError: a model cannot be opened.
     """
-    if not sets:
+    if not asked.sets:
         raise DataError("no pictures to compare on", "Name them: --data Set5 --data Set14")
-    lpips = find_lpips(weights_folder)
-    timed = [file for model in models if (file := _onnx(model))]
-    latency = dict(zip(timed, in_turn("cpu", timed, size=size, threads=threads), strict=True))
-    return [_row(model, sets, latency, size, lpips) for model in models]
+    lpips = find_lpips(asked.weights_folder)
+    found = [entry for model in models for entry in entries(model, variants)]
+    latency = _latencies(found, asked)
+    controls: dict[int, Row] = {}
+    rows = []
+    for entry in found:
+        own, control, scale = _quality(entry, asked, lpips)
+        row = {"model": entry.name, "scale": scale, **_cost(entry)}
+        rows.append(row | _speed(latency.get(entry.name), latency, asked) | own)
+        if scale not in controls:
+            empty = dict.fromkeys(row) | {"model": f"bicubic x{scale}", "scale": scale}
+            ms = bicubic_ms(asked.size, scale) if asked.size else None
+            controls[scale] = empty | _speed(ms, latency, asked) | control
+    return [*controls.values(), *rows]
 
 
-def _row(
-    model: Path,
-    sets: Sequence[Path],
-    latency: dict[Path, dict[str, float]],
-    size: str,
-    lpips: nn.Module | None,
-) -> Row:
-    method, row = upscaler_for(model), Row(model=model.name)
-    for each in sets:
-        row |= _scores(each.name, evaluate(method, load_images(each), lpips=lpips))
-    file, spec = _onnx(model), _spec(model)
-    parts = total(cost(spec, "1x1")) if spec else None
-    return row | {
-        "parameters": parts and parts.parameters,
-        "MACs/LR px": parts and parts.macs,
-        "MB": round(file.stat().st_size / 1e6, 2) if file else None,
-        f"ms at {size}": round(latency[file]["p50_ms"], 2) if file else None,
+def entries(model: Path, variants: Sequence[VariantName]) -> list[Entry]:
+    """The rows of one model."""
+    if model.is_dir() and (model / "card.json").is_file():
+        card = read_card(model)
+        there = [(each, card.variants[each].file) for each in variants if each in card.variants]
+        return [Entry(_named(model, each), model / file, model / file) for each, file in there]
+    file = model if model.suffix == ".onnx" else None
+    return [Entry(model.name if model.is_dir() else model.stem, model, file)]
+
+
+def _named(bundle: Path, variant: VariantName) -> str:
+    return bundle.name if variant == "fp32" else f"{bundle.name}, {variant}"
+
+
+def _latencies(found: Sequence[Entry], asked: Asked) -> dict[str, float]:
+    """Median ms of each entry with a file, the first of them first."""
+    timed = [(entry.name, entry.file) for entry in found if entry.file]
+    if not asked.size or not timed:
+        return {}
+    files = [file for _, file in timed]
+    taken = in_turn("cpu", files, size=asked.size, threads=asked.threads)
+    return {name: each["p50_ms"] for (name, _), each in zip(timed, taken, strict=True)}
+
+
+def _speed(ms: float | None, latency: dict[str, float], asked: Asked) -> Row:
+    if not asked.size:
+        return {}
+    reference = next(iter(latency.values()), None)
+    times = reference / ms if ms and reference else None
+    return {f"ms at {asked.size}": ms, "times": times}
+
+
+def bicubic_ms(size: str, scale: int) -> float:
+    """Median milliseconds of Pillow's bicubic enlargement of an LR picture of `size`."""
+    width, height = parse_size(size)
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    picture, taken = Image.fromarray(noise), []
+    for _ in range(20):
+        began = time.perf_counter()
+        picture.resize((scale * width, scale * height), Image.Resampling.BICUBIC)
+        taken.append(time.perf_counter() - began)
+    return 1e3 * statistics.median(taken)
+
+
+def _quality(entry: Entry, asked: Asked, lpips: nn.Module | None) -> tuple[Row, Row, int]:
+    """The scores of a model, those of bicubic, and the scale."""
+    method, own, control = upscaler_for(entry.path), Row(), Row()
+    for each in asked.sets:
+        for chain in asked.degradations:
+            found = evaluate(method, load_images(each), lpips=lpips, degradation=chain)
+            name = f"{each.name} {chain.name}" if chain else each.name
+            own[name], control[name] = _scores(found.mean), _scores(found.bicubic)
+    return own, control, method.scale
+
+
+def _scores(mean: Scores) -> Row:
+    found: Row = {"dB": round(mean.psnr_db, 2), "SSIM": round(mean.ssim, 4)}
+    return found | ({} if mean.lpips is None else {"LPIPS": round(mean.lpips, 4)})
+
+
+def _cost(entry: Entry) -> Row:
+    parts = _parts(entry)
+    whole = total(parts) if parts else None
+    width, height = parse_size(COUNTED_AT)
+    return {
+        "parameters": whole and whole.parameters,
+        "MACs per LR pixel": whole and round(whole.macs / (width * height)),
+        "MB": round(entry.file.stat().st_size / 1e6, 2) if entry.file else None,
     }
 
 
-def _scores(name: str, found: Evaluation) -> Row:
-    mean = found.mean
-    scores: Row = {f"{name} dB": round(mean.psnr_db, 2), f"{name} SSIM": round(mean.ssim, 4)}
-    if mean.lpips is not None:
-        scores[f"{name} LPIPS"] = round(mean.lpips, 3)
-    return scores
-
-
-def _onnx(model: Path) -> Path | None:
-    """The model file that is timed, if it has one."""
-    if model.suffix == ".onnx":
-        return model
-    return model / "model.onnx" if (model / "model.onnx").is_file() else None
+def _parts(entry: Entry) -> dict[str, Cost] | None:
+    """What a network's parts cost; None of a file whose graph does not tell all of it."""
+    beside = entry.path.parent if entry.file else entry.path
+    spec = _spec(beside if (beside / "card.json").is_file() else entry.path)
+    if spec:
+        return cost(spec, COUNTED_AT)
+    parts = graph_cost(entry.file, COUNTED_AT) if entry.file else {}
+    return None if not parts or any("not counted" in name for name in parts) else parts
 
 
 def _spec(model: Path) -> Srgan | Edge | None:

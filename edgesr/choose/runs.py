@@ -55,16 +55,14 @@ def _row(folder: Path) -> Row:
         "gain": score and round(score.psnr_db - score.bicubic_psnr_db, 2),
         "best at": run.best.step if run.best else _best_at(folder),
     }
-    for prefix, each in {"": score, **(score.sets if score else {})}.items():
-        row |= _of_set(f"{prefix} ".lstrip(), each)
-    return row
-
-
-def _of_set(prefix: str, score: Score | None) -> Row:
-    found: Row = {f"{prefix}dB": round(score.psnr_db, 2)} if score and prefix else {}
     if score and score.lpips is not None:
-        found[f"{prefix}LPIPS"] = round(score.lpips, 3)
-    return found
+        row["LPIPS"] = round(score.lpips, 4)
+    return row | ({name: _of_set(each) for name, each in score.sets.items()} if score else {})
+
+
+def _of_set(score: Score) -> Row:
+    found: Row = {"dB": round(score.psnr_db, 2)}
+    return found | ({} if score.lpips is None else {"LPIPS": round(score.lpips, 4)})
 
 
 def _best_at(folder: Path) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from edgesr.cli.options import (
 from edgesr.cli.usage import command
 from edgesr.places import check_file
 from edgesr.recipe import Verify
+
+if TYPE_CHECKING:
+    from edgesr.bundle.records.card import VariantName
 
 VERIFY = Verify()
 
@@ -60,7 +63,7 @@ def runs(
     _print(finished.listed(opened(), names or []), output)
 
 
-@command(app, "edgesr compare edge-xs edge-s --data Set5 --data Set14 --output table.md")
+@command(app, "edgesr compare edge-xs edge-s --int8 --data Set5 --data Set14 -o table.md")
 def compare(
     models: Annotated[
         list[Path],
@@ -75,6 +78,13 @@ def compare(
         list[Path] | None,
         typer.Option(metavar="DIR", parser=path, help="HR images, e.g. Set5. May be repeated."),
     ] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Bundles' fp16 files, too.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Bundles' int8 files, too.")] = False,
+    degradation: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="How LR is made, e.g. clean,jpeg40: a column for each."),
+    ] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Time nothing.")] = False,
     size: Annotated[str, typer.Option(help="LR size of the latency.")] = VERIFY.size,
     threads: Threads = VERIFY.threads,
     weights: Annotated[
@@ -83,16 +93,23 @@ def compare(
     output: TableFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Put models side by side: quality on every set, cost, size, and latency in turns."""
+    """Put models side by side: cost, size, latency in turns, and quality on every set."""
     from edgesr.choose import models as several
+    from edgesr.data import named
 
     console.configure(quiet=quiet)
     workspace = opened()
     found = [workspace.find_model(model) for model in models]
-    rows = several.compared(
-        found, data or [], size=size, threads=threads or VERIFY.threads, weights_folder=weights
+    asked = several.Asked(
+        data or [],
+        named.parse_all(degradation) if degradation else [None],
+        size=None if quick else size,
+        threads=threads or VERIFY.threads,
+        weights_folder=weights,
     )
-    _print(rows, output)
+    requested: dict[VariantName, bool] = {"fp32": True, "fp16": fp16, "int8": int8}
+    variants = [name for name, wanted in requested.items() if wanted]
+    _print(several.compared(found, asked, variants), output)
 
 
 def _print(rows: list[dict[str, Any]], output: Path | None) -> None:

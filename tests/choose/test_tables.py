@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 
 from edgesr.choose import models, runs, table
 from edgesr.cli import app
+from edgesr.data import named
 from edgesr.errors import DataError, ModelError
+from edgesr.quality.evaluate import evaluate_model
 from edgesr.workspace import Workspace
 from tests.runs import write_run
 
@@ -59,30 +62,61 @@ def test_models_are_compared_on_every_set_and_timed_where_there_is_a_file(
     made: Path, workspace: Workspace, pictures: Path
 ) -> None:
     run = write_run(workspace, {"name": "a", "model": EDGE})
-    own, trained = models.compared([made, run], [pictures], size="16x12", threads=1)
-    assert (own["model"], trained["model"]) == ("tiny", "a")
+    asked = models.Asked([pictures], size="16x12")
+    bicubic, own, small, trained = models.compared([made, run], asked, ["fp32", "int8"])
+    names = [row["model"] for row in (bicubic, own, small, trained)]
+    assert names == ["bicubic x4", "tiny", "tiny, int8", "a"]
     assert own["parameters"] == trained["parameters"] == 4 * 28 + 4 * 37 + 48 * 37
-    assert own["few dB"] > 0
-    assert own["few SSIM"] <= 1
-    assert own["ms at 16x12"] >= 0
-    assert (trained["ms at 16x12"], trained["MB"]) == (None, None)
+    assert own["MACs per LR pixel"] == small["MACs per LR pixel"] == 4 * 27 + 4 * 36 + 48 * 36
+    assert own["few"]["dB"] == pytest.approx(evaluate_model(made, pictures).mean.psnr_db, abs=0.01)
+    assert bicubic["few"]["SSIM"] <= 1
+    assert (own["ms at 16x12"] > 0, own["times"]) == (True, 1.0)
+    assert small["times"] == pytest.approx(own["ms at 16x12"] / small["ms at 16x12"])
+    assert bicubic["ms at 16x12"] > 0
+    assert (trained["ms at 16x12"], trained["times"], trained["MB"]) == (None, None, None)
     with pytest.raises(DataError, match="no pictures to compare on"):
-        models.compared([made], [], size="16x12", threads=1)
+        models.compared([made], models.Asked([]))
+
+
+def test_a_column_for_each_kind_of_degradation_and_nothing_timed_where_not_asked(
+    made: Path, pictures: Path
+) -> None:
+    kinds = named.parse_all("clean,jpeg40")
+    bicubic, own = models.compared([made], models.Asked([pictures], kinds))
+    assert [column for column in own if "few" in column] == ["few clean", "few jpeg40"]
+    assert bicubic["few clean"]["dB"] > bicubic["few jpeg40"]["dB"]
+    assert "times" not in own
+
+
+def test_a_file_of_another_project_is_named_after_itself_and_its_graph_is_counted(
+    made: Path, pictures: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "N=4 as usual.onnx"
+    shutil.copyfile(made / "model.onnx", file)
+    _, row, own = models.compared([file, made], models.Asked([pictures]))
+    assert row["model"] == "N=4 as usual"
+    assert row["parameters"] == pytest.approx(own["parameters"], rel=0.1)
+    assert row["MACs per LR pixel"] == pytest.approx(own["MACs per LR pixel"], rel=0.1)
 
 
 @pytest.mark.parametrize("suffix", table.SUFFIXES)
 def test_the_table_is_written_in_the_format_of_the_suffix(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"table{suffix}"
-    table.write([{"run": "a|b", "dB": 30.126, "steps": 1000, "ms": None}], path)
+    row = {"run": "a|b", "dB": 30.126, "steps": 1000, "ms": None, "Set5": {"dB": 31.0}}
+    table.write([row, row | {"Set5": {"dB": 31.5, "LPIPS": 0.1826}}], path)
     content = path.read_text()
     if suffix == ".md":
-        assert content == "| run | dB | steps | ms |\n| --- | --: | --: | --: |\n" + (
-            "| a\\|b | 30.13 | 1,000 | - |\n"
-        )
+        assert content.splitlines() == [
+            "| run | dB | steps | ms | Set5, dB / LPIPS |",
+            "| --- | --: | --: | --: | --: |",
+            "| a\\|b | 30.13 | 1,000 | - | 31.00 / - |",
+            "| a\\|b | 30.13 | 1,000 | - | 31.50 / .183 |",
+        ]
     elif suffix == ".json":
-        assert json.loads(content) == [{"run": "a|b", "dB": 30.126, "steps": 1000, "ms": None}]
+        assert json.loads(content)[0] == row
     else:
-        assert next(csv.DictReader(content.splitlines()))["dB"] == "30.126"
+        first = next(csv.DictReader(content.splitlines()))
+        assert (first["dB"], first["Set5 dB"], first["Set5 LPIPS"]) == ("30.126", "31.0", "")
 
 
 def test_a_row_is_one_line_where_it_is_not_for_a_terminal(

@@ -171,9 +171,9 @@ def test_named_sets_are_measured_in_log_run_and_list_and_tune_nothing(
     expected = Validation([photographs / "0.png"], 4, torch.device("cpu"), lpips=Distance())
     assert score.sets["other"].as_dict() == pytest.approx(expected(network).as_dict())
     (row,) = runs.listed(workspace, ["sets"])
-    assert row["other dB"] == round(of_last["sets"]["other"]["psnr_db"], 2)
-    assert row["other LPIPS"] == round(of_last["sets"]["other"]["lpips"], 3)
-    assert runs.listed(workspace, ["alone", "sets"])[0]["other dB"] is None
+    other_db, lpips = (of_last["sets"]["other"][key] for key in ("psnr_db", "lpips"))
+    assert row["other"] == {"dB": round(other_db, 2), "LPIPS": round(lpips, 4)}
+    assert runs.listed(workspace, ["alone", "sets"])[0]["other"] is None
     assert sha256(folder / BEST) == sha256(alone / BEST)
 
 
