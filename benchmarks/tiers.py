@@ -1,7 +1,8 @@
-"""What ships, beside what it replaces: quality, size, cost and latency, from the bundles' files.
+"""What ships, beside what it replaces: latency at several sizes, from the bundles' files.
 
-    python benchmarks/tiers.py --data Set5 Set14 BSD100      README's first table
     python benchmarks/tiers.py --sizes 128x128 320x180       docs/performance.md's speed table
+    python benchmarks/tiers.py --plain FILE.onnx             writes N=4 as usually exported alone,
+                                                             for README's `edgesr compare`
 
 All files are open at once with their spinning off, and take turns, so that a drift of the machine
 meets all of them alike; bicubic by Pillow takes its turn too, on one thread, which is all it has.
@@ -27,16 +28,11 @@ from turns import medians
 
 from edgesr.bounds import parse_size
 from edgesr.bundle.card import read_card
-from edgesr.data import photos
-from edgesr.data.degrade import bicubic_up, to_image, to_tensor
 from edgesr.deploy.export import export_onnx
 from edgesr.inference.session import open_session
-from edgesr.inference.upscaler import Upscaler
 from edgesr.models import zoo
 from edgesr.models.zoo import Student
-from edgesr.quality.evaluate import Method, evaluate, load_images
 from edgesr.recipe import Export
-from edgesr.verify.cost import cost, total
 
 SHIPPED = ("teacher", "n4", "n4-psnr", "edge-m", "edge-s", "edge-s-gan", "edge-xs")
 REFERENCE = "N=4 as usually exported"
@@ -48,24 +44,19 @@ class Entry:
 
     name: str
     file: Path | None
-    parameters: int = 0
-    macs_per_pixel: float = 0.0
-
-    @property
-    def megabytes(self) -> float:
-        return 0.0 if self.file is None else self.file.stat().st_size / 1e6
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--exports", type=Path, default=Path("exports"))
-    parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders of HR pictures")
+    parser.add_argument("--plain", type=Path, metavar="FILE", help="write the reference, and end")
     parser.add_argument("--sizes", nargs="+", default=["128x128"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=15)
     options = parser.parse_args()
-    for data in options.data:
-        photos.find(data)  # before anything is timed
+    if options.plain:
+        write_plain(options.exports / "n4-psnr", options.plain)
+        return
     with tempfile.TemporaryDirectory() as folder:
         print_table(list(found(options.exports, Path(folder))), options)
 
@@ -77,14 +68,13 @@ def print_table(entries: list[Entry], options: argparse.Namespace) -> None:
         f"median of {options.runs} in turn"
     )
     timed = [title for size in options.sizes for title in (f"ms, {size}", "times N=4")]
-    sets = [data.name for data in options.data]
-    print("| | parameters | MACs per LR pixel | file, MB | " + " | ".join(timed + sets) + " |")
-    print("|---|--:|--:|--:" + "|--:" * len(timed + sets) + "|")
+    print("| | " + " | ".join(timed) + " |")
+    print("|---" + "|--:" * len(timed) + "|")
     for entry in entries:
-        cells = [entry.name, *facts(entry)]
+        cells = [entry.name]
         for ms in times.values():
             cells += [f"{ms[entry.name]:.1f}", f"{ms[REFERENCE] / ms[entry.name]:.1f}"]
-        print("| " + " | ".join(cells + scores(entry, options.data)) + " |", flush=True)
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def found(exports: Path, scratch: Path) -> Iterator[Entry]:
@@ -95,19 +85,22 @@ def found(exports: Path, scratch: Path) -> Iterator[Entry]:
         if not folder.is_dir():
             continue
         card = read_card(folder)
-        whole = total(cost(card.spec, "64x64"))
-        size = (whole.parameters, whole.macs / 64**2)
         if name == "n4-psnr":
-            module = zoo.load(folder / "weights.safetensors").module
-            assert isinstance(module, Student)
             plain = scratch / "plain.onnx"
-            contract = {p.key: p.value for p in onnx.load(folder / "model.onnx").metadata_props}
-            export_onnx(module, plain, Export(rewrites=PLAIN), metadata=contract)
-            yield Entry(REFERENCE, plain, *size)
+            write_plain(folder, plain)
+            yield Entry(REFERENCE, plain)
         for variant in ("fp32", "int8"):
             if facts := card.variants.get(variant):
                 title = name if variant == "fp32" else f"{name}, int8"
-                yield Entry(title, folder / facts.file, *size)
+                yield Entry(title, folder / facts.file)
+
+
+def write_plain(bundle: Path, file: Path) -> None:
+    """The network of a bundle as the field exports it."""
+    module = zoo.load(bundle / "weights.safetensors").module
+    assert isinstance(module, Student)
+    contract = {p.key: p.value for p in onnx.load(bundle / "model.onnx").metadata_props}
+    export_onnx(module, file, Export(rewrites=PLAIN), metadata=contract)
 
 
 def latencies(entries: list[Entry], size: str, options: argparse.Namespace) -> dict[str, float]:
@@ -126,26 +119,6 @@ def _call(entry: Entry, noise: NDArray[np.uint8], threads: int) -> Callable[[], 
     session = open_session(entry.file, provider="cpu", threads=threads, spinning=False)
     lr = np.ascontiguousarray(noise.transpose(2, 0, 1)[None], np.float32) / 255
     return lambda: session.run(None, {"lr": lr})
-
-
-def scores(entry: Entry, sets: list[Path]) -> list[str]:
-    """PSNR and SSIM on each set."""
-    upscale = _bicubic if entry.file is None else Upscaler(entry.file, provider="cpu")
-    method = Method(4, upscale)
-    means = [evaluate(method, load_images(data), lpips=None).mean for data in sets]
-    return [f"{mean.psnr_db:.2f} / {mean.ssim:.3f}" for mean in means]
-
-
-def _bicubic(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return to_image(bicubic_up(to_tensor(lr), 4))
-
-
-def facts(entry: Entry) -> list[str]:
-    """Parameters, MACs per LR pixel, file size."""
-    if entry.file is None:
-        return ["", "", ""]
-    macs = f"{entry.macs_per_pixel / 1e3:,.0f} k"
-    return [f"{entry.parameters:,}", macs, f"{entry.megabytes:.2f}"]
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ NOT_RUN = {
     "edgesr weights --fetch": "downloads",
     "edgesr fit": "times candidates for a minute; tests/fit does it for small ones",
     "torchrun --nnodes": "needs two machines",
-    "python benchmarks/tiers.py": "measures all that ships on three sets, for minutes",
+    "python benchmarks/tiers.py": "writes what the next line measures",
+    "edgesr compare 'N=4": "measures all that ships on three sets, for minutes",
 }
 """What of the pages is not run, by how it begins, and why."""
 

@@ -155,8 +155,8 @@ def _quality(entry: Entry, asked: Asked, lpips: nn.Module | None) -> tuple[Row, 
 
 
 def _scores(mean: Scores) -> Row:
-    found: Row = {"dB": round(mean.psnr_db, 2), "SSIM": round(mean.ssim, 4)}
-    return found | ({} if mean.lpips is None else {"LPIPS": round(mean.lpips, 4)})
+    found: Row = {"dB": mean.psnr_db, "SSIM": mean.ssim}
+    return found | ({} if mean.lpips is None else {"LPIPS": mean.lpips})
 
 
 def _cost(entry: Entry) -> Row:
@@ -166,7 +166,7 @@ def _cost(entry: Entry) -> Row:
     return {
         "parameters": whole and whole.parameters,
         "MACs per LR pixel": whole and round(whole.macs / (width * height)),
-        "MB": round(entry.file.stat().st_size / 1e6, 2) if entry.file else None,
+        "MB": round(entry.file.stat().st_size / 1e6, 3) if entry.file else None,
     }
 
 

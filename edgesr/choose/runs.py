@@ -56,13 +56,13 @@ def _row(folder: Path) -> Row:
         "best at": run.best.step if run.best else _best_at(folder),
     }
     if score and score.lpips is not None:
-        row["LPIPS"] = round(score.lpips, 4)
+        row["LPIPS"] = score.lpips
     return row | ({name: _of_set(each) for name, each in score.sets.items()} if score else {})
 
 
 def _of_set(score: Score) -> Row:
-    found: Row = {"dB": round(score.psnr_db, 2)}
-    return found | ({} if score.lpips is None else {"LPIPS": round(score.lpips, 4)})
+    found: Row = {"dB": score.psnr_db}
+    return found | ({} if score.lpips is None else {"LPIPS": score.lpips})
 
 
 def _best_at(folder: Path) -> int | None:
