@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgesr import console
-from edgesr.cli import completion, video
+from edgesr.cli import completion, folder, video
 from edgesr.cli.app import app
 from edgesr.cli.options import (
     Quiet,
@@ -20,6 +20,7 @@ from edgesr.cli.options import (
     path,
 )
 from edgesr.cli.usage import command
+from edgesr.errors import DataError
 from edgesr.inference.memory import BUDGET
 from edgesr.places import check_file, check_writable
 from edgesr.workspace import write_json, write_text
@@ -148,6 +149,11 @@ def upscale(
     tile: Annotated[str, typer.Option(help="Side of a tile in LR pixels; auto fits.")] = "auto",
     memory: Annotated[str, typer.Option(help="What auto keeps to.")] = BUDGET,
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
+    wrap: Annotated[bool, typer.Option("--wrap", help="Of textures that tile.")] = False,
+    skip_existing: folder.SkipExisting = False,
+    jobs: folder.JobCount = 1,
+    manifest: folder.Manifest = None,
+    name: folder.Name = folder.SAME,
     codec: video.Codec = "",
     crf: video.Crf = None,
     preset: video.Preset = "",
@@ -162,10 +168,10 @@ def upscale(
     smallest that reaches it is taken. Without a model, each picture that was a JPEG or has noise is
     enlarged by edge-s-real, a clean one by edge-s; a video by the former.
     """
-    from edgesr.bundle.family import family, present
+    from edgesr.bundle.family import present
     from edgesr.inference import upscale_files
-    from edgesr.inference.sized import Sized, TargetSize
-    from edgesr.inference.suited import CLEAN, REAL, Suited
+    from edgesr.inference.sized import TargetSize
+    from edgesr.inference.suited import CLEAN, REAL
     from edgesr.inference.upscaler import Upscaler, parse_tile
 
     console.configure(quiet=quiet)
@@ -183,31 +189,34 @@ def upscale(
         provider=provider,
         tile=parse_tile(tile),
         memory=memory,
+        wrap=wrap,
     )
     asked = (scale, width, height, max_side)
-    sized = any(value is not None for value in asked)
-
-    def chooser(bundle: Path) -> upscale_files.Chooser:
-        return Sized(family(bundle), TargetSize(*asked), open_) if sized else open_(bundle)
-
+    wanted = TargetSize(*asked) if any(value is not None for value in asked) else None
+    if wrap and wanted:
+        raise DataError("--wrap is exact at the model's own factor alone", "Leave the size out.")
     if is_video:
+        opening = folder.Opening({}, wanted, open_)
         bundle = workspace.find_bundle(named) if named else video.suited(workspace)
         encoding = video.Encoding(codec, crf, preset, pixels, threads or 0)
         raw = video.raw(size, pixels)
-        video.upscale(chooser(bundle), source, output, encoding, damaged, raw)
+        video.upscale(opening.one(bundle), source, output, encoding, damaged, raw)
         return
-    enlarge = (
-        chooser(workspace.find_bundle(named))
-        if named
-        else Suited(present(workspace.exports, (CLEAN, REAL)), chooser)
+    bundles = (
+        {"": workspace.find_bundle(named)} if named else present(workspace.exports, (CLEAN, REAL))
     )
+    opening = folder.Opening(bundles, wanted, open_)
     if not source.is_dir():
-        upscale_files.upscale_file(enlarge, source, output, quality=quality)
+        upscale_files.upscale_file(opening(), source, output, quality=quality)
         console.say(f"{output}")
         return
-    summary = upscale_files.upscale_folder(enlarge, source, output, quality=quality)
-    console.say(f"{output}: {summary.done} images")
-    for failed, reason in summary.failed.items():
-        console.warn(f"{failed}: {reason}")
-    if summary.failed:
-        raise typer.Exit(1)
+    folder.upscale(
+        opening,
+        source,
+        output,
+        quality,
+        pattern=name,
+        skip_existing=skip_existing,
+        jobs=jobs,
+        manifest=manifest,
+    )

@@ -38,6 +38,14 @@ def padded(picture: Array, axes: tuple[int, int], multiple: int, least: int = 1)
     return picture
 
 
+def wrapped(picture: Array, margin: int) -> Array:
+    """(H, W, ...) with `margin` pixels of the opposite edge beyond each; the same for none."""
+    if not margin:
+        return picture
+    widths = [(margin, margin)] * 2 + [(0, 0)] * (picture.ndim - 2)
+    return np.pad(picture, widths, mode="wrap")
+
+
 def one_by_one(run: Callable[[Array], Array]) -> Callable[[Array], Array]:
     """`run`, which takes a batch of one, as one that takes any batch."""
     return lambda lr: np.concatenate([run(lr[i : i + 1]) for i in range(len(lr))])

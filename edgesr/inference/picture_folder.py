@@ -26,16 +26,24 @@ class Plan:
     failed: dict[Path, str] = field(default_factory=dict)
 
 
-def plan(source: Path, target: Path) -> Plan:
-    """What becomes of every picture under `source`: the same place and name under `target`.
+SAME = "{stem}{suffix}"
+"""The pattern of names that stay as they are."""
+
+
+def plan(source: Path, target: Path, pattern: str = SAME) -> Plan:
+    """What becomes of every picture under `source`: the same place under `target`.
 
     A format that is not written becomes PNG. Hidden files and folders, which systems and killed
     programs leave, are not taken; nor are linked folders. Both is said. Of two pictures that would
     get the same name only the first is taken.
 
+    Args:
+        pattern: of the names, e.g. "{stem}-large{suffix}", or "{stem}.webp" for another format.
+
     Raises:
-        DataError: no such folder, or no picture in it.
+        DataError: no such folder, no picture in it, or a pattern that names no file.
     """
+    check_pattern(pattern)
     if not source.is_dir():
         state = "a file" if source.exists() else "missing"
         raise DataError(f"{source} is {state}, expected a folder of images")
@@ -46,7 +54,8 @@ def plan(source: Path, target: Path) -> Plan:
     # Where `source` lies inside `target`, a result may fall on a picture that is still to be read.
     taken = {path.resolve() for path in found}
     for path in found:
-        written = target / path.relative_to(source)
+        name = pattern.replace("{stem}", path.stem).replace("{suffix}", path.suffix)
+        written = (target / path.relative_to(source)).with_name(name)
         if written.suffix.lower() not in WRITTEN:
             written = written.with_suffix(".png")
         if written.resolve() in taken:
@@ -55,6 +64,26 @@ def plan(source: Path, target: Path) -> Plan:
             result.jobs[path] = written
         taken.add(written.resolve())
     return result
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse a pattern by which no file, or one file alone, could be named.
+
+    Raises:
+        DataError: it is one.
+    """
+    rest = pattern.replace("{stem}", "").replace("{suffix}", "")
+    suffix = Path(pattern).suffix.lower()
+    if "{stem}" not in pattern or set(rest) & set("{}/\\"):
+        raise DataError(
+            f"--name {pattern}: expected {{stem}} in it, and {{suffix}} or one of "
+            f"{', '.join(WRITTEN)} at its end",
+            "For example {stem}-large{suffix}.",
+        )
+    if not pattern.endswith("{suffix}") and suffix not in WRITTEN:
+        raise DataError(
+            f"--name {pattern}: '{suffix}' is not written, expected {', '.join(WRITTEN)}"
+        )
 
 
 def _find(source: Path, failed: dict[Path, str]) -> list[Path]:

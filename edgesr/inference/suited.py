@@ -99,3 +99,7 @@ class Suited(Generic[Opened]):
             "(--model names another)"
         )
         return self._open(self._bundles[taken])
+
+    def either(self) -> Opened:
+        """One of the models, for what is the same of both."""
+        return self._open(next(iter(self._bundles.values())))

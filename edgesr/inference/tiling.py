@@ -98,10 +98,13 @@ def bands(
         yield band
 
 
-def cropped(bands: Iterator[Pixels], height: int, width: int) -> Iterator[Pixels]:
-    """The first `height` rows and `width` columns of a picture that comes in bands."""
+def cropped(bands: Iterator[Pixels], height: int, width: int, margin: int = 0) -> Iterator[Pixels]:
+    """Of a picture that comes in bands `height` rows and `width` columns, `margin` pixels from its
+    upper and its left edge."""
+    above = margin
     for band in bands:
-        kept = band[:height, :width]
+        kept = band[above : above + height, margin : margin + width]
+        above = max(0, above - len(band))
         height -= len(kept)
         if len(kept):
             yield kept

@@ -13,26 +13,18 @@ from typing import Any, Protocol
 from edgesr import console
 from edgesr.ending import as_refusal
 from edgesr.errors import DataError, EdgesrError
-from edgesr.inference import decode, imagefile, picture_folder
+from edgesr.inference import decode, imagefile
 from edgesr.inference.decode import PhotoError
 from edgesr.inference.memory import Windows, megabytes
 from edgesr.inference.picture_metadata import Metadata
 from edgesr.inference.prefetch import prefetch
 from edgesr.inference.sized import reduced
 from edgesr.inference.suited import Suited
-from edgesr.inference.tiling import OnTile, Pixels, ignore
+from edgesr.inference.tiling import OnTile, Pixels
 from edgesr.inference.upscaler import Upscaler
 
 FAULTS = (EdgesrError, OSError, MemoryError)
 """What keeps one image from being enlarged, and not the next."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What became of a folder: how many images were enlarged, and why the others were not."""
-
-    done: int
-    failed: dict[Path, str]
 
 
 @dataclass(frozen=True)
@@ -48,6 +40,7 @@ class Result:
 
 Decoded = tuple[Result, Pixels, Upscaler]
 Part = Result | Pixels | Exception
+Outcome = tuple[int, int] | Exception
 
 
 class Chooser(Protocol):
@@ -87,9 +80,9 @@ def upscale_file(enlarge: Enlarge, source: Path, target: Path, *, quality: int =
             bar.resize(total)
             bar.advance(done - bar.done)
 
-        for _, fault in _write_all(enlarge, {source: target}, quality, show):
-            if fault is not None:
-                raise fault
+        for _, outcome in write_all(enlarge, {source: target}, quality, show):
+            if isinstance(outcome, Exception):
+                raise outcome
 
 
 def beside(source: Path) -> Path:
@@ -105,47 +98,19 @@ def beside(source: Path) -> Path:
     return target
 
 
-def upscale_folder(enlarge: Enlarge, source: Path, target: Path, *, quality: int = 95) -> Summary:
-    """Enlarge every image under `source` into the same place under `target`.
-
-    See `picture_folder.plan` for which are taken, and their names. One bad file does not stop the
-    rest. While one image is enlarged, the next is decoded and the one before it written.
-
-    Args:
-        enlarge: see `upscale_file`.
-        quality: of JPEG and WebP, 1..100.
-
-    Raises:
-        DataError: there is no image in `source`, `target` lies inside it, or the quality is out
-            of range.
-    """
-    imagefile.check_quality(quality)
-    if target.is_file():
-        raise DataError(f"{target} is a file, expected a folder", "Give another name.")
-    if target.resolve().is_relative_to(source.resolve()):
-        raise DataError(f"{target} lies inside {source}", "Give a folder outside it.")
-    plan = picture_folder.plan(source, target)
-    failed = plan.failed
-    with console.bar(str(source), len(plan.jobs)) as bar:
-        for path, fault in _write_all(enlarge, plan.jobs, quality, ignore):
-            if fault is not None:
-                failed[path] = _reason(fault)
-            bar.advance(1, path.name)
-    return Summary(len(plan.jobs.keys() - failed.keys()), failed)
-
-
-def _reason(fault: Exception) -> str:
-    """In one line, for a list of them."""
+def reason(fault: Exception) -> str:
+    """Why an image was not enlarged, in one line, for a list of them."""
     if isinstance(fault, PhotoError):
         return fault.reason
     told = as_refusal(fault) or fault
     return str(told).replace("\n", ". ")
 
 
-def _write_all(
+def write_all(
     enlarge: Enlarge, jobs: dict[Path, Path], quality: int, on_tile: OnTile
-) -> Iterator[tuple[Path, Exception | None]]:
-    """Enlarge each file into its target; gives each once it is written, and what was wrong."""
+) -> Iterator[tuple[Path, Outcome]]:
+    """Enlarge each file into its target; gives each once it is written, with the width and height
+    of the result, or what was wrong."""
     stop = threading.Event()
 
     def watched(done: int, total: int) -> None:
@@ -157,8 +122,7 @@ def _write_all(
     try:
         for source, parts in groupby(stream, itemgetter(0)):
             try:
-                _write((part for _, part in parts), quality)
-                yield source, None
+                yield source, _write((part for _, part in parts), quality)
             except FAULTS as fault:
                 yield source, fault
     finally:
@@ -239,8 +203,8 @@ def _say(source: Path, lr: Pixels, windows: Windows, upscaler: Upscaler) -> None
     )
 
 
-def _write(parts: Iterator[Part], quality: int) -> None:
-    """Write one image: its `Result`, then its bands."""
+def _write(parts: Iterator[Part], quality: int) -> tuple[int, int]:
+    """Write one image: its `Result`, then its bands; returns its width and height."""
     sound = map(_sound, parts)
     result: Result = next(sound)
     imagefile.write(
@@ -252,6 +216,7 @@ def _write(parts: Iterator[Part], quality: int) -> None:
         quality=quality,
         depth=result.depth,
     )
+    return result.size
 
 
 def _sound(part: Part) -> Any:

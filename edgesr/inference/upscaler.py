@@ -43,6 +43,8 @@ class Upscaler:
         memory: what the process may hold, e.g. "512MB" or "1.5GiB": all that it held when the
             model was opened, the image, and the work on it. The result of a call comes on top.
             None allows 512MB more than it held.
+        wrap: whether images are textures that tile: beyond each edge the model sees the opposite
+            one, so that the result tiles as well.
 
     Attributes:
         scale: how many times larger the result is.
@@ -56,7 +58,8 @@ class Upscaler:
     Raises:
         ModelError: no such file, none of edgesr's, or one that does not keep to its metadata.
         VerifyError: the provider that was asked for is unknown or does not work here.
-        DataError: a tile, or a number of threads, below one, or a memory that is not an amount.
+        DataError: a tile, or a number of threads, below one, or a memory that is not an amount; or
+            `wrap` where the model decides each pixel by the whole image.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Upscaler:
         provider: str | None = None,
         tile: int | Literal["auto"] = "auto",
         memory: str | None = None,
+        wrap: bool = False,
     ) -> None:
         if tile != "auto" and tile < 1:
             raise DataError(f"tile = {tile}: expected auto, or at least 1 LR pixel")
@@ -84,6 +88,10 @@ class Upscaler:
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
         self.multiple, self.tileable = contract.multiple, contract.tileable
         self.takes_16_bits = not contract.takes_bytes
+        if wrap and not self.tileable:
+            raise DataError(f"{file} sees the whole image: what lies beyond an edge has no end")
+        margin = max(self.halo, alpha.REACH)
+        self._margin = padding.rounded_up(margin, self.multiple) if wrap else 0
         self.tile = tile if tile != "auto" or self._model.on_cpu else UNMEASURED
         self._held = budgets.resident()
         self.budget = requested if memory else self._held + requested
@@ -147,6 +155,7 @@ class Upscaler:
             DataError: see `__call__`.
         """
         _check(image, self.min_size, self.takes_16_bits)
+        image = padding.wrapped(image, self._margin)
         size = self._padded_size(image)
         if self.tileable and self.tile != "auto":
             tile = padding.rounded_up(self.tile, self.multiple, self.min_size)
@@ -193,6 +202,13 @@ class Upscaler:
         if windows.count > 1 and self._windows is not None and windows.sides != self._windows.sides:
             self._model.reopen()
         self._windows = windows
+        if not self._margin:
+            return self._bands(image, windows, on_tile)
+        beyond = self._bands(padding.wrapped(image, self._margin), windows, on_tile)
+        height, width = (self.scale * side for side in image.shape[:2])
+        return tiling.cropped(beyond, height, width, self.scale * self._margin)
+
+    def _bands(self, image: Pixels, windows: Windows, on_tile: OnTile) -> Iterator[Pixels]:
         run = self._model.grey if image.ndim == 2 else self._model
         transparent = image.ndim == 3 and image.shape[2] == 4
         colours = image[..., None] if image.ndim == 2 else image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from edgesr import Upscaler, cli
 from edgesr.errors import DataError
 from edgesr.inference import imagefile
 from edgesr.inference.picture_folder import plan
-from edgesr.inference.upscale_files import upscale_folder
+from edgesr.inference.upscale_folder import upscale_folder
+from tests import commands
 
 EXPORTS = Path(__file__).parents[2] / "exports"
 
@@ -143,3 +145,92 @@ def test_a_file_in_the_place_of_the_folder_is_refused(
     with pytest.raises(DataError, match="is a file, expected a folder"):
         upscale_folder(upscaler, source, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_what_is_there_in_its_size_is_skipped_and_the_rest_is_done(
+    upscaler: Upscaler, source: Path, tmp_path: Path
+) -> None:
+    for name in ("b.png", "c.png", "d.png"):
+        picture(source / name)
+    out = tmp_path / "out"
+    upscale_folder(upscaler, source, out)
+    (out / "b.png").unlink()
+    picture(out / "c.png")  # of another size
+    (out / "d.png").write_bytes(b"cut")
+    before = (out / "a.png").stat().st_mtime_ns
+    summary = upscale_folder(upscaler, source, out, skip_existing=True)
+    assert (summary.done, summary.skipped, summary.failed) == (3, 1, {})
+    assert (out / "a.png").stat().st_mtime_ns == before
+
+
+def test_the_size_of_a_turned_photograph_is_that_at_which_it_is_shown(
+    upscaler: Upscaler, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (6, 5)).save(tmp_path / "in/a.jpg", exif=exif)
+    upscale_folder(upscaler, tmp_path / "in", tmp_path / "out")
+    assert upscale_folder(upscaler, tmp_path / "in", tmp_path / "out", skip_existing=True).skipped
+
+
+def test_the_manifest_says_of_every_picture_what_became_of_it(
+    upscaler: Upscaler, source: Path, tmp_path: Path
+) -> None:
+    (source / "b.png").write_bytes(b"no picture")
+    manifest = tmp_path / "log/manifest.jsonl"
+    upscale_folder(upscaler, source, tmp_path / "out", manifest=manifest)
+    upscale_folder(upscaler, source, tmp_path / "out", manifest=manifest, skip_existing=True)
+    done, failed, skipped, again = lines(manifest)
+    assert done == {
+        "source": str(source / "a.png"),
+        "target": str(tmp_path / "out/a.png"),
+        "state": "done",
+        "size": [24, 20],
+    }
+    assert failed["state"] == "failed"
+    assert failed["reason"].startswith("cannot be read")
+    assert (skipped["state"], skipped["size"]) == ("skipped", [24, 20])
+    assert again == failed
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [("{stem}-large{suffix}", "a-large.png"), ("x4_{stem}.webp", "x4_a.webp")],
+)
+def test_a_pattern_names_the_results(
+    upscaler: Upscaler, source: Path, tmp_path: Path, pattern: str, name: str
+) -> None:
+    upscale_folder(upscaler, source, tmp_path / "out", pattern=pattern)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("pattern", ["", "all.png", "{stem}", "{stem}.gif", "../{stem}.png", "{x}"])
+def test_a_pattern_that_names_no_file_is_refused(
+    upscaler: Upscaler, source: Path, tmp_path: Path, pattern: str
+) -> None:
+    with pytest.raises(DataError, match="--name"):
+        upscale_folder(upscaler, source, tmp_path / "out", pattern=pattern)
+
+
+def test_jobs_share_the_pictures_and_what_failed_is_told_as_by_one(
+    source: Path, tmp_path: Path
+) -> None:
+    for number in range(5):
+        picture(source / f"{number}.png")
+    (source / "bad.png").write_bytes(b"no picture")
+    words = ["upscale", str(EXPORTS / "edge-xs"), str(source), "--threads", "1", "--quiet"]
+    said = [
+        commands.run(tmp_path, *words, "-o", f"out{jobs}", "--jobs", jobs) for jobs in ("1", "2")
+    ]
+    assert [ended.code for ended in said] == [1, 1]
+    for jobs, ended in zip("12", said, strict=True):
+        assert f"out{jobs}: 6 images" in ended.said
+        assert "bad.png: cannot be read" in ended.said
+    for name in sorted(path.name for path in (tmp_path / "out1").iterdir()):
+        assert (tmp_path / "out2" / name).read_bytes() == (tmp_path / "out1" / name).read_bytes()
+    assert len(list((tmp_path / "out2").iterdir())) == 6

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,11 +25,13 @@ from edgesr.deploy import bytes_io
 from edgesr.errors import DataError, EdgesrError, ModelError, VerifyError
 from edgesr.inference import decode, memory
 from edgesr.inference.tiling import to_bytes
-from edgesr.inference.upscale_files import upscale_file, upscale_folder
+from edgesr.inference.upscale_files import upscale_file
+from edgesr.inference.upscale_folder import upscale_folder
 from edgesr.inference.upscaler import Upscaler, parse_tile
 from edgesr.recipe import Edge, Export, Srgan
 
 Pixels = NDArray[np.uint8]
+EXPORTS = Path(__file__).parents[2] / "exports"
 FACTS = {"scale": "4", "halo": "1", "min_size": "1", "layout": "NCHW", "range": "0..1"}
 
 
@@ -565,3 +568,26 @@ def test_a_process_that_is_large_already_has_the_default_budget_all_the_same(
     assert Upscaler(bundle)(pixels).shape == (80, 1200, 3)
     with pytest.raises(DataError, match="cannot be enlarged in 512MB"):
         Upscaler(bundle, memory="512MB")(pixels)
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour", "opaque"])
+@pytest.mark.parametrize("tile", ["auto", 16])
+def test_a_texture_that_tiles_does_so_when_it_is_large(kind: str, tile: Any) -> None:
+    """Rolled and enlarged is enlarged and rolled: no edge is seen."""
+    channels = {"grey": (), "colour": (3,), "opaque": (4,)}[kind]
+    texture = np.random.default_rng(3).integers(0, 256, (20, 24, *channels), dtype=np.uint8)
+    if kind == "opaque":
+        texture[..., 3] = 255
+    rolled = np.roll(texture, (7, 11), (0, 1))
+    model = EXPORTS / "edge-xs"
+    wrapping = Upscaler(model, threads=1, provider="cpu", tile=tile, wrap=True)
+    seams = Upscaler(model, threads=1, provider="cpu", tile=tile)
+    back = {up: np.roll(up(rolled), (-28, -44), (0, 1)).astype(int) for up in (wrapping, seams)}
+    assert np.abs(back[wrapping] - wrapping(texture)).max() <= 1
+    assert np.abs(back[seams] - seams(texture)).max() > 20
+
+
+def test_a_texture_does_not_wrap_where_the_model_sees_the_whole(tmp_path: Path) -> None:
+    save_model(tmp_path / "model.onnx", FACTS | {"tileable": "0"})
+    with pytest.raises(DataError, match="sees the whole image"):
+        Upscaler(tmp_path, wrap=True)
