@@ -32,7 +32,7 @@ from tests.commands import run
 from tests.strangers import write_cubics
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md", ROOT / "docs/real.md"]
 
 NOT_RUN = {
     "make demo": "installs a virtual environment; what it runs there is `edgesr demo`",
@@ -226,6 +226,10 @@ def test_a_snippet_of_the_pages_runs(clone: Path, code: str) -> None:
     given = "from PIL import Image; image = Image.open('photo.png')\n"
     ended, said = script(clone, "-c", given + code)
     assert ended == 0, said
+
+
+def test_your_own_teacher_takes_ten_commands() -> None:
+    assert len(list(commands(ROOT / "docs/real.md"))) == 10
 
 
 @pytest.mark.parametrize("begins", NOT_RUN)
