@@ -5,57 +5,45 @@ setup -> pixel stage -> GAN stage, warm-started -> runs/<name>/model.safetensors
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor
 
 import edgesr
 from edgesr import console
 from edgesr.bundle.records import run as record
-from edgesr.bundle.records.run import TaughtBy
-from edgesr.data import pairs, photos
-from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.data.patches import PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.folders import RUN, check_replaceable, discard, locked
-from edgesr.losses.perceptual import find_lpips
-from edgesr.losses.total import GeneratorLoss
 from edgesr.machine import machine
 from edgesr.models import zoo
 from edgesr.models.srgan import Discriminator
 from edgesr.models.unet import UNetDiscriminator
-from edgesr.models.zoo import SRModel, Trainable
-from edgesr.places import check_writable
+from edgesr.models.zoo import Trainable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
 from edgesr.recipe import io as recipe_io
 from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.batch_norm import share_batch_norm
-from edgesr.training.best import Best, check_measured
+from edgesr.training.best import Best
 from edgesr.training.ema import Ema
-from edgesr.training.initialise import Start, find_start, initialise
-from edgesr.training.log import Log
+from edgesr.training.initialise import initialise
 from edgesr.training.loop import Run, fit
-from edgesr.training.preflight import check_layers, check_learned, frozen_layers, idle_layers
+from edgesr.training.preflight import frozen_layers, idle_layers
 from edgesr.training.processes import (
     agree,
     connected,
-    first_alone,
     part,
     recipe_notes,
     started,
     told_to_all,
     warn_of_drift,
 )
+from edgesr.training.setup import Setup, set_up
 from edgesr.training.state import State, digest, read_checkpoint
 from edgesr.training.steps import Step, TrainedNetwork
-from edgesr.training.teacher import facts, find_network, find_targets, try_out
-from edgesr.training.teacher_pictures import find_pictures
-from edgesr.training.validation import Score, Validation, named_sets
+from edgesr.training.validation import Score
 from edgesr.workspace import BEST, Workspace, is_litter, sha256, write_text
 
 Command = Literal["train", "distill"]
@@ -96,21 +84,6 @@ def distill(
     return _run(recipe, workspace, "distill", resume=resume, fresh=fresh)
 
 
-@dataclass
-class Setup:
-    """What the stages of one run work with."""
-
-    fabric: Fabric
-    recipe: Recipe
-    teacher: SRModel | None
-    taught_by: TaughtBy | None
-    start: Start
-    losses: dict[str, GeneratorLoss]
-    cache: PatchCache
-    targets: Tensor | None
-    run: Run
-
-
 def _run(
     recipe: Recipe, workspace: Workspace, command: Command, *, resume: bool, fresh: bool
 ) -> Path:
@@ -126,7 +99,7 @@ def _run(
                 if not resume:
                     _check_free(workspace, recipe, fresh=fresh)
             saved = read_checkpoint(checkpoint, recipe) if resume else None
-        setup = _setup(recipe, workspace, fabric)
+        setup = set_up(recipe, workspace, fabric)
         agree(fabric, _found(setup, saved))
         _train(setup, workspace, command, saved)
         part(fabric)
@@ -212,66 +185,6 @@ def _begin(workspace: Workspace, recipe: Recipe, *, anew: bool) -> None:
     if anew:
         discard(folder, RUN, _inputs(workspace, recipe))
     write_text(folder / "recipe.toml", recipe_io.dumps(recipe))
-
-
-def _setup(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
-    """Everything that the stages share. What can be refused is refused before the photographs are
-    decoded and the teacher makes its pictures."""
-    folder = workspace.run(recipe.name)
-    with told_to_all(fabric):
-        teacher = find_network(recipe, workspace, fabric.device)
-        start = find_start(recipe.model, recipe.training.init, teacher, workspace)
-        check_layers(recipe)
-        check_learned(recipe)
-        log = Log(folder / "log.jsonl", tensorboard=recipe.training.tensorboard)
-        if fabric.is_global_zero:
-            check_writable(folder, "the run")
-        losses = _losses(recipe, fabric.device)
-        split = photos.split(recipe.data)
-        lr = pairs.find(recipe.data, recipe.model.scale, split)
-        taught_by = teacher or find_pictures(recipe, split.train)
-        degradation = recipe.data.degradation
-        validation = _validation(recipe, split.validation, fabric, lr)
-        if teacher is not None:
-            try_out(teacher, validation, leads=fabric.is_global_zero)
-    with told_to_all(fabric), first_alone(fabric):
-        cache = PatchCache.open(
-            split.train,
-            patch=recipe.training.patch,
-            scale=recipe.model.scale,
-            degradation=degradation,
-            seed=recipe.seed,
-            lr=lr,
-        )
-        targets = find_targets(recipe, cache, taught_by, losses, fabric)
-    run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
-    if run.leads:
-        console.say(f"photographs: {len(cache.files)} train, {len(validation.examples)} held out")
-    taught = facts(taught_by)
-    return Setup(fabric, recipe, teacher, taught, start, losses, cache, targets, run)
-
-
-def _validation(
-    recipe: Recipe, files: list[Path], fabric: Fabric, lr: Mapping[Path, Path]
-) -> Validation:
-    """What the first process measures with; the others try their teacher on the photographs."""
-    at, degradation = (recipe.model.scale, fabric.device), recipe.data.degradation
-    if not fabric.is_global_zero:
-        return Validation(files, *at, degradation, lr=lr)
-    lpips = find_lpips(recipe.weights.folder)
-    sets = named_sets(recipe.data.validation_sets, *at, degradation, lpips)
-    validation = Validation(files, *at, degradation, lpips, sets, lr)
-    check_measured(recipe, validation)
-    return validation
-
-
-def _losses(recipe: Recipe, device: torch.device) -> dict[str, GeneratorLoss]:
-    """Those of every stage: missing weights should not show after hours of the first."""
-    folder = recipe.weights.folder
-    return {
-        name: GeneratorLoss(losses, folder).to(device).to(memory_format=torch.channels_last)
-        for name, _, losses in stages(recipe)
-    }
 
 
 def _stage(
