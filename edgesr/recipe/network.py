@@ -134,6 +134,8 @@ class Data(Table):
     @classmethod
     def told_apart(cls, places: list[str]) -> list[str]:
         names = [PurePath(place).name for place in places]
+        if not all(names):
+            raise ValueError("expected folders with names, such as data/benchmarks/Set5")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"expected folders of different names, two are called {twice[0]}")
         return places

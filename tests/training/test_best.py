@@ -185,6 +185,8 @@ def test_a_set_that_is_not_there_or_named_twice_is_told_before_training(
         stage.train(missing, workspace)
     with pytest.raises(ValidationError, match="two are called Set5"):
         recipe(photographs, data={"validation_sets": ["a/Set5", "b/Set5"]})
+    with pytest.raises(ValidationError, match="expected folders with names"):
+        recipe(photographs, data={"validation_sets": ["."]})
 
 
 def test_a_run_may_be_resumed_with_other_sets(workspace: Workspace, photographs: Path) -> None:

@@ -215,14 +215,16 @@ def test_tensorboard_gets_the_values_and_the_sample_pictures(
     package.__spec__ = ModuleSpec("tensorboard", None)
     monkeypatch.setitem(sys.modules, "tensorboard", package)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", writers)
-    folder = stage.train(recipe(photographs, training={"tensorboard": True}), workspace)
+    sets = {"validation_sets": [str(photographs)]}
+    given = recipe(photographs, training={"tensorboard": True}, data=sets)
+    folder = stage.train(given, workspace)
     writers.SummaryWriter.assert_called_once_with(str(folder / "tensorboard"))
     board = writers.SummaryWriter.return_value
     shown = [call.args for call in board.add_image.call_args_list]
     assert [(name, step) for name, _, step in shown] == [("pixel/sample", n) for n in (0, 3, 6)]
     with Image.open(folder / "samples/pixel-0000006.png") as image:
         assert np.array_equal(shown[-1][1], np.array(image))
-    assert {"pixel/loss", "pixel/lr", "pixel/psnr_db"} <= {
+    assert {"pixel/loss", "pixel/lr", "pixel/psnr_db", "pixel/photographs/psnr_db"} <= {
         call.args[0] for call in board.add_scalar.call_args_list
     }
 
