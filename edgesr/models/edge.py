@@ -68,7 +68,8 @@ class RepConv(nn.Module):
         """
         weight, bias = self.conv.weight.to(dtype), _bias(self.conv).to(dtype)
         if self.identity:
-            weight = weight + F.pad(torch.eye(len(weight))[:, :, None, None], [1] * 4).to(weight)
+            identity = torch.eye(len(weight), dtype=dtype, device=weight.device)
+            weight = weight + F.pad(identity[:, :, None, None], [1] * 4)
         if self.point is not None:
             # Selected, as in `expand`: the gradient of a 1x1 kernel is then always contiguous.
             point = self.point.weight.to(dtype)[:, :, 0, 0]  # (out, in)

@@ -28,8 +28,8 @@ from edgesr.recipe import Rewrites
 
 
 def deployable(module: Student, rewrites: Rewrites) -> nn.Module:
-    """A rewritten copy in eval mode; `module` stays as it is."""
-    dtype = next(module.parameters()).dtype
+    """A rewritten copy in eval mode, on the same device; `module` stays as it is."""
+    like = next(module.parameters())
     rewritten = copy.deepcopy(module).eval().double()
     if isinstance(rewritten, EdgeStudent):
         (collapse if rewrites.collapse_branches else separate)(rewritten)
@@ -37,7 +37,7 @@ def deployable(module: Student, rewrites: Rewrites) -> nn.Module:
             rewritten.set_submodule("end", AnchoredFirst(rewritten.scale))
     else:
         _rewrite_generator(rewritten, rewrites)
-    rewritten.to(dtype).requires_grad_(False)
+    rewritten.to(like.device, like.dtype).requires_grad_(False)
     return nn.Sequential(rewritten, Clip()).eval() if rewrites.clip else rewritten
 
 
