@@ -30,7 +30,9 @@ MAY_IMPORT = {
     "data": ("bundle", "inference", "recipe"),
     "losses": ("recipe", "weights"),
     "training": ("bundle", "data", "inference", "losses", "metrics", "models", "recipe"),
-    "quality": ("bundle", "data", "inference", "losses", "metrics", "models", "weights"),
+    "quality": (
+        *("bundle", "data", "inference", "losses", "metrics", "models", "video", "weights"),
+    ),
     "deploy": ("bundle", "data", "inference", "metrics", "models", "recipe"),
     "verify": (
         *("bundle", "data", "deploy", "inference", "losses", "metrics", "models", "quality"),

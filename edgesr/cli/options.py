@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import typer
 
@@ -14,7 +14,7 @@ from edgesr.errors import DataError
 from edgesr.folders import settle
 from edgesr.recipe import Recipe
 from edgesr.recipe import io as recipe_io
-from edgesr.workspace import Workspace
+from edgesr.workspace import Workspace, write_json, write_text
 
 
 def path(text: str) -> Path:
@@ -123,3 +123,23 @@ def load_recipe(
     return recipe_io.load(
         path, overrides=overrides or (), small=small, photos=photos, teacher=teacher
     )
+
+
+class Scores(Protocol):
+    """What can be written as a table or as a record."""
+
+    def csv(self) -> str:
+        """A line each."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it."""
+
+
+def write_scores(scores: Scores, output: Path | None) -> None:
+    """Write the file that --output names, if it does: by its suffix CSV or JSON."""
+    if output is None:
+        return
+    if output.suffix.lower() == ".csv":
+        write_text(output, scores.csv())
+    else:
+        write_json(output, scores.as_dict())

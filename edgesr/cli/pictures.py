@@ -18,12 +18,12 @@ from edgesr.cli.options import (
     one_model,
     opened,
     path,
+    write_scores,
 )
 from edgesr.cli.usage import command
 from edgesr.errors import DataError
 from edgesr.inference.memory import BUDGET
 from edgesr.places import check_file, check_writable
-from edgesr.workspace import write_json, write_text
 
 
 @command(app, "edgesr evaluate edge-s --data Set5 --against edge-xs --output compared.json")
@@ -33,11 +33,16 @@ def evaluate(
         typer.Argument(
             parser=path,
             autocompletion=completion.models,
-            help="A run or a bundle, by name or folder; a file.",
+            help="A run or a bundle, by name or folder; a file. Or a video.",
         ),
     ],
     data: Annotated[
-        Path, typer.Option(metavar="DIR", parser=path, help="HR images, or a set by name.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            parser=path,
+            help="HR images, or a set by name. Or the video as it should look.",
+        ),
     ],
     against: Annotated[
         Path | None,
@@ -66,7 +71,10 @@ def evaluate(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """PSNR, SSIM and LPIPS on a folder of images, with bicubic and Lanczos as the controls."""
+    """PSNR, SSIM and LPIPS on a folder of images, with bicubic and Lanczos as the controls.
+
+    Of two videos PSNR and SSIM, frame by frame.
+    """
     from edgesr.data import named
     from edgesr.quality import compare, degraded, present
     from edgesr.quality import evaluate as quality
@@ -75,6 +83,9 @@ def evaluate(
     console.configure(quiet=quiet)
     if output is not None:
         check_file(output, (".json", ".csv"), "--output")
+    if video.is_video(model):
+        video.evaluate(model, data, output, other_options=bool(against or degradation or weights))
+        return
     workspace = opened()
     model = workspace.find_model(model)
     chains = named.parse_all(degradation) if degradation else []
@@ -88,11 +99,7 @@ def evaluate(
         result = degraded.Degraded(chains, scored) if chains else scored[0]
     present.print_result(result)
     console.say(result.protocol)
-    if output is not None:
-        if output.suffix.lower() == ".csv":
-            write_text(output, result.csv())
-        else:
-            write_json(output, result.as_dict())
+    write_scores(result, output)
 
 
 @command(app, "edgesr upscale photo.jpg")

@@ -9,6 +9,7 @@ import typer
 
 from edgesr import console
 from edgesr.bounds import check_size, parse_size
+from edgesr.cli.options import write_scores
 from edgesr.inference.suited import CLEAN, REAL
 from edgesr.inference.upscale_files import Chooser
 from edgesr.video.encoding import Encoding
@@ -85,3 +86,22 @@ def upscale(
     """Enlarge a video, and say where it is."""
     frames = upscale_video(enlarge, source, target, encoding=encoding, damaged=damaged, raw=raw)
     console.say(f"{'stdout' if target == PIPE else target}: {frames} frames")
+
+
+def evaluate(found: Path, truth: Path, output: Path | None, *, other_options: bool) -> None:
+    """Compare two videos frame by frame.
+
+    Raises:
+        VideoError: the second is not a video, or an option is given that is for models.
+    """
+    from edgesr.quality.clips import compare_clips
+
+    if not is_video(truth) or other_options:
+        raise VideoError(
+            f"{found} is a video: expected a second video as --data, and no other option than "
+            "--output"
+        )
+    scores = compare_clips(found, truth)
+    console.out.print(scores.table())
+    console.say(scores.protocol)
+    write_scores(scores, output)

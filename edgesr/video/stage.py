@@ -91,14 +91,15 @@ def upscale_video(
         pixels.check_target(target, encoding)
         if raw:
             raise VideoError(f"{target}: raw frames become raw frames", "Pipe y4m, or name -o -.")
-    with _opened(source, damaged, raw) as read:
+    with opened(source, damaged, raw) as read:
         if is_plain(target):
             return _to_plain(enlarge, read, target)
         return _to_file(enlarge, read, target, encoding)
 
 
 @contextmanager
-def _opened(source: Path, damaged: Damaged, raw: Raw | None) -> Iterator[Source]:
+def opened(source: Path, damaged: Damaged, raw: Raw | None = None) -> Iterator[Source]:
+    """A video file, y4m or raw frames, to read from; see `upscale_video`."""
     if source == PIPE:
         yield Y4mReader(sys.stdin.buffer, "stdin", raw, damaged)
     elif is_plain(source) or raw:
