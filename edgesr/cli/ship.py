@@ -167,6 +167,14 @@ def verify(
         bool, typer.Option("--verbose", "-v", help="Print all tables, not a line a bundle.")
     ] = False,
     gates: GatesFile = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            parser=path,
+            help="The network that FILE.onnx is said to be: any model file, or a bundle.",
+        ),
+    ] = None,
     scale: Times = None,
     layout: Layout = None,
     white: White = None,
@@ -182,6 +190,11 @@ def verify(
     request = Request.of(
         providers=provider, runtimes=runtime, data=data, targets=target, quick=quick
     )
+    failed = False
+    if reference and not (bundle and bundle.suffix == ".onnx"):
+        raise EdgesrError(
+            "--reference is for a FILE.onnx: a bundle is held against the network that it carries"
+        )
     with ExitStack() as held:
         if bundle and bundle.suffix == ".onnx":
             from edgesr.deploy.foreign import export_onnx_file
@@ -189,6 +202,7 @@ def verify(
             place = Workspace(Path(held.enter_context(TemporaryDirectory())))
             known = convention(scale, layout, white, colour)
             folders = [export_onnx_file(bundle, place, known, gates=gates)]
+            failed = _falls_short(folders[0], reference and workspace.find_weights(str(reference)))
         elif bundle:
             folders = [workspace.find_bundle(bundle)]
         else:
@@ -197,8 +211,24 @@ def verify(
         code = many.verify_all(folders, one, verbose=verbose)
     if quick and output is None:
         console.say("Nothing was timed and no evidence written: --quick without --output.")
-    if code:
-        raise typer.Exit(code)
+    if code or failed:
+        raise typer.Exit(code or 1)
+
+
+def _falls_short(folder: Path, reference: Path | None) -> bool:
+    """Whether the bundle computes something else than `reference`; what was found is said."""
+    from edgesr.recipe import io
+    from edgesr.verify.reference import against
+
+    if reference is None:
+        console.say("no reference: parity is with FILE.onnx itself (--reference MODEL)")
+        return False
+    found, limit = against(folder, reference), io.load_any(folder / "recipe.toml").gates
+    console.say(f"against {reference}: {found.words()}")
+    if limit.max_abs_diff is None or found.max_abs_diff <= limit.max_abs_diff:
+        return False
+    console.say(f"FAILED: it differs from {reference} by more than {limit.max_abs_diff:g}")
+    return True
 
 
 @command(app, "edgesr report edge-s")
