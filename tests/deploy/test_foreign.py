@@ -177,3 +177,14 @@ def test_the_file_holds_its_contract_in_its_metadata(exported: Path) -> None:
     facts = {entry.key: entry.value for entry in model.metadata_props}
     assert facts["edgesr.multiple"] == str(card.multiple)
     assert facts["edgesr.tileable"] == str(int(card.tileable))
+
+
+def test_eight_bits_keep_to_the_same_limits_without_fine_tuning(workspace: Workspace) -> None:
+    torch.manual_seed(0)
+    settings = ["export.int8.images=2", "export.int8.min_channels=1"]
+    path = save(compact(), workspace.root)
+    folder = export_file(path, workspace, ("int8",), settings, name="eight", licence="MIT")
+    facts = read_card(folder).variants["int8"].model_dump()
+    assert facts["finetuned"] is False
+    assert facts["psnr_loss_db_shipped"] <= 0.05
+    assert all(row.passed for row in check(folder))
