@@ -124,7 +124,8 @@ def _write_models(
     teacher: TaughtBy | None,
 ) -> Card:
     """Write model.onnx, then the variants; what the card says of them."""
-    seen = sight(model)
+    graph, multiple = _graph(model, recipe)
+    seen = sight(model).on(multiple)
     facts: dict[str, object] = {
         "format": FORMAT,
         "name": recipe.name,
@@ -143,7 +144,7 @@ def _write_models(
         "edgesr.checkpoint_sha256": model.sha256,
         "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
     }
-    fp32, exported = _write_fp32(model, recipe, folder, metadata)
+    fp32, exported = _write_fp32(model, graph, multiple, recipe, folder, metadata)
     made = (_write_variant(name, model, folder, recipe, metadata) for name in names)
     variants = [fp32, *(variant for variant in made if variant)]
     files = [stored_as(model), "recipe.toml", *(variant.file for variant in variants)]
@@ -165,8 +166,22 @@ def _write_models(
         raise ExportError(f"{model.path} has no card: {cut(str(error))}") from None
 
 
+def _graph(model: SRModel, recipe: AnyRecipe) -> tuple[onnx.ModelProto | None, int]:
+    """The graph of another project's network, None of ours, and the multiple of sizes it takes."""
+    if isinstance(model.module, Student):
+        return None, 1
+    if isinstance(model.module, OnnxNetwork):
+        return name_ends(onnx.load(model.path), model.scale), model.multiple
+    return foreign_graph(model, recipe.export.opset)
+
+
 def _write_fp32(
-    model: SRModel, recipe: AnyRecipe, folder: Path, metadata: dict[str, str]
+    model: SRModel,
+    original: onnx.ModelProto | None,
+    multiple: int,
+    recipe: AnyRecipe,
+    folder: Path,
+    metadata: dict[str, str],
 ) -> tuple[Variant, Exported]:
     module, settings = model.module, recipe.export
     assert isinstance(module, Network), "zoo.load gives these"
@@ -174,11 +189,8 @@ def _write_fp32(
     own = metadata | fp32.metadata()
     if isinstance(module, Student):
         return fp32, export_onnx(module, folder / fp32.file, settings, metadata=own)
-    sizes = shapes(model.multiple, model.min_size)
-    if isinstance(module, OnnxNetwork):
-        original = name_ends(onnx.load(model.path), model.scale)
-    else:
-        original = foreign_graph(model, settings.opset)
+    assert original is not None, "_graph gives it"
+    sizes = shapes(multiple, model.min_size)
     keep_bn = not settings.rewrites.fold_batch_norm
     graph, simplified = finish(original, settings, keep_bn=keep_bn, shapes=sizes)
     graph = rewritten(graph, settings.rewrites, sizes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from edgesr import console
 from edgesr.deploy.heldout import open_graph
 from edgesr.errors import ExportError, cut
 from edgesr.inference.padding import rounded_up
+from edgesr.inference.session import FATAL_ONLY
 from edgesr.models.foreign import Foreign
 from edgesr.models.zoo import SRModel
 
@@ -27,19 +30,26 @@ AGREE = 1e-4
 """What PyTorch and ONNX Runtime may differ by, values in 0..1, as gates.max_abs_diff."""
 
 
+GRIDS = (1, 2, 4, 8, 16, 32)
+"""What an architecture may pad to inside."""
+
+
 def shapes(multiple: int, least: int) -> list[Shape]:
-    """Of which a graph is traced at the first, and proved at all: other sizes, and a batch."""
-    found = [(64, 96), (40, 24), (24, 48)]
+    """Of which a graph is traced at the first, and proved at all: other sizes, odd ones too, which
+    windows of attention inside do not divide."""
+    found = [(64, 96), (40, 24), (19, 33)]
     return [
         (1, 3, rounded_up(height, multiple, least), rounded_up(width, multiple, least))
         for height, width in found
     ]
 
 
-def foreign_graph(model: SRModel, opset: int) -> onnx.ModelProto:
-    """`model`, whose module is a `Foreign`, as ONNX: `lr` in, `sr`, held to 0..1, out.
+def foreign_graph(model: SRModel, opset: int) -> tuple[onnx.ModelProto, int]:
+    """`model`, whose module is a `Foreign`, as ONNX: `lr` in, `sr`, held to 0..1, out; and the
+    multiple of LR pixels that both sides have to be for it.
 
-    Where the graph takes one picture at a time, its batch is fixed to 1.
+    Where the graph takes one picture at a time, its batch is fixed to 1. The multiple is the
+    architecture's, or that of what it pads to inside, which a graph may hold as a constant.
 
     torch's tracer is tried first, which takes most architectures in seconds, then its exporter.
 
@@ -47,24 +57,45 @@ def foreign_graph(model: SRModel, opset: int) -> onnx.ModelProto:
         ExportError: neither gives a graph that computes what PyTorch does at every size.
     """
     assert isinstance(model.module, Foreign)
-    network, sizes = model.module.bare, shapes(model.multiple, model.min_size)
-    faults = []
+    network, faults = model.module.bare, []
     for way in (_trace, _export):
         try:
-            graph = way(network, opset, sizes[0], model.multiple)
+            traced = shapes(model.multiple, model.min_size)[0]
+            graph = way(network, opset, traced, model.multiple)
             session = open_graph(graph)
-            for shape in sizes:
-                _prove(network, session, shape)
+            multiple = _proved_multiple(network, session, model)
         except Exception as error:  # an architecture fails in as many ways as there are
             faults.append(f"{way.__name__[1:]}: {_first_line(error)}")
             continue
-        return name_ends(
-            graph, model.scale, "batch" if _takes_batches(network, session, sizes[0]) else 1
-        )
+        batch = "batch" if _takes_batches(network, session, traced) else 1
+        return name_ends(graph, model.scale, batch), multiple
     raise ExportError(
         f"{model.path} ({model.architecture}) cannot be exported to ONNX: {'; '.join(faults)}",
         "Where its project exports it, make a bundle of that file: edgesr bundle make FILE.onnx.",
     )
+
+
+def _proved_multiple(
+    network: nn.Module, session: onnxruntime.InferenceSession, model: SRModel
+) -> int:
+    """The smallest multiple of sizes at which the graph does what `network` does.
+
+    Raises:
+        Exception: at none; the fault at the sizes that the architecture states.
+    """
+    faults = []
+    for grid in GRIDS:
+        multiple = math.lcm(model.multiple, grid)
+        try:
+            for shape in shapes(multiple, model.min_size):
+                _prove(network, session, shape)
+        except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
+            faults.append(error)
+            continue
+        if faults:
+            console.say(f"its graph takes sides that are multiples of {multiple} alone")
+        return multiple
+    raise faults[0]
 
 
 def _trace(network: nn.Module, opset: int, shape: Shape, _multiple: int) -> onnx.ModelProto:
@@ -126,11 +157,18 @@ def _prove(network: nn.Module, session: onnxruntime.InferenceSession, shape: Sha
     lr = _noise(shape)
     with torch.no_grad():
         expected: NDArray[np.float32] = network(lr).numpy()
-    sr = session.run(None, {"lr": lr.numpy()})[0]
+    sr = session.run(None, {"lr": lr.numpy()}, _silent())[0]
     if sr.shape != expected.shape:
         raise ExportError(f"of {shape} its graph makes {sr.shape}, PyTorch {expected.shape}")
     if not (difference := float(np.abs(sr - expected).max())) <= AGREE:
         raise ExportError(f"of {shape} its graph differs from PyTorch by {difference:.2g}")
+
+
+def _silent() -> onnxruntime.RunOptions:
+    """What fails is told by its exception alone."""
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = FATAL_ONLY
+    return options
 
 
 def _takes_batches(network: nn.Module, session: onnxruntime.InferenceSession, shape: Shape) -> bool:
@@ -172,7 +210,15 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """torch warns of each size that the tracer takes as a constant; the proof decides."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """torch warns of each size that the tracer takes as a constant, and prints the graph that it
+    could not convert; the proof decides."""
+    logged = torch._C._jit_is_onnx_log_enabled()
+    torch._C._jit_set_onnx_log_enabled(False)
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+        torch._C._jit_set_onnx_log_enabled(logged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,6 +43,11 @@ class Sight:
     multiple: int
     tileable: bool
 
+    def on(self, multiple: int) -> Sight:
+        """The same for a file whose sides are multiples of `multiple`."""
+        both = math.lcm(self.multiple, multiple)
+        return Sight(rounded_up(self.halo, both) if self.halo else 0, both, self.tileable)
+
 
 def sight(model: SRModel) -> Sight:
     """Of an edgesr network what its layers add up to; of any other what is measured.
@@ -54,10 +60,22 @@ def sight(model: SRModel) -> Sight:
     if isinstance(model.module, OnnxNetwork):
         return _measured(model.module, model, _by_change)
     assert isinstance(model.module, Foreign)
+    network = model.module.bare
     try:
-        return _measured(model.module.bare, model, _by_gradient)
+        look = _by_gradient if _has_gradient(network, model) else _by_change
+        return _measured(network, model, look)
     except RuntimeError as error:
         raise ExportError(f"{model.path} ({model.architecture}) cannot be run: {error}") from None
+
+
+def _has_gradient(network: nn.Module, model: SRModel) -> bool:
+    """RealPLKSR writes into features whose gradient would need them."""
+    side = rounded_up(SIDES[0], model.multiple, model.min_size)
+    try:
+        _by_gradient(network, torch.rand(1, 3, side, side), slice(0, model.multiple), model.scale)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _measured(network: nn.Module, model: SRModel, look: Look) -> Sight:

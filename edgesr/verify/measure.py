@@ -60,7 +60,7 @@ def measure(
     found = {job: rows for job in jobs if (rows := so_far.find(job))}
     if found:
         console.say(f"{subject.card.name}: resumed: {len(found)} of {len(jobs)} measured")
-    references = _references(subject.folder)
+    references = _references(subject.folder, subject.card)
     with console.bar(subject.card.name, len(jobs), len(found), every=math.inf) as bar:
         for job in (job for job in jobs if job not in found):
             bar.advance(0, f"{job.runtime}, {job.variant}")
@@ -89,12 +89,13 @@ def _plain(found: list[Rows], job: Job) -> list[Quality] | None:
     return [row for row in rows if (row.runtime, row.variant) == (job.runtime, "fp32")]
 
 
-def _references(folder: Path) -> References:
+def _references(folder: Path, card: Card) -> References:
     """PyTorch runs where a job asks for it, once for floats and once for bytes."""
     stored = next((path for name in STORED if (path := folder / name).exists()), folder / STORED[0])
     module = zoo.load(stored).module
     assert isinstance(module, Network), "zoo.load gives these"
-    return cache(lambda bytes_io: parity.expected(module, bytes_io=bytes_io))
+    sizes = {"multiple": card.multiple, "least": card.min_size}
+    return cache(lambda bytes_io: parity.expected(module, bytes_io=bytes_io, **sizes))
 
 
 def _parity(job: Job, folder: Path, references: References) -> Parity:

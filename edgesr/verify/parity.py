@@ -15,6 +15,7 @@ from edgesr.data import photos
 from edgesr.data.degrade import pair
 from edgesr.deploy import fidelity
 from edgesr.errors import Unsupported, VerifyError
+from edgesr.inference.padding import fitting
 from edgesr.inference.tiling import to_bytes, to_values
 from edgesr.models.zoo import Network
 
@@ -73,18 +74,22 @@ class Expected:
 
 
 @torch.no_grad()
-def expected(module: Network, *, bytes_io: bool = False) -> list[Expected]:
+def expected(
+    module: Network, *, bytes_io: bool = False, multiple: int = 1, least: int = 1
+) -> list[Expected]:
     """The grid through `module`, as it was trained.
 
     Args:
         module: in eval mode on the CPU.
         bytes_io: round inputs and outputs to multiples of 1/255, as a file of bytes does.
+        multiple, least: of the sides of pictures that the file takes; others are padded.
     """
     cases = grid(module.scale)
     inputs = [replace(case, lr=_rounded(case.lr)) if bytes_io else case for case in cases]
+    run = fitting(lambda lr: module(torch.from_numpy(lr)).numpy(), (2, 3), multiple, least)
     found = []
     for case in inputs:
-        sr: Batch = module(torch.from_numpy(case.lr)).numpy()
+        sr: Batch = run(case.lr)
         found.append(Expected(case, _rounded(sr) if bytes_io else sr))
     return found
 

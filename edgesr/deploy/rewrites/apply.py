@@ -59,13 +59,17 @@ def rewritten(
     if Graph(model).branches:
         console.say("not rewritten: the graph holds graphs of its own (If, Loop)")
         return model
+    found = False
     for idea in (idea for idea in IDEAS if getattr(switches, idea.switch)):
         graph = Graph(model)
         done = idea.apply(graph)
+        found |= bool(done.places or done.left)
         for reason, count in Counter(done.left).items():
             console.say(f"not rewritten: {reason}{f' (of {count} places)' * (count > 1)}")
         if done.places:
             model = _proved(model, graph.finished(), f"{idea.words} ({done.places})", shapes)
+    if not found:
+        console.say("not rewritten: the graph has the pattern of no exact rewrite")
     return model
 
 
