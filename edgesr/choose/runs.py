@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgesr import console
 from edgesr.bundle.records.run import Run, Score, read_log
+from edgesr.choose import table
 from edgesr.choose.table import Row
 from edgesr.errors import ModelError
 from edgesr.recipe import io as recipe_io
 from edgesr.workspace import Workspace
 
 AGAIN = "Restore it from a copy, or train again."
+BESIDE = (
+    *("name", "export.", "verify.", "gates.", "data.validation_sets", "training.keep_best"),
+    *("training.validate_every", "training.checkpoint_every", "training.log_every"),
+    "training.tensorboard",
+)
+"""Keys of a recipe, or their beginnings, that do not change the weights that come out."""
+FEW = 8
+"""So many keys are printed of a run; a table in a file has all."""
 
 
 def listed(workspace: Workspace, names: Sequence[str] = ()) -> list[Row]:
@@ -43,6 +53,16 @@ def listed(workspace: Workspace, names: Sequence[str] = ()) -> list[Row]:
     ]
 
 
+def show(rows: Sequence[Row]) -> None:
+    """Print them, and below the table in what their recipes differ."""
+    table.show([{key: value for key, value in row.items() if key != "recipe"} for row in rows])
+    for row in rows:
+        keys = [key for key in row["recipe"].split(", ") if key]
+        more = f" and {len(keys) - FEW} more keys: -o FILE" if len(keys) > FEW else ""
+        if keys:
+            console.say(f"{row['run']}: {', '.join(keys[:FEW])}{more}")
+
+
 def _row(folder: Path) -> Row:
     run = Run.read(folder / "run.json", AGAIN)
     score = run.validation
@@ -50,7 +70,7 @@ def _row(folder: Path) -> Row:
         "run": run.name,
         "network": run.architecture,
         "steps": run.steps,
-        "minutes": round(run.seconds / 60, 1),
+        "minutes": f"{run.seconds / 60:.1f}",
         "dB": score and round(score.psnr_db, 2),
         "gain": score and round(score.psnr_db - score.bicubic_psnr_db, 2),
         "best at": run.best.step if run.best else _best_at(folder),
@@ -74,12 +94,13 @@ def _best_at(folder: Path) -> int | None:
 
 
 def differences(folders: Sequence[Path]) -> dict[Path, str]:
-    """Of each run the keys of its recipe, and their values, in which they are not all the same."""
+    """Of each run the keys of its recipe, and their values, in which they are not all the same;
+    those that `BESIDE` names are left out."""
     flat = {
         folder: recipe_io.flat(recipe_io.load(folder / "recipe.toml").model_dump(mode="json"))
         for folder in folders
     }
-    keys = sorted({key for each in flat.values() for key in each} - {"name"})
+    keys = sorted(key for key in set().union(*flat.values()) if not key.startswith(BESIDE))
     differing = [key for key in keys if len({str(each.get(key)) for each in flat.values()}) > 1]
     return {
         folder: ", ".join(f"{key}={each[key]}" for key in differing if key in each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -60,7 +60,10 @@ def runs(
     """List runs, a line each: what differs in their recipes, and what came of it."""
     from edgesr.choose import runs as finished
 
-    _print(finished.listed(opened(), names or []), output)
+    rows = finished.listed(opened(), names or [])
+    if output is not None:
+        table.write(rows, output)
+    finished.show(rows)
 
 
 @command(app, "edgesr compare edge-xs edge-s --int8 --data Set5 --data Set14 -o table.md")
@@ -109,10 +112,7 @@ def compare(
     )
     requested: dict[VariantName, bool] = {"fp32": True, "fp16": fp16, "int8": int8}
     variants = [name for name, wanted in requested.items() if wanted]
-    _print(several.compared(found, asked, variants), output)
-
-
-def _print(rows: list[dict[str, Any]], output: Path | None) -> None:
+    rows = several.compared(found, asked, variants)
     if output is not None:
         table.write(rows, output)
     table.show(rows)

@@ -85,9 +85,9 @@ def _each(
     for each in found:
         getattr(stage, command)(each, workspace, resume=resume, fresh=fresh)
     if len(found) > 1:
-        from edgesr.choose import runs, table
+        from edgesr.choose import runs
 
-        table.show(runs.listed(workspace, [each.name for each in found]))
+        runs.show(runs.listed(workspace, [each.name for each in found]))
 
 
 @command(app, "edgesr blend edge-s edge-s-gan --alpha 0.5")

@@ -36,10 +36,26 @@ def test_runs_are_listed_with_what_differs_in_their_recipes(workspace: Workspace
     found = {row["run"]: row for row in runs.listed(workspace)}
     assert [found[name]["recipe"] for name in "ab"] == ["training.lr=0.001", "training.lr=0.002"]
     assert found["b"] | {"recipe": ""} == {
-        **{"run": "b", "network": "edge 4x1", "steps": 7, "minutes": 1.5},
+        **{"run": "b", "network": "edge 4x1", "steps": 7, "minutes": "1.5"},
         **{"dB": 30.12, "gain": 1.12, "best at": 3, "recipe": ""},
     }
     assert (found["a"]["dB"], found["a"]["best at"]) == (None, None)
+
+
+def test_what_differs_is_printed_below_the_table_and_of_much_the_first_keys(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a column, thirty keys made a table of one character's width at 80 columns."""
+    many = {"lr": 1e-2, "batch": 3, "patch": 40, "beta1": 0.5, "beta2": 0.6, "decay": 0.7}
+    many |= {"warmup": 9, "grad_clip": 1.0, "ema": 0.5, "optimiser": "muon"}
+    write_run(workspace, {"name": "a", "model": EDGE, "gates": {"max_mb": 3.0}})
+    write_run(workspace, {"name": "b", "model": EDGE, "training": many})
+    runs.show(runs.listed(workspace))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["run", "a", "b", "a:", "b:"]
+    assert lines[-1].startswith("b: training.batch=3, training.beta1=0.5")
+    assert lines[-1].endswith(" and 2 more keys: -o FILE")
+    assert "max_mb" not in lines[-2]
 
 
 def test_a_run_that_is_not_finished_is_named(workspace: Workspace) -> None:
