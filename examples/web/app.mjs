@@ -93,10 +93,10 @@ function option(which) {
 function inWords({ architecture, spec }) {
   const several = (count, thing) => `${count} ${thing}${count > 1 ? "s" : ""}`;
   const words = {
-    edge: `${several(spec.depth, "convolution")} of ${spec.channels} channels`,
-    srgan: several(spec.blocks, "residual block"),
+    edge: () => `: ${several(spec.depth, "convolution")} of ${spec.channels} channels`,
+    srgan: () => `: ${several(spec.blocks, "residual block")}`,
   };
-  return `${architecture}: ${words[spec.arch]}`;
+  return architecture + (words[spec?.arch]?.() ?? ""); // of another project's there is no more
 }
 
 function goldenRow({ variant, name, difference, limit, passed, reason }) {
