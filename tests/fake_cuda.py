@@ -65,7 +65,7 @@ def card() -> Iterator[Waits]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nn.Module, "_apply", _moved)
         patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
-        patch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+        patch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
         patch.setattr(torch.cuda, "mem_get_info", lambda _: (2**36, 2**36))
         patch.setattr(FakeTensor, "numpy", _zeros, raising=False)
         patch.setattr(FakeTensor, "__deepcopy__", _copied, raising=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 
 from edgesr import console
-from edgesr.data import cached, decoding, photos
+from edgesr.data import cached, crops, decoding, photos
 from edgesr.data.degrade import BICUBIC
 from edgesr.errors import DataError
 from edgesr.recipe import Degradation
@@ -19,6 +21,8 @@ from edgesr.workspace import cache_dir
 
 WHOLE = 2**31
 """A region that is larger than any photograph."""
+REMEMBERED = 64
+"""Batches whose photographs a sampler can name."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ class PatchSampler:
         areas = cache.sizes.prod(1)
         self._areas = areas.cumsum(0).double()
         self._targets_at = cache.scale**2 * cache.variants * (areas.cumsum(0) - areas)
-        self._latest: list[int] = []
+        self._latest: deque[list[int]] = deque(maxlen=REMEMBERED)
 
     def next(self) -> tuple[Tensor, ...]:
         """LR (batch / world, 3, patch / scale, patch / scale), HR (batch / world, 3, patch, patch)
@@ -201,14 +205,15 @@ class PatchSampler:
         height, width = self.cache.sizes[photo].unbind(1)
         hr_at, lr_at = self.cache.offsets[photo].unbind(1)
         before = variant * height * width  # LR pixels of the photograph's variants before this one
-        self._latest = photo.tolist()
-        lr = self._cut(self.data, lr_at + before, width, corner, side, way)
+        self._latest.append(photo.tolist())
+        crop = partial(crops.crop, device=self.device)
+        lr = crop(self.data, lr_at + before, width, corner, side, way)
         large = (self.cache.scale * width, self.cache.scale * corner, self.patch, way)
-        hr = self._cut(self.data, hr_at, *large)
+        hr = crop(self.data, hr_at, *large)
         if self.targets is None:
             return lr, hr
         target_at = self._targets_at[photo] + self.cache.scale**2 * before
-        return lr, hr, self._cut(self.targets, target_at, *large)
+        return lr, hr, crop(self.targets, target_at, *large)
 
     def _corner(self, sizes: Tensor, draw: Tensor, side: int) -> Tensor:
         """Where crops of `side` pixels begin in photographs of `sizes`, each inside one region;
@@ -219,28 +224,10 @@ class PatchSampler:
         first, end = region * sizes // regions, (region + 1) * sizes // regions
         return first + ((place - region) * (end - first - side + 1)).long()
 
-    def _cut(
-        self, data: Tensor, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor
-    ) -> Tensor:
-        """Crops of `side` pixels at `corner` (b, 2) of images that begin `at` in `data`."""
-        upside_down = way & 1
-        first = at + (corner[:, 0] + upside_down * (side - 1)) * width + corner[:, 1]
-        step = width * (1 - 2 * upside_down)
-        lines = first[:, None] + step[:, None] * torch.arange(side)  # (b, side): where each begins
-        # Every run of `side` pixels, wherever it begins, seen as one row to be picked.
-        runs = data.as_strided((len(data) - side + 1, 3 * side), (3, 1))
-        crops = runs.index_select(0, lines.view(-1).to(runs.device)).view(-1, side, side, 3)
-        if crops.device.type != self.device.type:
-            crops = crops.pin_memory().to(self.device, non_blocking=True)
-        patches = torch.empty(len(way), 3, side, side, device=self.device)
-        for patch, crop, turn in zip(patches, crops, way.tolist(), strict=True):
-            patch.copy_(_turned(crop, turn).permute(2, 0, 1))  # (H, W, 3) -> (3, H, W)
-        return patches.div_(255)
-
-    @property
-    def last_files(self) -> list[str]:
-        """The photographs behind this process's share of the latest batch, in its order."""
-        return [str(self.cache.files[n]) for n in self._latest]
+    def files(self, ago: int = 0) -> list[str]:
+        """The photographs behind this process's share of the latest batch, in its order, or of one
+        of the `REMEMBERED` before it."""
+        return [str(self.cache.files[n]) for n in self._latest[-1 - ago]]
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to draw the same next batch, bit for bit."""
@@ -257,11 +244,3 @@ def _place(data: Tensor, device: torch.device) -> Tensor:
     """`data` on the GPU where half of its free memory holds it; else where it is."""
     fits = device.type == "cuda" and data.nbytes <= torch.cuda.mem_get_info(device)[0] // 2
     return data.to(device) if fits else data
-
-
-def _turned(crop: Tensor, way: int) -> Tensor:
-    """(S, S, 3) mirrored and transposed as bits 1 and 2 of `way` say; bit 0, upside down, was seen
-    to when the lines were picked. Together they make the eight flips and turns."""
-    if way & 2:
-        crop = crop.flip(1)
-    return crop.transpose(0, 1) if way & 4 else crop

@@ -14,7 +14,7 @@ from PIL import Image
 from edgesr.errors import ModelError
 from edgesr.inference import contract, memory
 from edgesr.inference.infer import infer
-from edgesr.inference.session import CPU, Provider, open_session
+from edgesr.inference.session import CPU, EXACT, CudaSettings, Provider, open_session
 from edgesr.inference.tiling import NotFinite, Pixels, to_picture
 
 RED, GREEN, BLUE, HALF = (np.uint32(weight) for weight in (19595, 38470, 7471, 1 << 15))
@@ -25,15 +25,22 @@ class Model:
     """The ONNX file `path`, open in ONNX Runtime.
 
     Args:
-        provider, threads: see `open_session`.
+        provider, threads, cuda: see `open_session`.
 
     Raises:
         ModelError: no such file, or none of edgesr's, or one that does not keep to its metadata.
         VerifyError: the provider that was asked for does not work here.
     """
 
-    def __init__(self, path: Path, *, provider: Provider | None, threads: int | None) -> None:
-        self.path, self._provider, self._threads = path, provider, threads
+    def __init__(
+        self,
+        path: Path,
+        *,
+        provider: Provider | None,
+        threads: int | None,
+        cuda: CudaSettings = EXACT,
+    ) -> None:
+        self.path, self._provider, self._threads, self._cuda = path, provider, threads, cuda
         self.reopen()
         self.contract = contract.read(self._session, path)
         contract.prove(self._session, self.contract, path)
@@ -48,6 +55,7 @@ class Model:
             provider=self._provider,
             threads=self._threads,
             spinning=False,
+            cuda=self._cuda,
             memory_pattern=False,
         )
         memory.give_back()

@@ -10,6 +10,7 @@ import ctypes
 import io
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -25,8 +26,41 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 WARNINGS, ERRORS_ONLY, FATAL_ONLY = 2, 3, 4
 NO_FALLBACK = "fallback to CPU EP has been explicitly disabled"
 """Stands in ONNX Runtime's refusal of a strict session whose graph has a node for the CPU."""
-# With TF32, its default, products keep 10 bits of mantissa: visible in 8-bit pixels.
-CUDA_OPTIONS = {"use_tf32": "0"}
+Search = Literal["heuristic", "exhaustive", "default"]
+
+
+@dataclass(frozen=True)
+class CudaSettings:
+    """How a session uses a GPU. No value of them has been measured on one.
+
+    Attributes:
+        tf32: whether products may keep 10 bits of mantissa, which is visible in 8-bit pixels.
+        search: how a convolution's algorithm is found for each new size of picture: cuDNN is
+            asked ("heuristic"), all are tried ("exhaustive", which pays where one size comes again
+            and again), or one is taken for all ("default").
+        memory_mb: of the GPU, the most that the session's arena takes; None for no limit.
+        grows_by_powers: whether the arena grows to the next power of two, which saves requests
+            and may hold twice what is needed; else by what is asked for.
+    """
+
+    tf32: bool = False
+    search: Search = "heuristic"
+    memory_mb: int | None = None
+    grows_by_powers: bool = False
+
+    def as_options(self) -> dict[str, str]:
+        """As ONNX Runtime's CUDA provider takes them."""
+        grows = "kNextPowerOfTwo" if self.grows_by_powers else "kSameAsRequested"
+        limit = {} if self.memory_mb is None else {"gpu_mem_limit": str(self.memory_mb * 10**6)}
+        return {
+            "use_tf32": str(int(self.tf32)),
+            "cudnn_conv_algo_search": self.search.upper(),
+            "arena_extend_strategy": grows,
+            **limit,
+        }
+
+
+EXACT = CudaSettings()
 
 
 def open_session(
@@ -36,7 +70,7 @@ def open_session(
     threads: int | None = None,
     profile: Path | None = None,
     spinning: bool = True,
-    tf32: bool = False,
+    cuda: CudaSettings | None = EXACT,
     memory_pattern: bool = True,
     strict: bool = False,
 ) -> onnxruntime.InferenceSession:
@@ -47,7 +81,7 @@ def open_session(
         threads: of the CPU provider; None leaves it to ONNX Runtime.
         profile: where to write ONNX Runtime's profile, without its suffix; None for no profile.
         spinning: whether idle threads wait busily. False where several sessions take turns.
-        tf32: whether CUDA may compute products with 10 bits of mantissa, as is its default.
+        cuda: how CUDA computes; None leaves all of it to ONNX Runtime, whose default is TF32.
         memory_pattern: whether later runs of a shape take one block that was planned in the first.
             It comes on top of what the first run took, which is kept.
         strict: on CUDA no node may be the CPU's. ONNX Runtime then refuses every graph that has
@@ -66,7 +100,7 @@ def open_session(
         return _open(path, options, [CPU])
     reason = _why_no_cuda()
     if reason is None:
-        session = _open_on_cuda(path, options, {} if tf32 else CUDA_OPTIONS, strict=strict)
+        session = _open_on_cuda(path, options, cuda.as_options() if cuda else {}, strict=strict)
         if CUDA in session.get_providers():
             return session
         reason = "its libraries do not load or the device does not start"

@@ -21,7 +21,7 @@ from edgesr.inference import alpha, decode, padding, tiling
 from edgesr.inference import memory as budgets
 from edgesr.inference.memory import Windows
 from edgesr.inference.model import Model
-from edgesr.inference.session import Provider
+from edgesr.inference.session import EXACT, CudaSettings, Provider
 from edgesr.inference.tiling import OnTile, Pixels, ignore
 
 Picture = TypeVar("Picture", Pixels, Image.Image)
@@ -45,6 +45,7 @@ class Upscaler:
             None allows 512MB more than it held.
         wrap: whether images are textures that tile: beyond each edge the model sees the opposite
             one, so that the result tiles as well.
+        cuda: how a GPU is used: its memory, TF32, the search for algorithms.
 
     Attributes:
         scale: how many times larger the result is.
@@ -72,6 +73,7 @@ class Upscaler:
         tile: int | Literal["auto"] = "auto",
         memory: str | None = None,
         wrap: bool = False,
+        cuda: CudaSettings = EXACT,
     ) -> None:
         if tile != "auto" and tile < 1:
             raise DataError(f"tile = {tile}: expected auto, or at least 1 LR pixel")
@@ -83,7 +85,9 @@ class Upscaler:
         file = Path(path)
         if file.is_dir():
             file /= "model.onnx" if variant == "fp32" else f"model.{variant}.onnx"
-        self._model = Model(file, provider=cast("Provider | None", provider), threads=threads)
+        self._model = Model(
+            file, provider=cast("Provider | None", provider), threads=threads, cuda=cuda
+        )
         contract = self._model.contract
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
         self.multiple, self.tileable = contract.multiple, contract.tileable

@@ -19,6 +19,7 @@ from edgesr.recipe.table import Table
 
 Optimiser = Literal["adam", "muon"]
 Metric = Literal["psnr", "lpips"]
+Arithmetic = Literal["fp32", "tf32", "bf16-mixed", "fp16-mixed"]
 
 
 class Optimisation(Table):
@@ -77,9 +78,10 @@ class Training(Optimisation):
     """Steps between two checkpoints."""
     log_every: Steps = 100
     """Steps between two lines of the log; each states the means since the one before."""
-    precision: Literal["fp32", "bf16-mixed"] = "fp32"
-    """Arithmetic of student, teacher and discriminator: `fp32` is that, TF32 is off;
-    `bf16-mixed` is bfloat16 where it does no harm. Weights and losses are float32 either way."""
+    precision: Arithmetic = "fp32"
+    """Arithmetic of student, teacher and discriminator: `fp32` is that, `tf32` lets a GPU multiply
+    with 10 bits of mantissa; `bf16-mixed` is bfloat16 where it does no harm, `fp16-mixed` float16
+    with scaled losses, for GPUs without bfloat16. Weights and losses are float32 either way."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes a GPU where there is one."""
     devices: Annotated[int, Field(ge=1, le=bounds.MAX_DEVICES)] = 1

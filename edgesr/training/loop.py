@@ -16,12 +16,15 @@ from typing import Any
 from torch import Tensor
 
 from edgesr import console
+from edgesr.data.patches import REMEMBERED
 from edgesr.errors import TrainingError
-from edgesr.recipe import Gan, Optimisation, Recipe
+from edgesr.recipe import Gan, Optimisation, Recipe, Training
 from edgesr.signals import ASKED, BURST, exit_code
 from edgesr.training.best import better
+from edgesr.training.finite import NotFinite
 from edgesr.training.log import Log
 from edgesr.training.means import Means
+from edgesr.training.precision import tuned_convolutions
 from edgesr.training.state import State
 from edgesr.training.steps import Step
 from edgesr.training.validation import Score, Validation
@@ -88,11 +91,12 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
         meter = Meter(training.batch)
         while state.step < optimisation.steps:
             set_learning_rates(optimisation, state)
-            record = _train(run, step, state)
+            last = state.step + 1 == optimisation.steps
+            looks = not step.queues or last or _is_due(training, state.step + 1)
+            record = _train(run, step, state, looks)
             state.step += 1
             state.seconds += meter.tick(record)
             state.means.add(record)
-            last = state.step == optimisation.steps
             if last or state.step % training.log_every == 0:
                 _share(step, state)
                 _log(run, optimisation, state, meter)
@@ -101,7 +105,7 @@ def fit(run: Run, optimisation: Optimisation, step: Step, state: State) -> Score
                 score = _validate(run, state)
                 meter.restart()
             bar.advance(1, partial(_standing, meter, state, score))
-            stopped = step.agreed(stop)
+            stopped = step.agreed(stop) if looks or step.fabric.world_size == 1 else 0
             if stopped or last or state.step % training.checkpoint_every == 0:
                 _share(step, state)
                 _save(run, state)
@@ -138,18 +142,28 @@ def _saved(run: Run) -> str:
     return "No checkpoint was written yet."
 
 
-def _train(run: Run, step: Step, state: State) -> dict[str, Tensor]:
+def _train(run: Run, step: Step, state: State, looks: bool) -> dict[str, Tensor]:
     batch = state.sampler.next()
     try:
-        record = step(*batch)
-    except TrainingError as error:
+        with tuned_convolutions():
+            record = step(*batch)
+        state.ema.update(state.student.module)
+        if looks:
+            step.settle()
+    except NotFinite as error:
         raise TrainingError(
-            f"step {state.step} of the {state.stage} stage: {error.message}; "
-            f"batch: {', '.join(sorted(set(state.sampler.last_files)))}",
+            f"step {state.step - error.ago} of the {state.stage} stage: {error.message}; "
+            f"batch: {', '.join(sorted(set(state.sampler.files(error.ago))))}",
             f"{_saved(run)} {CALMER}",
         ) from None
-    state.ema.update(state.student.module)
     return record
+
+
+def _is_due(training: Training, step: int) -> bool:
+    """Whether a GPU is waited for after `step`: where its figures are wanted, and every so often,
+    for a fault or a request to stop to be seen."""
+    every = (training.log_every, training.validate_every, training.checkpoint_every, REMEMBERED)
+    return any(step % each == 0 for each in every)
 
 
 def _share(step: Step, state: State) -> None:

@@ -20,7 +20,7 @@ from edgesr import console
 from edgesr.errors import EdgesrError, TrainingError
 from edgesr.recipe import Recipe, Training
 from edgesr.recipe import io as recipe_io
-from edgesr.training.precision import Autocast, exact_float32
+from edgesr.training.precision import autocast, choose_float32
 
 NAMED = 5
 """Differences that a message names."""
@@ -57,7 +57,8 @@ def started(training: Training) -> Fabric:
     """The processes of `training`, connected; this one alone where it asks for one device.
 
     Raises:
-        TrainingError: there is no such device, or not as many processes as the recipe says.
+        TrainingError: there is no such device, it does not compute in the recipe's precision, or
+            there are not as many processes as the recipe says.
     """
     if training.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError(
@@ -65,14 +66,14 @@ def started(training: Training) -> Fabric:
         )
     device = "cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu"
     devices, machines = layout(training)
-    exact_float32()
+    choose_float32(training.precision)
     # Newer versions of torch have another name for it, older ones only this.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
     fabric = Fabric(
         accelerator=device,
         devices=devices,
         num_nodes=machines,
-        plugins=Autocast(device) if training.precision == "bf16-mixed" else None,
+        plugins=autocast(training.precision, device),
         # Two passes through the discriminator before one backward must not rewrite its buffers.
         strategy=DDPStrategy(broadcast_buffers=False) if training.devices > 1 else "auto",
     )

@@ -66,7 +66,7 @@ class State:
             "means": self.means.state_dict(),
             "best": self.best and vars(self.best),
             "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda_rng": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
         }
         with atomic(path) as temporary:
             torch.save({"sha256": digest(checkpoint), **checkpoint}, temporary)
@@ -109,8 +109,8 @@ class State:
         best = checkpoint.get("best")  # those of earlier versions have none
         self.best = Best(**best) if best else None
         torch.set_rng_state(checkpoint["rng"])
-        if checkpoint["cuda_rng"]:
-            torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
+        if checkpoint["cuda_rng"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state(checkpoint["cuda_rng"][0])  # each process has one card
 
 
 class Damaged(TrainingError):
@@ -225,10 +225,13 @@ def _add(sums: hashlib._Hash, value: object) -> None:
 
 def _dump(network: TrainedNetwork) -> dict[str, Any]:
     optimisers = [optimiser.state_dict() for optimiser in network.optimisers]
-    return {"net": network.module.state_dict(), "optimisers": optimisers}
+    scaler = network.scaler.state_dict()
+    return {"net": network.module.state_dict(), "optimisers": optimisers, "scaler": scaler}
 
 
 def _restore(network: TrainedNetwork, state: dict[str, Any]) -> None:
     network.module.load_state_dict(state["net"])
     for optimiser, theirs in zip(network.optimisers, state["optimisers"], strict=True):
         optimiser.load_state_dict(theirs)
+    if scaler := state.get("scaler"):  # those of earlier versions have none
+        network.scaler.load_state_dict(scaler)

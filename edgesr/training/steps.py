@@ -12,20 +12,26 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
 
-from edgesr.errors import TrainingError
 from edgesr.losses.adversarial import discriminator_loss
 from edgesr.losses.total import GeneratorLoss, Outputs, prove_gradients
 from edgesr.models.zoo import SRModel
 from edgesr.recipe import Optimisation, Optimiser, teacher_terms
+from edgesr.training.finite import LEAST_SCALE, PROVED_AT, NotFinite, Unread
 from edgesr.training.muon import Muon, hidden
+from edgesr.training.precision import scaler
 
 
 @dataclass
 class TrainedNetwork:
-    """A network and the optimisers that train it, one for each part of it, set up by Fabric."""
+    """A network and the optimisers that train it, one for each part of it, set up by Fabric.
+
+    Attributes:
+        scaler: keeps float16's small gradients from vanishing; else it does nothing.
+    """
 
     net: _FabricModule
     optimisers: list[_FabricOptimizer]
+    scaler: torch.amp.GradScaler
 
     @classmethod
     def prepared(
@@ -55,7 +61,7 @@ class TrainedNetwork:
         betas = (settings.beta1, settings.beta2)
         optimisers.append(torch.optim.Adam(parameters, lr=settings.lr, betas=betas, fused=True))
         wrapped, *prepared = fabric.setup(net, *optimisers)
-        return cls(wrapped, prepared)
+        return cls(wrapped, prepared, scaler(fabric))
 
     @property
     def module(self) -> nn.Module:
@@ -74,7 +80,9 @@ class TrainedNetwork:
         0; returns the norm from before."""
         for optimiser in self.optimisers:
             optimiser.zero_grad()
-        fabric.backward(loss)
+        fabric.backward(self.scaler.scale(loss))
+        for optimiser in self.optimisers:
+            self.scaler.unscale_(optimiser.optimizer)
         parameters = [p for p in self.module.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if clip:
@@ -82,9 +90,14 @@ class TrainedNetwork:
         return norm
 
     def descend(self) -> None:
-        """One step of the optimisers down the gradient that the parameters hold."""
+        """One step of the optimisers down the gradient that the parameters hold; in float16 none
+        where that is not finite, and a smaller scale for the next."""
         for optimiser in self.optimisers:
-            optimiser.step()
+            if self.scaler.is_enabled():
+                self.scaler.step(optimiser.optimizer)
+            else:
+                optimiser.step()
+        self.scaler.update()
 
 
 @dataclass
@@ -106,6 +119,7 @@ class Step:
     discriminator: TrainedNetwork | None = None
     clip: float = 0.0
     _needs_teacher: bool = field(init=False)
+    _unread: list[Unread] = field(default_factory=lambda: [[]])
 
     def __post_init__(self) -> None:
         self.student.net.mark_forward_method("with_features")
@@ -122,13 +136,14 @@ class Step:
             The unweighted terms, their weighted sum as "loss", and the discriminator's loss.
 
         Raises:
-            TrainingError: a loss or its gradient is NaN or infinite, in any process; the weights
-                are as before the step.
+            NotFinite: on the CPU, a loss or its gradient is NaN or infinite, in any process; the
+                weights are as before the step. On a GPU `settle` says so later.
         """
         out = self.forward(lr, hr, teacher_sr)
         terms = self.terms(out)
         loss = self.loss.total(terms)  # eq. 1
         norm = self.student.differentiate(self.fabric, loss, self.clip)
+        self._unread.append([])
         self.check_finite(loss, norm, terms)
         record = {"loss": loss, **terms}
         if self.discriminator is not None:
@@ -167,17 +182,49 @@ class Step:
         return logits.float()
 
     def check_finite(self, loss: Tensor, norm: Tensor, terms: dict[str, Tensor]) -> None:
-        """Raise TrainingError in all processes where the loss or the gradient of any is not finite;
-        names the means of `terms`."""
+        """Note the loss and the norm of its gradient for `settle`, with the `terms` that it names.
+
+        The CPU settles at once; a GPU, which has yet to compute them, would be waited for. A norm
+        in float16 may be infinite: the step is then left out.
+        """
+        if self.student.scaler.is_enabled():
+            norm = torch.ones_like(norm)
         both = self.average({"loss and norm": torch.stack([loss.detach(), norm])})
-        if bool(torch.isfinite(both["loss and norm"]).all()):
+        kept = {name: term.detach() for name, term in terms.items()}
+        self._unread[-1].append((both["loss and norm"], kept))
+        if not self.queues:
+            self.settle()
+
+    @property
+    def queues(self) -> bool:
+        """Whether a step returns before it is computed, as on a GPU."""
+        return bool(self.fabric.device.type != "cpu")
+
+    def settle(self) -> None:
+        """Wait for the steps since the last call; all processes must call it after the same one.
+
+        Raises:
+            NotFinite: a loss or a gradient of one of them is NaN or infinite, in any process;
+                names the means of its terms.
+        """
+        if self.student.scaler.is_enabled() and self.student.scaler.get_scale() < LEAST_SCALE:
+            raise NotFinite(f"gradients overflow float16 even times {LEAST_SCALE:g}", 0)
+        unread, self._unread = self._unread, [[]]
+        values = [both for each in unread for both, _ in each]
+        if not values or bool(torch.isfinite(torch.stack(values)).all()):
             return
-        means = self.average({name: term.detach().clone() for name, term in terms.items()})
+        for ago, each in zip(reversed(range(len(unread))), unread, strict=True):
+            for both, terms in each:
+                if not bool(torch.isfinite(both).all()):
+                    raise self._not_finite(both, terms, ago)
+
+    def _not_finite(self, both: Tensor, terms: dict[str, Tensor], ago: int) -> NotFinite:
+        means = self.average({name: term.clone() for name, term in terms.items()})
         values = ", ".join(f"{name} = {float(mean):g}" for name, mean in means.items())
-        mean_loss, mean_norm = both["loss and norm"].tolist()
+        mean_loss, mean_norm = both.tolist()
         if not math.isfinite(mean_loss):
-            raise TrainingError(f"the loss is {mean_loss:g} ({values})")
-        raise TrainingError(f"the norm of the gradient is {mean_norm:g} ({values})")
+            return NotFinite(f"the loss is {mean_loss:g} ({values})", ago)
+        return NotFinite(f"the norm of the gradient is {mean_norm:g} ({values})", ago)
 
     @torch.no_grad()
     def _teach(self, lr: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -196,6 +243,8 @@ class Step:
     def agreed(self, stop: list[int]) -> int:
         """The signal that any process was asked to stop by; 0 where none was. Each of them must
         ask."""
+        if self.fabric.world_size == 1:
+            return stop[0] if stop else 0
         number = torch.tensor(stop[0] if stop else 0, device=self.fabric.device)
         return int(torch.as_tensor(self.fabric.all_reduce(number, reduce_op="max")))
 
@@ -207,7 +256,10 @@ class Step:
         """
         out = self.forward(lr, hr, teacher_sr)
         parameters = self.student.module.parameters()
-        norms = prove_gradients(self.terms(out), parameters, self.loss.losses, "student")
+        scale = PROVED_AT if self.student.scaler.is_enabled() else 1.0
+        terms = {name: scale * term for name, term in self.terms(out).items()}
+        norms = prove_gradients(terms, parameters, self.loss.losses, "student")
+        norms = {name: norm / scale for name, norm in norms.items()}
         if self.discriminator is not None:
             judge = self.discriminator.module
             real, fake = self.judged(judge, hr), self.judged(judge, out.sr.detach())

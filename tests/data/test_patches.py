@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from edgesr.data import cached, decoding, photos
+from edgesr.data import cached, crops, decoding, photos
 from edgesr.data.degrade import bicubic_down, pair, quantise, to_tensor
 from edgesr.data.patches import PatchCache, PatchSampler
 from edgesr.errors import DataError
@@ -88,7 +88,7 @@ def test_a_patch_of_the_whole_photograph_is_it_and_its_reduction_in_all_eight_wa
 def test_crops_are_found_in_the_photograph_on_the_grid_of_four(three: list[Path]) -> None:
     draws = sampler(three, batch=24)
     lr, hr = draws.next()
-    for n, name in enumerate(draws.last_files):
+    for n, name in enumerate(draws.files()):
         big = as_tensor(Path(name))
         small = quantise(bicubic_down(big, 4))
         windows = small.unfold(2, 4, 1).unfold(3, 4, 1)[0]  # (3, rows, columns, 4, 4)
@@ -104,6 +104,16 @@ def test_crops_are_found_in_the_photograph_on_the_grid_of_four(three: list[Path]
             )
             for way, row, column in places
         )
+
+
+def test_one_gather_cuts_what_copies_do_in_all_eight_ways() -> None:
+    generator = torch.Generator().manual_seed(0)
+    data = torch.randint(256, (2 * 20 * 30, 3), dtype=torch.uint8, generator=generator)
+    at, width = torch.tensor([0, 600] * 8), torch.tensor([30, 24] * 8)
+    corner = torch.stack([torch.arange(16) % 9, torch.arange(16)], 1)
+    way = torch.arange(16) % 8
+    which = (data, at, width, corner, 8, way)
+    assert torch.equal(crops.gathered(*which), crops.copied(*which))
 
 
 def test_lr_is_the_reduction_of_hr_away_from_the_border(shared: Path) -> None:
@@ -127,7 +137,7 @@ def test_photographs_are_drawn_by_their_area(tmp_path: Path) -> None:
     small, large = noise(tmp_path / "a.png", 16, 16), noise(tmp_path / "b.png", 48, 16)
     draws = sampler([small, large], batch=1000)
     draws.next()
-    assert draws.last_files.count(str(large)) == pytest.approx(750, abs=50)
+    assert draws.files().count(str(large)) == pytest.approx(750, abs=50)
 
 
 def test_the_same_seed_gives_the_same_patches_and_another_seed_others(three: list[Path]) -> None:
@@ -136,7 +146,7 @@ def test_the_same_seed_gives_the_same_patches_and_another_seed_others(three: lis
         first, second = a.next(), b.next()
         assert torch.equal(first[0], second[0])
         assert torch.equal(first[1], second[1])
-        assert a.last_files == b.last_files
+        assert a.files() == b.files()
     assert not torch.equal(first[1], other.next()[1])
 
 
@@ -172,7 +182,7 @@ def test_ranks_share_the_batch_that_one_process_would_see(three: list[Path], wor
         shares = [rank.next() for rank in ranks]
         assert torch.equal(torch.cat([share[0] for share in shares]), lr)
         assert torch.equal(torch.cat([share[1] for share in shares]), hr)
-        assert [name for rank in ranks for name in rank.last_files] == alone.last_files
+        assert [name for rank in ranks for name in rank.files()] == alone.files()
 
 
 def written(folder: Path) -> dict[str, int]:
@@ -385,7 +395,7 @@ def test_a_tenth_of_the_patches_is_from_drawn_pages(tmp_path: Path) -> None:
     assert [str(file) for file in cache.files] == [str(path), "drawn page 0"]
     draws = PatchSampler(cache, patch=48, batch=1000, seed=0)
     draws.next()
-    assert draws.last_files.count("drawn page 0") == pytest.approx(100, abs=30)
+    assert draws.files().count("drawn page 0") == pytest.approx(100, abs=30)
 
 
 def test_ranks_cut_their_shares_of_one_degraded_batch(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from onnx import TensorProto, helper
 
 from edgesr.errors import ModelError, VerifyError
 from edgesr.inference import session as sessions
-from edgesr.inference.session import CPU, CUDA, cuda_device_present, open_session
+from edgesr.inference.session import CPU, CUDA, CudaSettings, cuda_device_present, open_session
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +119,30 @@ def test_cuda_asked_for_where_it_works_is_used(model: Path) -> None:
     assert open_session(model, provider="cuda").get_providers()[0] == CUDA
 
 
-@pytest.mark.parametrize(("tf32", "settings"), [(False, {"use_tf32": "0"}), (True, {})])
-def test_cuda_computes_without_tf32_unless_asked(
-    model: Path, tf32: bool, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+OURS = {
+    "use_tf32": "0",
+    "cudnn_conv_algo_search": "HEURISTIC",
+    "arena_extend_strategy": "kSameAsRequested",
+}
+ASKED = CudaSettings(tf32=True, search="exhaustive", memory_mb=1500, grows_by_powers=True)
+THEIRS = {
+    "use_tf32": "1",
+    "cudnn_conv_algo_search": "EXHAUSTIVE",
+    "arena_extend_strategy": "kNextPowerOfTwo",
+    "gpu_mem_limit": "1500000000",
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, OURS), ({"cuda": ASKED}, THEIRS), ({"cuda": None}, {})],
+    ids=["unasked", "asked", "as it comes"],
+)
+def test_cuda_gets_what_is_asked_for_and_no_tf32_otherwise(
+    model: Path,
+    settings: dict[str, Any],
+    expected: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     requested: list[object] = []
 
@@ -133,5 +155,5 @@ def test_cuda_computes_without_tf32_unless_asked(
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     monkeypatch.setattr(sessions, "cuda_device_present", lambda: True)
-    open_session(model, tf32=tf32)
-    assert requested == [[(CUDA, settings), CPU]]
+    open_session(model, **settings)
+    assert requested == [[(CUDA, expected), CPU]]

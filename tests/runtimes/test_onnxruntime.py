@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgesr.errors import ModelError, VerifyError
+from edgesr.inference.session import CudaSettings
 from edgesr.runtimes import onnxruntime as adapter
 from edgesr.runtimes.onnxruntime import OnnxRuntime
 
@@ -31,6 +32,14 @@ def test_it_states_version_threads_and_precision(network) -> None:
     assert facts.version[0].isdigit()
 
 
+def test_a_run_between_bound_tensors_gives_what_a_run_of_arrays_does(network) -> None:
+    running = OnnxRuntime("cpu").open(network.file, threads=1)
+    lr = np.random.default_rng(0).random((1, 3, 9, 7), np.float32)
+    found, seconds = running.run_bound(lr)
+    np.testing.assert_array_equal(found, running.run(lr)[0])
+    assert seconds > 0
+
+
 def test_an_input_that_fails_names_the_file_and_the_shape(network) -> None:
     running = OnnxRuntime("cpu").open(network.file, threads=1)
     with pytest.raises(VerifyError, match=r"model\.onnx fails on an input of \(1, 5, 4, 4\)"):
@@ -49,5 +58,9 @@ def test_cuda_gets_tf32_only_where_it_runs_as_it_comes(
     requested: dict[str, Any] = {}
     monkeypatch.setattr(adapter, "open_session", lambda _, **options: requested.update(options))
     running = OnnxRuntime("cuda").open(Path("model.onnx"), threads=2, exact=exact)
-    assert requested == {"provider": "cuda", "threads": 2, "tf32": not exact}
+    assert requested == {
+        "provider": "cuda",
+        "threads": 2,
+        "cuda": CudaSettings() if exact else None,
+    }
     assert running.describe().precision == precision

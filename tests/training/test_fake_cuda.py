@@ -21,7 +21,7 @@ from edgesr.models.unet import UNetDiscriminator
 from edgesr.quality.evaluate import torch_upscaler
 from edgesr.recipe import Edge, GanLosses, Losses, Model, Optimisation, Rewrites, Srgan
 from edgesr.training.ema import Ema
-from edgesr.training.precision import Autocast
+from edgesr.training.precision import Autocast, autocast
 from edgesr.training.sense import examine
 from edgesr.training.steps import Step, TrainedNetwork
 from edgesr.training.teacher_targets import teacher_targets
@@ -62,7 +62,7 @@ def taught(folder: Path) -> zoo.SRModel:
 
 
 def step(network: str, stage: str, optimiser: Any, precision: Any, teacher: zoo.SRModel) -> Step:
-    used = fabric(Autocast("cuda") if precision == "bf16" else None)
+    used = fabric(autocast(precision, "cuda"))
     judge = {"pixel": None, "gan": Discriminator, "gan, every pixel": UNetDiscriminator}[stage]
     with CUDA:
         student, critic = zoo.build(NETWORKS[network]), judge and judge()
@@ -75,17 +75,25 @@ def step(network: str, stage: str, optimiser: Any, precision: Any, teacher: zoo.
 
 @each_network
 @pytest.mark.parametrize("stage", ["pixel", "gan", "gan, every pixel"])
-@pytest.mark.parametrize(("optimiser", "precision"), [("adam", "fp32"), ("muon", "bf16")])
-def test_a_step_keeps_to_the_card(
+@pytest.mark.parametrize(
+    ("optimiser", "precision"),
+    [("adam", "fp32"), ("muon", "bf16-mixed"), ("adam", "fp16-mixed")],
+)
+def test_a_step_keeps_to_the_card_and_does_not_wait_for_it(
     tmp_path: Path, network: str, stage: str, optimiser: str, precision: str
 ) -> None:
     teacher = taught(tmp_path)
-    with card():
+    with card() as waits:
         made = step(network, stage, optimiser, precision, teacher)
         ema = Ema(made.student.module, 0.9)
         lr, hr = torch.rand(2, 3, 16, 16, device=CUDA), torch.rand(2, 3, 64, 64, device=CUDA)
+        made(lr, hr)  # the first step makes the optimisers' state
+        waits.found.clear()
         record = made(lr, hr)
         ema.update(made.student.module)
+        assert not waits.found, waits.found
+        made.settle()
+        assert waits.found
         assert {value.device for value in record.values()} == {CUDA}
         assert {value.device for value in ema.module.state_dict().values()} == {CUDA}
 
@@ -109,16 +117,19 @@ def cache() -> PatchCache:
     return PatchCache("key", 4, data, [Path("a"), Path("b")], sizes, offsets)
 
 
-@pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize("fits", [True, False], ids=["cache on the card", "cache in memory"])
-def test_patches_arrive_on_the_card(monkeypatch: pytest.MonkeyPatch, fits: bool) -> None:
+def test_patches_arrive_on_the_card(
+    waits: Waits, monkeypatch: pytest.MonkeyPatch, fits: bool
+) -> None:
     photographs = cache()
     free = 2**30 if fits else 0
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, free))
     targets = torch.zeros(2 * 16 * 32 * 48, 3, dtype=torch.uint8)
     sampler = PatchSampler(photographs, patch=32, batch=4, seed=0, device=CUDA, targets=targets)
     assert sampler.data.device.type == ("cuda" if fits else "cpu")
+    waits.found.clear()
     patches = sampler.next()
+    assert not waits.found, waits.found
     assert [each.shape[1:] for each in patches] == [(3, 8, 8), (3, 32, 32), (3, 32, 32)]
     assert all(each.device == CUDA and each.dtype == torch.float32 for each in patches)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import sys
@@ -22,6 +23,7 @@ from PIL import Image
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from edgesr.data import photos
+from edgesr.data.patches import PatchSampler
 from edgesr.errors import (
     DataError,
     EdgesrError,
@@ -37,6 +39,7 @@ from edgesr.recipe import Edge, Gan, GanLosses, Losses, Optimisation, Recipe, Sr
 from edgesr.recipe import io as recipe_io
 from edgesr.training import stage, state
 from edgesr.training.loop import Interrupted, learning_rate
+from edgesr.training.steps import Step
 from edgesr.training.validation import Score
 from edgesr.workspace import Workspace, sha256
 
@@ -137,6 +140,37 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     ours, theirs = weights(folder), weights(whole)
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert log(folder) == log(whole)
+
+
+def test_a_resumed_run_in_float16_goes_on_with_the_scale_of_its_losses(
+    workspace: Workspace, photographs: Path
+) -> None:
+    changes = {"model": {"blocks": 1, "channels": 4}, "training": {"precision": "fp16-mixed"}}
+    whole = stage.train(recipe(photographs, name="a", **changes), workspace)
+    parted = recipe(photographs, name="b", **changes)
+    with after(3, interrupted), pytest.raises(Interrupted):
+        stage.train(parted, workspace)
+    folder = stage.train(parted, workspace, resume=True)
+    ours, theirs = (torch.load(each / "checkpoints/last.pt") for each in (folder, whole))
+    assert ours["student"]["scaler"] == theirs["student"]["scaler"]
+    assert ours["student"]["scaler"]["_growth_tracker"] == 6
+    assert all(torch.equal(weights(folder)[key], value) for key, value in weights(whole).items())
+
+
+def test_a_checkpoint_of_several_cards_is_resumed_without_one(
+    workspace: Workspace, photographs: Path
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    given = recipe(photographs)
+    with after(3, interrupted), pytest.raises(Interrupted):
+        stage.train(given, workspace)
+    path = workspace.run("tiny") / "checkpoints/last.pt"
+    checkpoint = torch.load(path)
+    del checkpoint["sha256"]
+    checkpoint["cuda_rng"] = [torch.get_rng_state()] * 4
+    torch.save({"sha256": state.digest(checkpoint), **checkpoint}, path)
+    assert (stage.train(given, workspace, resume=True) / "model.safetensors").is_file()
 
 
 def kept(given: Recipe) -> Recipe:
@@ -318,6 +352,29 @@ def test_a_loss_that_is_not_finite_names_step_batch_and_checkpoint_and_spares_th
     saved = torch.load(workspace.run("tiny") / "checkpoints/last.pt", weights_only=True)
     assert saved["step"] == 2
     assert all(torch.isfinite(v).all() for v in saved["student"]["net"].values())
+
+
+def test_where_steps_are_queued_the_fault_of_an_earlier_one_is_named_with_its_batch(
+    workspace: Workspace, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU is waited for only where something is logged, validated or saved."""
+    drawn: list[list[str]] = []
+    original = PatchSampler.next
+
+    def noted(sampler: PatchSampler) -> tuple[torch.Tensor, ...]:
+        batch = original(sampler)
+        drawn.append(sampler.files())
+        return batch
+
+    monkeypatch.setattr(PatchSampler, "next", noted)
+    monkeypatch.setattr(Step, "queues", True)
+    seldom = {"log_every": 10, "validate_every": 10, "checkpoint_every": 10, "steps": 6}
+    fault = r"step 3 of the pixel stage: the loss is nan \(l1 = nan\); batch: (.*)\. No"
+    with after(3, filled_with("nan")), pytest.raises(TrainingError) as caught:
+        stage.train(recipe(photographs, training=seldom), workspace)
+    found = re.match(fault, str(caught.value).replace("\n", ". "))
+    assert found, str(caught.value)
+    assert found[1] == ", ".join(sorted(set(drawn[-3])))  # of steps 0 to 5, and the proof's before
 
 
 def test_weights_that_a_step_made_infinite_are_not_saved(

@@ -17,7 +17,8 @@ from edgesr.losses.total import GeneratorLoss, Outputs
 from edgesr.models import zoo
 from edgesr.models.unet import UNetDiscriminator
 from edgesr.recipe import Edge, GanLosses, Losses, Optimisation, Srgan
-from edgesr.training.precision import Autocast, exact_float32
+from edgesr.recipe.training import Arithmetic
+from edgesr.training.precision import autocast, choose_float32
 from edgesr.training.steps import Step, TrainedNetwork
 
 SETTINGS = Optimisation(lr=1e-3)
@@ -27,7 +28,8 @@ GAN = GanLosses(luma=1.0, vgg=0.0, lpips=0.0, **TEACHER_TERMS)
 
 
 def fabric(precision: str) -> Fabric:
-    return Fabric(accelerator="cpu", plugins=Autocast("cpu") if precision == "bf16" else None)
+    names: dict[str, Arithmetic] = {"bf16": "bf16-mixed", "fp16": "fp16-mixed", "fp32": "fp32"}
+    return Fabric(accelerator="cpu", plugins=autocast(names[precision], "cpu"))
 
 
 def teacher(folder: Path) -> zoo.SRModel:
@@ -65,12 +67,13 @@ def gradients(made: Step) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("losses", [PIXEL, GAN], ids=["pixel", "gan"])
-def test_gradients_of_every_term_in_bfloat16_point_where_they_do_in_float32(
-    tmp_path: Path, losses: Losses
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_gradients_of_every_term_in_16_bits_point_where_they_do_in_float32(
+    tmp_path: Path, precision: str, losses: Losses
 ) -> None:
     """Losses computed in bfloat16 had a cosine of .43 (feature affinity in the GAN stage)."""
     model = teacher(tmp_path)
-    exact, rounded = (gradients(step(kind, losses, model)) for kind in ("fp32", "bf16"))
+    exact, rounded = (gradients(step(kind, losses, model)) for kind in ("fp32", precision))
     assert exact.keys() == rounded.keys()
     assert len(exact) >= 6
     for name, gradient in exact.items():
@@ -113,8 +116,52 @@ def test_a_discriminator_that_cannot_learn_keeps_the_student_from_its_step() -> 
     assert all(torch.equal(before[k], v) for k, v in made.student.module.state_dict().items())
 
 
-def test_float32_on_a_gpu_is_not_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    exact_float32()
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
+def test_a_gradient_too_large_for_float16_leaves_the_step_out_and_halves_the_scale() -> None:
+    made = step("fp16", GanLosses(vgg=0.0, lpips=0.0), None)
+    assert made.discriminator is not None
+    networks = (made.student, made.discriminator)
+    scale = made.student.scaler.get_scale()
+    poison = next(iter(made.student.module.parameters())).register_hook(lambda g: g * 1e38)
+    before = [copy.deepcopy(each.module.state_dict()) for each in networks]
+    made(*batch())
+    student, judge = (
+        all(torch.equal(old[k], v) for k, v in each.module.state_dict().items())
+        for old, each in zip(before, networks, strict=True)
+    )
+    assert student
+    assert not judge
+    assert made.student.scaler.get_scale() == scale / 2
+    assert made.discriminator.scaler.get_scale() == scale
+    poison.remove()
+    made(*batch())
+    after = made.student.module.state_dict()
+    assert not all(torch.equal(before[0][k], v) for k, v in after.items())
+
+
+def test_gradients_that_never_fit_float16_end_the_training() -> None:
+    made = step("fp16", Losses(), None)
+    next(iter(made.student.module.parameters())).register_hook(lambda g: g * float("inf"))
+    for _ in range(26):  # from 2^16 to 2^-10
+        made(*batch())
+    made(*batch())
+    with pytest.raises(TrainingError, match="overflow float16"):
+        made(*batch())
+
+
+def test_every_term_is_proved_in_float16() -> None:
+    norms = step("fp16", GanLosses(vgg=0.0, lpips=0.0), None).prove(*batch())
+    exact = step("fp32", GanLosses(vgg=0.0, lpips=0.0), None).prove(*batch())
+    assert norms == pytest.approx(exact, rel=0.05)
+
+
+def test_a_gpu_without_bfloat16_is_told_what_to_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    with pytest.raises(TrainingError, match="fp16-mixed"):
+        autocast("bf16-mixed", "cuda")
+
+
+def test_float32_on_a_gpu_is_tf32_only_where_it_is_asked_for() -> None:
+    for precision, rounded in (("tf32", True), ("fp32", False)):
+        choose_float32(precision)
+        assert torch.backends.cudnn.allow_tf32 == rounded
+        assert torch.backends.cuda.matmul.allow_tf32 == rounded
