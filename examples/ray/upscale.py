@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from pyarrow import fs
 
 import edgesr
@@ -71,9 +71,13 @@ class Enlarge:
     def enlarge(self, name: str) -> tuple[int, int]:
         """From file to file; returns width and height of the result."""
         with self.source.open_input_file(posixpath.join(self.source_root, name)) as file:
-            image = Image.open(io.BytesIO(file.read()))
+            data = io.BytesIO(file.read())
+        try:
+            image = Image.open(data)
+        except UnidentifiedImageError:
+            raise ValueError("not an image, or damaged at its beginning") from None
         large, png = self.upscaler(image), io.BytesIO()
-        large.save(png, "PNG")
+        large.save(png, "PNG", compress_level=1)  # at 6 that takes longer than the network
         self.write(posixpath.join(self.target_root, written(name)), png.getvalue())
         return large.size
 

@@ -24,7 +24,7 @@ from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Picture, VideoError
 from edgesr.video.reading import Clip, to_rgb
 from edgesr.video.stage import upscale_video
-from tests.commands import Command
+from tests.commands import Command, edgesr
 from tests.video.clips import SIZE, damage, decoded, make, packets
 
 EXPORTS = Path(__file__).parents[2] / "exports"
@@ -292,6 +292,19 @@ def test_without_pyav_it_is_said_how_to_get_it(
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(VideoError, match=r"pip install 'edgesr\[video\]'"):
         upscale_video(upscaler, tmp_path / "clip.mp4", tmp_path / "big.mp4")
+
+
+def test_without_a_model_and_a_name_the_command_takes_what_suits_and_says_so(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path / "clip.mp4", count=3)
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports/edge-s").symlink_to(EXPORTS / "edge-s")
+    said = edgesr(tmp_path, "upscale", "clip.mp4", "--threads", "1", "--crf", "30")
+    assert "enlarged by edge-s (--model names another)" in said
+    assert len(decoded(tmp_path / "clip-large.mp4")) == 3
+    again = edgesr(tmp_path, "upscale", "clip.mp4", code=2)
+    assert "clip-large.mp4 is there already" in again
 
 
 def test_a_request_to_stop_leaves_what_was_done_as_a_part_that_plays(tmp_path: Path) -> None:
