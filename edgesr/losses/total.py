@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from edgesr.errors import TrainingError
 from edgesr.losses.adversarial import generator_loss
-from edgesr.losses.content import l1, luma_l1
+from edgesr.losses.content import l1, lattice, luma_l1
 from edgesr.losses.distillation import feature_affinity, frequency
 from edgesr.losses.perceptual import Perceptual
 from edgesr.recipe import Losses, Target
@@ -30,13 +30,15 @@ class Outputs:
     """What one forward pass leaves for the losses.
 
     Attributes:
-        sr, hr: (B, 3, 4H, 4W), RGB 0..1: the student's picture and the ground truth.
-        features: (B, C, H, W): what enters the student's up-sampling.
+        sr, hr: (B, 3, H, W), RGB 0..1: the student's picture and the ground truth.
+        scale: how many times higher and wider than LR they are.
+        features: (B, C, H / scale, W / scale): what enters the student's up-sampling.
         teacher_sr, teacher_features: the teacher's, without gradient; None where no term asks.
     """
 
     sr: Tensor
     hr: Tensor
+    scale: int
     features: Tensor
     teacher_sr: Tensor | None = None
     teacher_features: Tensor | None = None
@@ -55,6 +57,8 @@ class GeneratorLoss(nn.Module):
         """Every term with a non-zero weight, as an unweighted scalar."""
         weight = self.losses
         terms = self._differences("", out.sr, out.hr)  # eq. 5
+        if weight.lattice:
+            terms["lattice"] = lattice(out.sr - out.hr, out.scale)
         if self.perceptual is not None:
             terms |= self.perceptual.terms(out.sr, out.hr, out.teacher_sr)  # eq. 4 and 8
         if weight.adversarial:

@@ -45,6 +45,7 @@ from edgesr.recipe.table import (
     check_name,
 )
 from edgesr.recipe.training import (
+    LATTICE_PERIODS,
     Gan,
     GanLosses,
     Losses,
@@ -56,6 +57,7 @@ from edgesr.recipe.training import (
 )
 
 __all__ = [
+    "LATTICE_PERIODS",
     "LONGEST_NAME",
     "NAME",
     "RESERVED",
@@ -158,6 +160,9 @@ class Recipe(Table):
         for table, losses in stages.items():
             if losses.lpips and losses.lpips_network != "vgg16" and self.training.patch < 32:
                 faults.append(f"{table}.lpips with AlexNet needs training.patch >= 32")
+            if losses.lattice and self.training.patch < LATTICE_PERIODS * self.model.scale:
+                least = LATTICE_PERIODS * self.model.scale
+                faults.append(f"{table}.lattice needs training.patch >= {least}")
         used = {"losses": self.training.steps, "gan.losses": 1}
         faults += [
             f"{table}: every weight is 0, so nothing would be trained"

@@ -104,6 +104,9 @@ class Training(Optimisation):
 
 Target = Literal["hr", "teacher", "both"]
 
+LATTICE_PERIODS = 8
+"""In the side of an area over which `losses.lattice` looks for what repeats."""
+
 
 class Losses(Table):
     """Weights of the terms of the generator's loss; 0 leaves a term out."""
@@ -112,6 +115,9 @@ class Losses(Table):
     """Eq. 5: mean |SR - HR|."""
     luma: Weight = 0.0
     """Mean |luma of SR - luma of HR|: the channel that PSNR is stated on. Colours need `l1` too."""
+    lattice: Weight = 0.0
+    """Mean |what of SR - HR repeats every `scale` pixels over 8 periods|: the grid that LPIPS and
+    discriminators leave in skies. Patches must be 8 LR pixels high and wide at least."""
     vgg: Weight = 0.0
     """Eq. 4, delta_c of eq. 6: mean squared difference of VGG features."""
     vgg_network: Literal["vgg19", "vgg16"] = "vgg19"

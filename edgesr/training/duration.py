@@ -68,7 +68,7 @@ def _step(
     """What of `training.steps.Step` takes time."""
     with fabric.autocast():
         sr, features = student.with_features(lr)
-        out = Outputs(sr.float(), hr, features.float(), hr)
+        out = Outputs(sr.float(), hr, hr.shape[-1] // lr.shape[-1], features.float(), hr)
         loss.total(loss.terms(out, judge)).backward()  # type: ignore[no-untyped-call]
         if judge is not None:
             d_loss = discriminator_loss(judge(hr), judge(out.sr.detach()))

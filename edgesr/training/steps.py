@@ -165,7 +165,8 @@ class Step:
         # Fabric leaves its precision out of a marked method where nothing wraps the network.
         with self.fabric.autocast():
             sr, features = self.student.net.with_features(lr)
-        return Outputs(sr.float(), hr, features.float(), teacher_sr, teacher_features)
+        scale = hr.shape[-1] // lr.shape[-1]
+        return Outputs(sr.float(), hr, scale, features.float(), teacher_sr, teacher_features)
 
     def terms(self, out: Outputs) -> dict[str, Tensor]:
         """The loss terms; the discriminator judges but does not learn from them."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgesr.errors import TrainingError
 from edgesr.losses.adversarial import discriminator_loss, generator_loss
-from edgesr.losses.content import BT601, l1, luma_l1
+from edgesr.losses.content import BT601, l1, lattice, luma_l1
 from edgesr.losses.distillation import feature_affinity, frequency, spatial_affinity
 from edgesr.losses.total import GeneratorLoss, Outputs, choose, prove_gradients
 from edgesr.metrics import luma
@@ -26,7 +26,7 @@ def outputs(seed: int = 0) -> Outputs:
 
     sr = noise(2, 3, 16, 16).requires_grad_()
     features = noise(2, 5, 4, 4).requires_grad_()
-    return Outputs(sr, noise(2, 3, 16, 16), features, noise(2, 3, 16, 16), noise(2, 7, 4, 4))
+    return Outputs(sr, noise(2, 3, 16, 16), 4, features, noise(2, 3, 16, 16), noise(2, 7, 4, 4))
 
 
 def test_equation_5_is_the_mean_absolute_difference() -> None:
@@ -76,6 +76,16 @@ def test_frequency_loss_sees_a_checkerboard_that_has_no_mean() -> None:
     board = flat + 0.5 * (torch.arange(8)[:, None] + torch.arange(8)).remainder(2) - 0.25
     assert frequency(board, flat) > 0
     assert frequency(flat, flat) == 0
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_lattice_loss_sees_what_repeats_and_neither_a_tint_nor_detail(scale: int) -> None:
+    side = 16 * scale
+    comb = (torch.arange(side) % scale == 0).float().expand(1, 3, side, side)
+    assert lattice(0.1 * comb, scale) == pytest.approx(0.1 * 2 * (scale - 1) / scale**2, rel=1e-5)
+    assert lattice(torch.full((1, 3, side, side), 0.1), scale) == pytest.approx(0, abs=1e-7)
+    noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    assert lattice(noise, scale) < l1(noise) / 5
 
 
 def test_total_is_the_weighted_sum_of_the_terms_that_have_a_weight() -> None:
