@@ -28,7 +28,7 @@ def luma_l1(error: Tensor) -> Tensor:
 
 
 def lattice(error: Tensor, scale: int) -> Tensor:
-    """Mean |what of the error repeats every `scale` pixels|, over areas of `LATTICE_PERIODS` squared.
+    """Mean |what of the error repeats every `scale` pixels|, over `LATTICE_PERIODS` of them a side.
 
     Fine detail has another error at each period and is averaged out; a lattice, which LPIPS and
     discriminators leave in smooth areas (`edgesr.quality.grid`), has the same.
