@@ -30,14 +30,19 @@ from edgesr.recipe import Recipe
 from edgesr.workspace import Workspace
 from tests.commands import run
 from tests.strangers import write_cubics
+from tests.video import clips
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md", ROOT / "docs/real.md"]
+PAGES = [ROOT / "README.md"]
+PAGES += [ROOT / f"docs/{name}.md" for name in ("tutorial", "real", "video", "scale")]
 
 NOT_RUN = {
     "make demo": "installs a virtual environment; what it runs there is `edgesr demo`",
     "make test": "is this very run",
     "edgesr weights --fetch": "downloads",
+    "pip install": "downloads",
+    "edgesr upscale clip.mp4 --variant int8": "the clone has no such file",
+    "ffmpeg": "another program's; tests/video pipes y4m",
     "edgesr fit": "times candidates for a minute; tests/fit does it for small ones",
     "torchrun --nnodes": "needs two machines",
     "python benchmarks/tiers.py": "writes what the next line measures",
@@ -98,6 +103,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         small.resize((480, 384)).save(folder / "photo.png")
         small.resize((480, 384)).save(folder / "photo.jpg")
     enlarged(folder / "photographs", folder / "enlarged")
+    clips.make(folder / "clip.mp4", count=2, size=(480, 270))
+    clips.make(folder / "truth.mp4", count=2, size=(1920, 1080))
     write_cubics(folder / "contractors.onnx", 4)
     stranger(folder / "teacher.pth")
     shutil.copyfile(folder / "teacher.pth", folder / "realesr-general-x4v3.pth")
