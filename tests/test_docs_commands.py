@@ -107,7 +107,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips.make(folder / "truth.mp4", count=2, size=(1920, 1080))
     write_cubics(folder / "contractors.onnx", 4)
     stranger(folder / "teacher.pth")
-    shutil.copyfile(folder / "teacher.pth", folder / "realesr-general-x4v3.pth")
+    for name in ("realesr-general-x4v3.pth", "craft_x4.pth"):
+        shutil.copyfile(folder / "teacher.pth", folder / name)
     return folder
 
 
