@@ -13,7 +13,7 @@ CODECS: Mapping[str, Mapping[str, str]] = {
     "libx264": {"crf": "18", "preset": "veryfast"},
     "libx265": {"crf": "20", "preset": "veryfast", "x265-params": "log-level=error"},
     "libvpx-vp9": {"crf": "24", "deadline": "realtime", "cpu-used": "5", "row-mt": "1"},
-    "libsvtav1": {"crf": "24", "preset": "10"},
+    "libsvtav1": {"crf": "24", "preset": "8"},
 }
 """What encoders are told unless the user says otherwise: good to the eye, fast enough to keep up
 with a small network."""

@@ -19,12 +19,16 @@ class Flow:
 
     Two frames wait at most: one decoded, one enlarged. A request to stop is kept until the frame
     in hand is written, so that what was written can be closed and played.
+
+    Attributes:
+        written: frames so far.
     """
 
     def __init__(self, source: Source, frames: Frames, sink: Sink) -> None:
         self._source, self._frames, self._sink = source, frames, sink
         self._writing = threading.Lock()
         self._stopped = False
+        self.written = 0
 
     def run(self) -> int:
         """Enlarge every frame; returns how many were written.
@@ -50,7 +54,7 @@ class Flow:
                 with self._writing:  # nobody may close the file while a frame goes into it
                     self._stopped = True
                 raise
-        return bar.done
+        return self.written
 
     def _close(self) -> None:
         with self._writing:
@@ -70,5 +74,6 @@ class Flow:
                 if self._stopped:
                     return
                 self._sink.write(item)
+                self.written += isinstance(item, Picture)
             if isinstance(item, Picture):
                 yield item

@@ -57,7 +57,8 @@ class Clip:
         self.copied = _copied(self.container, self._video, path)
         self._lost: list[int] = []
         self._next = 0
-        self._size_told = False
+        self._last: int | None = None
+        self._size_told = self._times_told = False
         self._items = self._decoded()
         self._before = deque[Item]()
         self.facts, self.colours, self.shown = self._first()
@@ -105,7 +106,7 @@ class Clip:
                     yield packet
                 continue
             for frame in self._frames(packet):
-                stamp = frame.pts if frame.pts is not None else self._next
+                stamp = self._stamp(frame)
                 yield from self._repeated(before=stamp)
                 yield self._picture(frame, stamp)
         yield from self._repeated(before=None)
@@ -164,12 +165,25 @@ class Clip:
         """Stand-ins for the lost frames that are shown `before` the next one."""
         due = sorted(stamp for stamp in self._lost if before is None or stamp < before)
         self._lost = [stamp for stamp in self._lost if stamp not in due]
-        if self._frame is not None:  # there is one before it
-            yield from (Picture(None, stamp) for stamp in due)
+        for stamp in due:
+            if self._last is not None and stamp > self._last:  # there is one before it
+                self._last = stamp
+                yield Picture(None, stamp)
+
+    def _stamp(self, frame: Any) -> int:
+        """When a frame is shown, later than the one before it: encoders take nothing else."""
+        stamp: int = frame.pts if frame.pts is not None else self._next
+        if self._last is not None and stamp <= self._last:
+            if not self._times_told:
+                console.warn(
+                    f"{self._path}: frames at times that do not rise are set one step later"
+                )
+            self._times_told = True
+            stamp = self._last + 1
+        return stamp
 
     def _picture(self, frame: Any, stamp: int) -> Picture:
-        if self._frame is None:
-            self._frame = frame
+        self._frame, self._last = self._frame or frame, stamp
         first = self._frame
         if (frame.width, frame.height) != (first.width, first.height) and not self._size_told:
             self._size_told = True

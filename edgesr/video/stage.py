@@ -141,12 +141,14 @@ def _to_file(enlarge: Chooser, read: Source, target: Path, encoding: Encoding) -
     with atomic(target) as temporary:
         clip = read if isinstance(read, Clip) else None
         writer = Writer(temporary, target, large, encoding, clip)
+        flow = Flow(read, frames, writer)
         try:
-            return Flow(read, frames, writer).run()
+            return flow.run()
         except Stopped:
-            part = target.with_name(f"{target.stem}.part{target.suffix}")
-            temporary.replace(part)
-            console.warn(f"stopped: what was enlarged until then is in {part}")
+            if flow.written:
+                part = target.with_name(f"{target.stem}.part{target.suffix}")
+                temporary.replace(part)
+                console.warn(f"stopped: what was enlarged until then is in {part}")
             raise
         except BaseException:
             with suppress(Exception):

@@ -81,6 +81,29 @@ def test_frames_at_uneven_times_keep_them(tmp_path: Path, upscaler: Upscaler, su
     )
 
 
+def test_frames_at_the_same_time_are_told_of_and_set_apart(
+    tmp_path: Path, upscaler: Upscaler, said: Said
+) -> None:
+    source = at_the_same_time(make(tmp_path / "clip.mkv", count=6, codec="ffv1", sound=False))
+    assert upscale_video(upscaler, source, tmp_path / "big.mkv") == 6
+    assert "frames at times that do not rise are set one step later" in said()
+    times = [1000 * frame.time for frame in decoded(tmp_path / "big.mkv")]
+    assert times == pytest.approx([0, 1, 80, 81, 160, 161])
+
+
+def at_the_same_time(path: Path) -> Path:
+    """The same frames, of which each second one comes at the time of the one before it."""
+    target = path.with_name(f"paired{path.suffix}")
+    with av.open(str(path)) as before, av.open(str(target), "w") as after:
+        stream = after.add_stream_from_template(before.streams.video[0])
+        packets = [packet for packet in before.demux(video=0) if packet.size]
+        for number, packet in enumerate(packets):
+            packet.stream = stream
+            packet.pts = packet.dts = 80 * (number // 2)
+            after.mux(packet)
+    return target
+
+
 @pytest.mark.parametrize("matrix", [1, 6])
 @pytest.mark.parametrize("limits", [1, 2], ids=["limited", "full"])
 def test_matrix_range_and_colours_are_kept(
@@ -325,7 +348,7 @@ def test_a_request_to_stop_leaves_what_was_done_as_a_part_that_plays(tmp_path: P
 def _wait_for_frames(folder: Path) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        if any(path.stat().st_size > 2000 for path in folder.glob(".edgesr-*")):
+        if any(path.stat().st_size > 2000 for path in folder.glob(".edgesr-*.mp4")):
             return
         time.sleep(0.02)
     raise AssertionError("no frame was written")
