@@ -34,7 +34,7 @@ bundles: .venv/ready
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "edgesr needs Python 3.11 or newer"'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,gpu,dev]'
 	touch $@
 
 clean:

@@ -6,13 +6,13 @@ import os
 import platform
 from importlib import metadata
 
-import onnxruntime
-import torch
 from rich.table import Table
 
-from edgesr import __version__, weights
+from edgesr import __version__
+from edgesr.errors import MissingPackage
+from edgesr.extras import absent
+from edgesr.extras import onnx_runtime as load_runtime
 from edgesr.machine import cpu_name
-from edgesr.runtimes import probe
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxsim", "lightning-fabric", "spandrel")
 
@@ -30,14 +30,23 @@ def findings() -> list[tuple[str, str]]:
     rows = [
         ("edgesr", __version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
-        (
-            "CPU",
-            f"{cpu_name()}, {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads",
-        ),
-        ("GPU for training", _gpu()),
+        ("CPU", f"{cpu_name()}, {os.cpu_count()} cores"),
         ("ONNX Runtime", onnx_runtime()),
     ]
     rows += [(f"  {name}", state) for name, state in providers()]
+    return rows + training()
+
+
+def training() -> list[tuple[str, str]]:
+    """What `edgesr[train]` brings: its packages, devices and weights; a line where it is not
+    installed."""
+    try:
+        import torch
+
+        from edgesr import weights
+    except ModuleNotFoundError as error:
+        return [("training", str(absent(error) or error))]
+    rows = [("GPU for training", _gpu()), ("torch uses", f"{torch.get_num_threads()} threads")]
     rows += [(name, metadata.version(name)) for name in PACKAGES]
     for status in weights.status():
         rows.append((f"weights {status.network}", str(status.path or "missing: edgesr weights")))
@@ -45,6 +54,8 @@ def findings() -> list[tuple[str, str]]:
 
 
 def _gpu() -> str:
+    import torch
+
     if not torch.cuda.is_available():
         return "none that torch can use"
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
@@ -53,9 +64,14 @@ def _gpu() -> str:
 
 
 def onnx_runtime() -> str:
-    """Its version and the packages that it comes from, of which there should be one."""
+    """Its version and the packages that it comes from, of which there should be one; or how it is
+    installed."""
     packages = sorted(set(metadata.packages_distributions().get("onnxruntime", [])))
-    found = f"{onnxruntime.__version__} from {', '.join(packages) or 'no package'}"
+    try:
+        version = load_runtime().__version__
+    except MissingPackage as error:
+        return str(error)
+    found = f"{version} from {', '.join(packages) or 'no package'}"
     if len(packages) > 1:
         found += (
             f": they overwrite each other's files; pip uninstall {' '.join(packages)}, then "
@@ -66,7 +82,12 @@ def onnx_runtime() -> str:
 
 def providers() -> list[tuple[str, str]]:
     """Each provider of this build of ONNX Runtime, and whether it runs one node or why not."""
-    names = onnxruntime.get_available_providers()
+    try:
+        names = load_runtime().get_available_providers()
+    except MissingPackage:
+        return []
+    from edgesr.runtimes import probe
+
     return [
         (name.removesuffix("ExecutionProvider"), probe.fault(name) or "works") for name in names
     ]

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from edgesr import console, streams
+from edgesr import console, extras, streams
 from edgesr.errors import EdgesrError, MachineError
 from edgesr.signals import Stopped, stoppable
 from edgesr.workspace import TEMPORARY
@@ -79,7 +79,7 @@ def _code(command: Callable[[], object]) -> int:
     except EdgesrError as error:
         return _tell(error)
     except Exception as error:
-        told = as_refusal(error)
+        told = extras.absent(error) or as_refusal(error)
         return _tell(told) if told else _defect()
     return 0
 

@@ -49,6 +49,10 @@ class MachineError(EdgesrError):
     exit_code = 3
 
 
+class MissingPackage(EdgesrError):
+    """A package that is an extra of edgesr's and is not installed."""
+
+
 class RecipeError(EdgesrError):
     """A recipe file that cannot be read, or values in it that are not allowed."""
 

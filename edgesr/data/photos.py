@@ -181,7 +181,7 @@ def embedded() -> Split:
     """
     spec = find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
-        raise DataError("scikit-image is not installed", "Install it: pip install scikit-image")
+        raise DataError("scikit-image is not installed", 'Install it: pip install "edgesr[train]"')
     folder = Path(spec.submodule_search_locations[0]) / "data"
     missing = [n for n in EMBEDDED_TRAIN + EMBEDDED_VALIDATION if not (folder / n).is_file()]
     if missing:

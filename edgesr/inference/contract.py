@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgesr.errors import ModelError
 from edgesr.inference.infer import infer
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 LAYOUTS = {("NCHW", "0..1"): False, ("NHWC", "0..255"): True}
 """Layout and range of what edgesr's files take, and whether that is bytes."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgesr.inference.padding import fitting, one_by_one
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 HALF = "tensor(float16)"
 

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
-
-import onnxruntime
+from typing import TYPE_CHECKING, Literal
 
 from edgesr import console
 from edgesr.errors import ModelError, VerifyError
+from edgesr.extras import onnx_runtime
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 Provider = Literal["cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -117,13 +119,13 @@ def open_session(
 
 def open_bytes(model: bytes) -> onnxruntime.InferenceSession:
     """Open a model that is held in memory, on the CPU."""
-    return onnxruntime.InferenceSession(model, _options(None, None, True), providers=[CPU])
+    return onnx_runtime().InferenceSession(model, _options(None, None, True), providers=[CPU])
 
 
 def _options(
     threads: int | None, profile: Path | None, spinning: bool
 ) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
+    options = onnx_runtime().SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     if threads is not None:
         options.intra_op_num_threads = threads
@@ -142,7 +144,7 @@ def _open(
 ) -> onnxruntime.InferenceSession:
     try:
         # Its fallback would move a model to the CPU whenever a run fails, and only print so.
-        return onnxruntime.InferenceSession(
+        return onnx_runtime().InferenceSession(
             str(path), options, providers=providers, enable_fallback=0
         )
     except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
@@ -157,7 +159,7 @@ def _open_on_cuda(
     """A session on CUDA, or on the CPU where CUDA does not start."""
     with _hushed():
         # Finds the CUDA and cuDNN that pip installed beside torch, without importing torch.
-        onnxruntime.preload_dlls()
+        onnx_runtime().preload_dlls()
         if strict:  # a CPU provider that is named contradicts the entry
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
             return _open(path, options, [(CUDA, settings)])
@@ -170,23 +172,23 @@ def _open_on_cuda(
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
     """Keep what ONNX Runtime prints about CUDA off the terminal; callers say what matters."""
-    onnxruntime.set_default_logger_severity(FATAL_ONLY)
+    onnx_runtime().set_default_logger_severity(FATAL_ONLY)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        onnxruntime.set_default_logger_severity(WARNINGS)
+        onnx_runtime().set_default_logger_severity(WARNINGS)
 
 
 def _requirement() -> str:
-    version = getattr(onnxruntime, "cuda_version", "")
+    version = getattr(onnx_runtime(), "cuda_version", "")
     needed = f"CUDA {version.split('.')[0]}" if version else "the onnxruntime-gpu package, CUDA"
     return f"Needed: an NVIDIA GPU with its driver, {needed} and cuDNN 9."
 
 
 def _why_no_cuda() -> str | None:
     """Why CUDA cannot be tried here; None where it can."""
-    if CUDA not in onnxruntime.get_available_providers():
+    if CUDA not in onnx_runtime().get_available_providers():
         return "this build of ONNX Runtime does not have it (onnxruntime-gpu does)"
     if not cuda_device_present():
         return "no CUDA device was found on this machine"
