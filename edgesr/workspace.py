@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from edgesr import shipped
 from edgesr.errors import EdgesrError, ModelError
 
 TEMPORARY = ".edgesr-"
@@ -68,7 +69,7 @@ class Workspace:
         Raises:
             ModelError: there is nothing of the kind.
         """
-        given = self.find_model(Path(named).expanduser())
+        given = shipped.start(self.find_model(Path(named).expanduser()))
         found = given if given.is_file() else weights_in(given)
         if found is None:
             looked = ", ".join(map(str, (named, self.run(named), self.bundle(named))))

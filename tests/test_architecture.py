@@ -15,7 +15,7 @@ import edgesr
 PACKAGE = Path(edgesr.__file__).parent
 
 GROUND = ("errors", "console", "workspace", "folders", "places", "signals", "streams", "ending")
-GROUND += ("children", "bounds", "machine", "revision", "extras")
+GROUND += ("children", "bounds", "machine", "revision", "extras", "shipped")
 """What any room may stand on: messages, files, processes. It imports no room."""
 
 MAY_IMPORT = {

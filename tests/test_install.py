@@ -50,16 +50,33 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_picture_is_enlarged(installed: Path, tmp_path: Path) -> None:
     Image.new("RGB", (20, 12), (200, 100, 50)).save(tmp_path / "small.png")
-    bundle = ROOT / "exports" / "edge-xs"
-    done = run(installed / "edgesr", "upscale", bundle, "small.png", "-o", "big.png", cwd=tmp_path)
+    done = run(
+        installed / "edgesr", "upscale", "edge-xs", "small.png", "-o", "big.png", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
-    assert Image.open(tmp_path / "big.png").size == (80, 48)
+    with Image.open(tmp_path / "big.png") as large:
+        assert large.size == (80, 48)
 
 
 def test_a_bundle_is_checked(installed: Path, tmp_path: Path) -> None:
-    done = run(installed / "edgesr", "bundle", "check", ROOT / "exports" / "edge-xs", cwd=tmp_path)
+    done = run(installed / "edgesr", "bundle", "check", "edge-xs", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "PASSED" in done.stdout
+
+
+def test_the_models_that_come_along_are_listed(installed: Path, tmp_path: Path) -> None:
+    done = run(installed / "edgesr", "models", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = {line.split()[0] for line in done.stdout.splitlines()[1:]}
+    assert {path.parent.name for path in ROOT.glob("exports/edge-*/card.json")} <= names
+
+
+def test_a_recipe_and_its_start_are_found_by_name(installed: Path, tmp_path: Path) -> None:
+    done = run(installed / "edgesr", "recipe", "show", "edge-s", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    code = "from edgesr.workspace import Workspace; Workspace().find_weights({!r})"
+    start = code.format("recipes/starts/edge-32x8.safetensors")
+    assert run(installed / "python", "-c", start, cwd=tmp_path).returncode == 0
 
 
 def test_neither_torch_nor_onnx_comes_along(installed: Path, tmp_path: Path) -> None:

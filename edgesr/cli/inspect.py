@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgesr import console
+from edgesr import console, shipped
 from edgesr.cli import completion
 from edgesr.cli.app import app, recipe_app
 from edgesr.cli.options import (
@@ -87,6 +87,18 @@ def data(
         benchmarks.fetch_all(sets or [], folder or benchmarks.PLACES[0])
     console.out.print(benchmarks.table(folder, sets or ()))
     console.page(benchmarks.sources(sets or ()))
+
+
+@command(app, "edgesr models --time")
+def models(
+    timed: Annotated[
+        bool, typer.Option("--time", help="Also ms for a picture of 128 x 128 here.")
+    ] = False,
+) -> None:
+    """List the bundles that come with edgesr: name, scale, for which pictures, size, licence."""
+    from edgesr.bundle import listing
+
+    console.out.print(listing.table(shipped.bundles(), timed=timed))
 
 
 @command(app, "edgesr doctor")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import typer
 
+from edgesr import shipped
 from edgesr.bounds import MAX_THREADS
 from edgesr.cli import completion
 from edgesr.errors import DataError
@@ -34,7 +35,7 @@ RecipePath = Annotated[
         metavar="RECIPE",
         parser=path,
         autocompletion=completion.recipes,
-        help="A TOML file, see recipes/.",
+        help="A TOML file, or the name of a recipe that comes along.",
     ),
 ]
 Overrides = Annotated[
@@ -119,9 +120,9 @@ def load_recipe(
     photos: str | None = None,
     teacher: str | None = None,
 ) -> Recipe:
-    """The recipe in `path`, as the options change it."""
+    """The recipe in `path`, or of that name, as the options change it."""
     return recipe_io.load(
-        path, overrides=overrides or (), small=small, photos=photos, teacher=teacher
+        shipped.recipe(path), overrides=overrides or (), small=small, photos=photos, teacher=teacher
     )
 
 

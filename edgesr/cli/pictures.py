@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgesr import console
+from edgesr import console, shipped
 from edgesr.cli import completion, folder, video
 from edgesr.cli.app import app
 from edgesr.cli.options import (
@@ -204,13 +204,16 @@ def upscale(
         raise DataError("--wrap is exact at the model's own factor alone", "Leave the size out.")
     if is_video:
         opening = folder.Opening({}, wanted, open_)
-        bundle = workspace.find_bundle(named) if named else video.suited(workspace)
+        bundle = shipped.find(workspace.find_bundle(named)) if named else video.suited(workspace)
         encoding = video.Encoding(codec, crf, preset, pixels, threads or 0)
         raw = video.raw(size, pixels)
         video.upscale(opening.one(bundle), source, output, encoding, damaged, raw)
         return
     bundles = (
-        {"": workspace.find_bundle(named)} if named else present(workspace.exports, (CLEAN, REAL))
+        {"": shipped.find(workspace.find_bundle(named))}
+        if named
+        else present(workspace.exports, (CLEAN, REAL))
+        or present(shipped.root() / "exports", (CLEAN, REAL))
     )
     opening = folder.Opening(bundles, wanted, open_)
     if not source.is_dir():

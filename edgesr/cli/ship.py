@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgesr import console
+from edgesr import console, shipped
 from edgesr.cli import completion
 from edgesr.cli.app import app, bundle_app
 from edgesr.cli.options import (
@@ -312,7 +312,7 @@ def bundle_check(
     """Compare a bundle's files with their sums and run its golden vectors."""
     from edgesr.bundle import check
 
-    rows = check.check(opened().find_bundle(bundle))
+    rows = check.check(shipped.find(opened().find_bundle(bundle)))
     console.out.print(check.table(rows))
     if not all(row.passed for row in rows):
         console.say("FAILED: a golden vector does not hold")

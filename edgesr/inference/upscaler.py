@@ -15,7 +15,7 @@ from typing import Literal, TypeVar, cast
 import numpy as np
 from PIL import Image
 
-from edgesr import console
+from edgesr import console, shipped
 from edgesr.errors import DataError, VerifyError
 from edgesr.inference import alpha, decode, padding, tiling
 from edgesr.inference import memory as budgets
@@ -34,7 +34,8 @@ class Upscaler:
     """Enlarges images with a bundle or an ONNX file that edgesr exported.
 
     Args:
-        path: a bundle's folder, or one of its model files.
+        path: a bundle's folder, or one of its model files; or a bundle's name, in ./exports or of
+            those that come along (`edgesr models`).
         variant: of the bundle: fp32, fp16, int8 or uint8-io.
         threads: of the CPU; None leaves it to ONNX Runtime.
         provider: "cpu" or "cuda"; None takes CUDA where it works.
@@ -82,7 +83,7 @@ class Upscaler:
         if provider not in ("cpu", "cuda", None):
             raise VerifyError(f"provider {provider!r}: expected cpu or cuda")
         requested = budgets.parse(memory or budgets.BUDGET)
-        file = Path(path)
+        file = shipped.find(Path(path))
         if file.is_dir():
             file /= "model.onnx" if variant == "fp32" else f"model.{variant}.onnx"
         self._model = Model(

@@ -1,0 +1,50 @@
+"""The bundles, recipes and starts that come with edgesr, found from any folder.
+
+They lie in the package where it was installed from a wheel, and beside it in a checkout.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+TIERS = "edge-*"
+"""The bundles that are in the wheel; others are those of a checkout alone."""
+
+
+def root() -> Path:
+    """The folder with `exports/` and `recipes/` in it."""
+    packaged = PACKAGE / "_shipped"
+    return packaged if packaged.is_dir() else PACKAGE.parent
+
+
+def bundles() -> dict[str, Path]:
+    """Every bundle that comes along, by its name."""
+    cards = sorted((root() / "exports").glob(f"{TIERS}/card.json"))
+    return {card.parent.name: card.parent for card in cards}
+
+
+def find(given: Path) -> Path:
+    """The bundle or file that `given` names: itself, else that name in ./exports, else what comes
+    along; `given` again where there is none, for the caller's error to name."""
+    here = Path("exports") / given
+    if given.exists() or here.exists():
+        return given if given.exists() else here
+    return bundles().get(str(given), given)
+
+
+def recipe(given: Path) -> Path:
+    """The file of the recipe that `given` names: itself, else that name in ./recipes, else what
+    comes along; `given` again where there is none."""
+    named = Path("recipes") / f"{given.name}.toml"
+    if given.exists() or given.parent != Path():
+        return given
+    return next((path for path in (named, root() / named) if path.is_file()), given)
+
+
+def start(given: Path) -> Path:
+    """The weights `recipes/starts/NAME`, where a recipe names them and they are not here; other
+    paths as they are."""
+    found = root() / given
+    known = given.parent == Path("recipes/starts") and not given.exists()
+    return found if known and found.is_file() else given

@@ -1,0 +1,41 @@
+"""What comes along is found from any folder; what is in that folder comes first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgesr
+from edgesr import shipped
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_model_that_comes_along_opens_by_its_name() -> None:
+    assert edgesr.Upscaler("edge-xs")(np.zeros((4, 5, 3), np.uint8)).shape == (16, 20, 3)
+
+
+def test_a_bundle_in_exports_comes_first() -> None:
+    mine = Path("exports/edge-xs")
+    mine.mkdir(parents=True)
+    assert shipped.find(Path("edge-xs")) == mine
+
+
+def test_a_name_that_nothing_has_stays_for_the_error_to_name() -> None:
+    assert shipped.find(Path("edge-zz")) == Path("edge-zz")
+    assert shipped.recipe(Path("edge-zz")) == Path("edge-zz")
+
+
+def test_a_recipe_and_the_weights_it_starts_from_are_found() -> None:
+    assert shipped.recipe(Path("n4-psnr")).is_file()
+    assert shipped.start(Path("recipes/starts/edge-32x8.safetensors")).is_file()
+
+
+def test_every_edge_bundle_of_the_checkout_is_in_the_wheel() -> None:
+    text = (shipped.PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert all(f'"exports/{name}" =' in text for name in shipped.bundles())
