@@ -71,6 +71,7 @@ def save(
     simplified: bool,
 ) -> Exported:
     """Write a graph whose function is proved, and read back what it says; see `export_onnx`."""
+    model.ir_version = lowest_ir_version(model)
     found = model.opset_import[0].version
     facts = {"edgesr.opset": str(found), "edgesr.ir_version": str(model.ir_version)}
     onnx.helper.set_model_props(model, metadata | facts)
@@ -80,6 +81,12 @@ def save(
         read = onnx.load(temporary)
         _check(read, settings.opset, scale)
     return Exported(read.opset_import[0].version, read.ir_version, simplified)
+
+
+def lowest_ir_version(model: onnx.ModelProto) -> int:
+    """The oldest version of ONNX's file format that holds the model's operator sets: the lower it
+    is, the older the runtimes that open the file."""
+    return int(onnx.helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True))
 
 
 def to_graph(network: nn.Module, settings: Export) -> tuple[onnx.ModelProto, bool]:

@@ -10,6 +10,7 @@ import onnx
 
 from edgesr.bundle.records import card
 from edgesr.deploy.bytes_io import to_bytes_io
+from edgesr.deploy.export import lowest_ir_version
 from edgesr.deploy.half import to_fp16
 from edgesr.deploy.heldout import heldout
 from edgesr.deploy.int8 import to_int8
@@ -100,6 +101,7 @@ def write_variant(
     model, facts = convert(name, module, onnx.load(folder / FILES["fp32"]), recipe)
     clipped = clips(module, recipe) or name == "uint8-io" or gives_levels(model)
     variant = Variant(name, clipped, module.scale, input_dtype(model), batch_of(model), facts)
+    model.ir_version = lowest_ir_version(model)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     version = {"edgesr.opset": str(opset), "edgesr.ir_version": str(model.ir_version)}
     model.ClearField("metadata_props")

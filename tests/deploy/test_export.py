@@ -149,6 +149,14 @@ def test_another_opset_is_really_written(tmp_path: Path) -> None:
     assert done.opset == onnx.load(tmp_path / "m.onnx").opset_import[0].version == 20
 
 
+@pytest.mark.parametrize(("opset", "ir_version"), [(17, 8), (20, 9)])
+def test_the_ir_version_is_the_lowest_of_the_opset_so_that_older_runtimes_open_the_file(
+    tmp_path: Path, opset: int, ir_version: int
+) -> None:
+    done = export_onnx(network(SPECS[1]), tmp_path / "m.onnx", Export(opset=opset), metadata={})
+    assert done.ir_version == onnx.load(tmp_path / "m.onnx").ir_version == ir_version
+
+
 def test_an_opset_that_was_not_reached_is_an_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def test_every_variant_is_in_the_card_with_its_contract_and_in_its_file(made: Pa
         assert sha256(path) == facts["sha256"][path.name]
         model = onnx.load(path)
         inside = {entry.key: entry.value for entry in model.metadata_props}
+        assert inside["edgesr.ir_version"] == str(model.ir_version) == "8"
         assert inside["edgesr.variant"] == name
         assert inside["edgesr.layout"] == variant["input"]["layout"]
         assert inside["edgesr.dtype"] == variant["input"]["dtype"] == variant["output"]["dtype"]
