@@ -137,10 +137,11 @@ def to_int8(
     if best.loss.strain > 1:
         damage = rank(quantiser, court, best)
         best = keep_in_float(quantiser, court, best, list(damage))
-    if best.loss.strain > 1 and not isinstance(module, Student):
+    nothing_left = len(best.in_float) == len(quantiser.layers) + len(quantiser.narrow)
+    if (best.loss.strain > 1 or nothing_left) and not isinstance(module, Student):
         raise ExportError(
-            f"eight bits lose {best.loss.psnr_db:.2f} dB whichever convolutions stay in float, or "
-            "fall short of gates.int8 on a kind of picture"
+            f"one convolution of eight bits alone loses more than "
+            f"{settings.max_psnr_loss_db:g} dB, or falls short of gates.int8 on a kind of picture"
         )
     _say(best, quantiser)
     return best.model, {
