@@ -3,10 +3,12 @@
 # make check   format, lint, types
 # make bundles all files in exports/ anew from their weights, and their evidence;
 #              PHOTOS=DIR where the photographs of their recipes lie elsewhere
+# make gpu     tests, evidence, benchmarks and a training on CUDA, within 45 minutes on one card;
+#              PHOTOS=DIR as above; DRY=1 the same on the CPU, all of it reduced
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format docs bundles clean
+.PHONY: demo test check format docs bundles gpu clean
 
 demo: .venv/ready
 	$(BIN)/edgesr demo
@@ -25,10 +27,14 @@ format: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python docs/recipe_reference.py
+	$(BIN)/python docs/gpu_tables.py
 
 bundles: .venv/ready
 	$(BIN)/edgesr export --again $(if $(PHOTOS),--set data.photos=$(PHOTOS))
 	$(BIN)/edgesr verify --again
+
+gpu: .venv/ready
+	$(BIN)/python benchmarks/gpu.py $(if $(DRY),--dry) $(if $(PHOTOS),--photos $(PHOTOS))
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "edgesr needs Python 3.11 or newer"'

@@ -17,16 +17,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from command import in_words
 
+from edgesr.bounds import parse_size
 from edgesr.deploy.export import export_onnx
 from edgesr.errors import VerifyError
+from edgesr.inference.session import cuda_device_present
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Export, Srgan
 from edgesr.runtimes.base import Name
+from edgesr.runtimes.onnxruntime import OnnxRuntime
 from edgesr.runtimes.registry import load
-from edgesr.verify.speed import speed
+from edgesr.verify.speed import WARMUP, speed
 
 NETWORKS = {"edge 32x8": Edge(), "N=4": Srgan(blocks=4)}
 COLUMNS: dict[str, tuple[Name, bool]] = {
@@ -35,6 +39,8 @@ COLUMNS: dict[str, tuple[Name, bool]] = {
     "OpenVINO, as it comes": ("openvino", False),
     "ncnn": ("ncnn", True),
     "ONNX Runtime Web": ("web", True),
+    "CUDA": ("cuda", True),
+    "CUDA, as it comes": ("cuda", False),
 }
 
 
@@ -43,6 +49,8 @@ def installed() -> dict[str, tuple[Name, bool]]:
     found = {}
     for title, (name, exact) in COLUMNS.items():
         try:
+            if name == "cuda" and not cuda_device_present():
+                raise VerifyError("no CUDA device was found")
             load(name)
         except VerifyError as error:
             print(f"left out: {title}: {error.message}", file=sys.stderr)
@@ -67,6 +75,14 @@ def medians(
     return {title: statistics.median(values) for title, values in times.items()}, facts
 
 
+def bound(model: Path, size: str, options: argparse.Namespace) -> float:
+    """Median ms on CUDA of input and output that lie on the card."""
+    running = OnnxRuntime("cuda").open(model, threads=options.threads)
+    width, height = parse_size(size)
+    lr = np.random.default_rng(0).random((1, 3, height, width), np.float32)
+    return 1e3 * statistics.median(running.run_bound(lr)[1] for _ in range(WARMUP + options.runs))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -80,6 +96,7 @@ def main() -> None:
     print("| network | LR | " + " | ".join(columns) + " |")
     print("|---|--:|" + "--:|" * len(columns))
     facts: dict[str, str] = {}
+    on_card: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for network, spec in NETWORKS.items():
             model = Path(folder) / "model.onnx"
@@ -89,6 +106,10 @@ def main() -> None:
                 base = found["ONNX Runtime"]
                 cells = [f"{ms:.1f} (**{base / ms:.2f} x**)" for ms in found.values()]
                 print(f"| {network} | {size} | {' | '.join(cells)} |", flush=True)
+                if "CUDA" in columns:
+                    on_card[f"{network}, {size}"] = bound(model, size, options)
+    for case, ms in on_card.items():
+        print(f"CUDA, without the copies to the card and back: {case}: {ms:.2f} ms")
     for title, text in facts.items():
         print(f"{title}: {text}")
 

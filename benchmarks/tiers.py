@@ -1,6 +1,7 @@
 """What ships, beside what it replaces: latency at several sizes, from the bundles' files.
 
     python benchmarks/tiers.py --sizes 128x128 320x180       docs/performance.md's speed table
+    python benchmarks/tiers.py --provider cuda               the same on a GPU
     python benchmarks/tiers.py --plain FILE.onnx             writes N=4 as usually exported alone,
                                                              for README's `edgesr compare`
 
@@ -32,10 +33,15 @@ from edgesr.deploy.export import export_onnx
 from edgesr.inference.session import open_session
 from edgesr.models import zoo
 from edgesr.models.zoo import Student
-from edgesr.recipe import Export
+from edgesr.recipe import Export, Variant
 
 SHIPPED = ("teacher", "n4", "n4-psnr", "edge-m", "edge-s", "edge-s-gan", "edge-xs")
 REFERENCE = "N=4 as usually exported"
+VARIANTS: dict[str, tuple[Variant, ...]] = {
+    "cpu": ("fp32", "int8"),
+    "cuda": ("fp32", "fp16", "int8"),
+}
+"""That are timed; the CPU has no arithmetic of 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ def main() -> None:
     parser.add_argument("--exports", type=Path, default=Path("exports"))
     parser.add_argument("--plain", type=Path, metavar="FILE", help="write the reference, and end")
     parser.add_argument("--sizes", nargs="+", default=["128x128"])
+    parser.add_argument("--provider", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=15)
     options = parser.parse_args()
@@ -58,15 +65,13 @@ def main() -> None:
         write_plain(options.exports / "n4-psnr", options.plain)
         return
     with tempfile.TemporaryDirectory() as folder:
-        print_table(list(found(options.exports, Path(folder))), options)
+        print_table(list(found(options.exports, Path(folder), VARIANTS[options.provider])), options)
 
 
 def print_table(entries: list[Entry], options: argparse.Namespace) -> None:
     times = {size: latencies(entries, size, options) for size in options.sizes}
-    print(
-        f"ONNX Runtime {onnxruntime.__version__}, CPU, {options.threads} threads, "
-        f"median of {options.runs} in turn"
-    )
+    where = f"{options.provider.upper()}, {options.threads} threads"
+    print(f"ONNX Runtime {onnxruntime.__version__}, {where}, median of {options.runs} in turn")
     timed = [title for size in options.sizes for title in (f"ms, {size}", "times N=4")]
     print("| | " + " | ".join(timed) + " |")
     print("|---" + "|--:" * len(timed) + "|")
@@ -77,8 +82,8 @@ def print_table(entries: list[Entry], options: argparse.Namespace) -> None:
         print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def found(exports: Path, scratch: Path) -> Iterator[Entry]:
-    """Bicubic, the bundles that are there in fp32 and int8, and N=4 as the field exports it."""
+def found(exports: Path, scratch: Path, variants: tuple[Variant, ...]) -> Iterator[Entry]:
+    """Bicubic, the bundles that are there in `variants`, and N=4 as the field exports it."""
     yield Entry("bicubic, Pillow", None)
     for name in SHIPPED:
         folder = exports / name
@@ -89,7 +94,7 @@ def found(exports: Path, scratch: Path) -> Iterator[Entry]:
             plain = scratch / "plain.onnx"
             write_plain(folder, plain)
             yield Entry(REFERENCE, plain)
-        for variant in ("fp32", "int8"):
+        for variant in variants:
             if facts := card.variants.get(variant):
                 title = name if variant == "fp32" else f"{name}, int8"
                 yield Entry(title, folder / facts.file)
@@ -107,16 +112,20 @@ def latencies(entries: list[Entry], size: str, options: argparse.Namespace) -> d
     """Median latency in ms of each entry on noise, taking turns."""
     width, height = parse_size(size)
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    calls = {entry.name: _call(entry, noise, options.threads) for entry in entries}
+    calls = {entry.name: _call(entry, noise, options) for entry in entries}
     return medians(calls, runs=options.runs, warm_up=2)
 
 
-def _call(entry: Entry, noise: NDArray[np.uint8], threads: int) -> Callable[[], object]:
+def _call(
+    entry: Entry, noise: NDArray[np.uint8], options: argparse.Namespace
+) -> Callable[[], object]:
     if entry.file is None:
         height, width, _ = noise.shape
         picture = Image.fromarray(noise)
         return lambda: picture.resize((4 * width, 4 * height), Image.Resampling.BICUBIC)
-    session = open_session(entry.file, provider="cpu", threads=threads, spinning=False)
+    session = open_session(
+        entry.file, provider=options.provider, threads=options.threads, spinning=False
+    )
     lr = np.ascontiguousarray(noise.transpose(2, 0, 1)[None], np.float32) / 255
     return lambda: session.run(None, {"lr": lr})
 

@@ -2,6 +2,7 @@
 
     python benchmarks/training.py --data DIR                  tables of some minutes
     python benchmarks/training.py --networks edge --precisions fp32 --rounds 3 --threads 1
+    python benchmarks/training.py --device cuda --precisions fp32 tf32 fp16-mixed bf16-mixed
 
 Both loops train the same network from the same start at the same batch, patch and precision, and
 take turns: a block of steps each, after steps that do not count. edgesr's is `loop.fit` with what
@@ -47,7 +48,7 @@ from edgesr.training.allocator import keep_freed_memory
 from edgesr.training.ema import Ema
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
-from edgesr.training.precision import Autocast
+from edgesr.training.precision import HALVES, autocast, choose_float32
 from edgesr.training.state import State
 from edgesr.training.steps import Step, TrainedNetwork
 from edgesr.training.validation import Validation
@@ -123,6 +124,12 @@ class PlainLoop:
     waited: float = 0.0
 
     def __post_init__(self) -> None:
+        self.device = self.training.device
+        self.network.to(self.device)
+        if self.teacher is not None:
+            self.teacher.to(self.device)
+        half = self.training.precision == "fp16-mixed"
+        self.scaler = torch.amp.GradScaler(self.device, enabled=half)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=1e-4)
 
     def block(self, steps: int) -> float:
@@ -132,16 +139,19 @@ class PlainLoop:
         batches = iter(DataLoader(dataset, batch, num_workers=self.workers))
         for _ in range(WARM_UP):
             self.step(batches)
+        wait(self.device)
         self.waited, began = 0.0, time.perf_counter()
         for _ in range(steps):
             self.step(batches)
+        wait(self.device)
         return time.perf_counter() - began
 
     def step(self, batches: Iterator[list[Tensor]]) -> None:
         began = time.perf_counter()
-        lr, hr = next(batches)
+        lr, hr = (each.to(self.device) for each in next(batches))
         self.waited += time.perf_counter() - began
-        with torch.autocast("cpu", torch.bfloat16, self.training.precision == "bf16-mixed"):
+        half = HALVES.get(self.training.precision)
+        with torch.autocast(self.device, half or torch.bfloat16, half is not None):
             sr = self.network(lr)
             target = None
             if self.teacher is not None:
@@ -151,8 +161,15 @@ class PlainLoop:
         if target is not None:
             loss = loss + F.l1_loss(sr.float(), target.float())
         self.adam.zero_grad()
-        loss.backward()
-        self.adam.step()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.adam)
+        self.scaler.update()
+
+
+def wait(device: str) -> None:
+    """Until what was asked of a GPU is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 class Beside(nn.Module):
@@ -188,13 +205,19 @@ class OurLoop:
     def __init__(self, spec: Model, cache: PatchCache, training: Training, targets: bool) -> None:
         losses = Losses(l1=1.0, teacher_l1=1.0 if targets else 0.0)
         self.fabric = Fabric(
-            accelerator="cpu",
-            plugins=Autocast("cpu") if training.precision == "bf16-mixed" else None,
+            accelerator=training.device,
+            devices=1,
+            plugins=autocast(training.precision, training.device),
         )
         network = TrainedNetwork.prepared(self.fabric, zoo.build(spec), training)
         pixels = cache.data if targets else None  # any pixels do for the teacher's pictures
         sampler = PatchSampler(
-            cache, patch=training.patch, batch=training.batch, seed=0, targets=pixels
+            cache,
+            patch=training.patch,
+            batch=training.batch,
+            seed=0,
+            device=self.fabric.device,
+            targets=pixels,
         )
         self.state = State("pixel", network, Ema(network.module, training.ema), sampler)
         self.step = Step(self.fabric, network, GeneratorLoss(losses))
@@ -235,9 +258,10 @@ class OurLoop:
 
 
 class Timer:
-    """Adds up wall time by part."""
+    """Adds up wall time by part; a GPU's includes what it queued."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        self.device = device
         self.seconds: dict[str, float] = defaultdict(float)
 
     def __call__(self, name: str) -> Timer:
@@ -245,9 +269,11 @@ class Timer:
         return self
 
     def __enter__(self) -> None:
+        wait(self.device)
         self.began = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
+        wait(self.device)
         self.seconds[self.name] += time.perf_counter() - self.began
 
 
@@ -284,7 +310,7 @@ def _part_of(event: torch.autograd.profiler_util.FunctionEvent) -> str:
 def compare(title: str, spec: Model, precision: str, options: argparse.Namespace) -> None:
     """Print images per second of every loop, and where edgesr's step spends its time."""
     patch = {"precision": precision, "batch": options.batch, "patch": options.patch}
-    training = Training.model_validate(patch | {"schedule": "constant", "device": "cpu"})
+    training = Training.model_validate(patch | {"schedule": "constant", "device": options.device})
     data = Data(photos=options.data)
     cache = PatchCache.open(photos.split(data).train, patch=training.patch, scale=4)
     cache.data.view(-1)[::4096].sum()  # a long training has every page of it mapped
@@ -314,7 +340,7 @@ def take_turns(
 ) -> tuple[dict[str, list[float]], Timer]:
     """Seconds of each block by loop, and of the parts of edgesr's step over all rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in loops}
-    parts = Timer()
+    parts = Timer(options.device)
     for turn in range(options.rounds + 1):
         for name, loop in loops.items():
             took = loop.block(options.steps)
@@ -346,6 +372,8 @@ def print_parts(ours: OurLoop, parts: Timer, step_s: float, options: argparse.Na
     print(
         f"\nedgesr's step, {1e3 * step_s:.1f} ms ({1e3 * whole:.1f} in parts): {', '.join(cells)}"
     )
+    if options.device != "cpu":  # the profiler's times are of the processor's operators
+        return
     groups, profiled = shares(ours, options.steps)
     print(f"\n| of a profiled step of {profiled:.1f} ms | ms | share |\n|---|--:|--:|")
     for group, ms in groups.items():
@@ -361,6 +389,7 @@ def main() -> None:
     parser.add_argument("--data", default="embedded")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["edge"])
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16-mixed"])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--patch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=20, help="of a block")
@@ -373,12 +402,15 @@ def main() -> None:
     console.configure(quiet=True)
     console.out.quiet = True
     keep_freed_memory()
+    place = "CPU" if options.device == "cpu" else torch.cuda.get_device_name()
     print(
-        f"torch {torch.__version__}, CPU, {options.threads} threads, {options.workers} workers, "
+        f"torch {torch.__version__}, {place}, {options.threads} threads, "
+        f"{options.workers} workers, "
         f"batch {options.batch}, patches of {options.patch}, {options.rounds} rounds of "
         f"{options.steps} steps"
     )
     for name, precision in itertools.product(options.networks, options.precisions):
+        choose_float32(precision)
         compare(*NETWORKS[name], precision, options)
 
 
