@@ -17,7 +17,7 @@ from edgesr.deploy import stage as deploy
 from edgesr.errors import DataError, ExportError, ModelError, TrainingError
 from edgesr.models import zoo
 from edgesr.recipe import Recipe
-from edgesr.training import stage
+from edgesr.training import setup, stage
 from edgesr.training.loop import Interrupted
 from edgesr.training.validation import Validation
 from edgesr.workspace import BEST, Workspace, sha256
@@ -36,7 +36,7 @@ class Distance(nn.Module):
 
 @pytest.fixture
 def distance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "find_lpips", lambda _: Distance())
+    monkeypatch.setattr(setup, "find_lpips", lambda _: Distance())
 
 
 def recipe(photographs: Path, name: str = "tiny", **tables: Any) -> Recipe:
