@@ -140,8 +140,9 @@ def to_int8(
     nothing_left = len(best.in_float) == len(quantiser.layers) + len(quantiser.narrow)
     if (best.loss.strain > 1 or nothing_left) and not isinstance(module, Student):
         raise ExportError(
-            f"one convolution of eight bits alone loses more than "
-            f"{settings.max_psnr_loss_db:g} dB, or falls short of gates.int8 on a kind of picture"
+            "no convolution can have eight bits: each loses more than "
+            f"{settings.max_psnr_loss_db:g} dB, falls short of gates.int8 on a kind of picture, or "
+            f"has fewer than {settings.min_channels} channels"
         )
     _say(best, quantiser)
     return best.model, {

@@ -59,7 +59,7 @@ def recipe(photographs: Path, model: dict[str, Any], **changes: Any) -> Recipe:
             "validate_every": 2,
             "device": "cpu",
         },
-        "export": {"int8": {"images": 2}},
+        "export": {"int8": {"images": 2, "min_channels": 1}},
         "verify": {"size": "20x12", "shapes": [], "runs": 5},
     }
     return Recipe.model_validate(recipe_io.merge(raw, changes))
