@@ -30,6 +30,7 @@ const happened = {
   opened({ folder: which, card, variant, rows, where }) {
     if (which !== folder) return; // another was asked for meanwhile
     scale = card.scale;
+    $("times").textContent = { 2: "Two", 3: "Three", 4: "Four" }[scale];
     ready = true;
     describe(card, variant, where);
     const good = rows.filter((row) => row.passed).length;
