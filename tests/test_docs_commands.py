@@ -46,7 +46,9 @@ NOT_RUN = {
     "edgesr fit": "times candidates for a minute; tests/fit does it for small ones",
     "torchrun --nnodes": "needs two machines",
     "python benchmarks/tiers.py": "writes what the next line measures",
-    "edgesr compare 'N=4": "measures all that ships on three sets, for minutes",
+    "edgesr compare 'N=4": "measures all that ships; tests/choose/test_readme.py runs it small",
+    "edgesr compare edge-xs-x2": "as above",
+    "edgesr compare edge-s-real": "as above",
 }
 """What of the pages is not run, by how it begins, and why."""
 
