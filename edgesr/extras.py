@@ -17,6 +17,7 @@ TRAINING = frozenset(
 """The modules that `edgesr[train]` brings."""
 INSTALL = {
     RUNTIME: 'pip install "edgesr[cpu]", or "edgesr[gpu]" for an NVIDIA GPU',
+    "av": 'pip install "edgesr[video]"',
     **dict.fromkeys(TRAINING, 'pip install "edgesr[train]"'),
 }
 

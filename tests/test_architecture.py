@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "runtimes": ("inference", "bundle"),
     "targets": ("bundle",),
     "models": ("bundle", "data", "recipe", "inference"),
-    "data": ("bundle", "inference", "recipe"),
+    "data": ("bundle", "inference", "recipe", "video"),
     "losses": ("recipe", "weights"),
     "training": ("bundle", "data", "inference", "losses", "metrics", "models", "recipe"),
     "quality": (

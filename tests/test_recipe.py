@@ -325,7 +325,10 @@ def test_an_override_of_any_depth_is_refused_in_a_short_line(text: str, tmp_path
         ("sgima = [0.1, 0.2]", "data.degradation.sgima .*: no such key; did you mean sigma"),
         ("sigma = [0.5, 0.1]", r"data.degradation.sigma = \[0.5, 0.1\]: expected \[lowest"),
         ("sigma = [0.5]", "data.degradation.sigma .* at least 2 items"),
-        ("jpeg = 0.9\nwebp = 0.5", "data.degradation: jpeg \\+ webp = 1.4, expected at most 1"),
+        (
+            "jpeg = 0.9\nwebp = 0.5",
+            "data.degradation: jpeg \\+ webp \\+ h264 \\+ av1 = 1.4, expected at most 1",
+        ),
         ("region = 80", "data.degradation.region = 80, expected at least training.patch = 96"),
     ],
 )

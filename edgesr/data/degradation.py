@@ -17,6 +17,7 @@ from PIL import Image
 
 from edgesr.data import kernels
 from edgesr.recipe import Real
+from edgesr.video.filmed import filmed
 
 Pixels = NDArray[np.uint8]
 Values = NDArray[np.float32]
@@ -113,7 +114,7 @@ def noisy(picture: Pixels, by: Real, rng: Generator) -> Pixels:
 
 
 def compress(picture: Pixels, by: Real, rng: Generator) -> Pixels:
-    """`picture` through JPEG, WebP or neither; where a block begins is drawn."""
+    """`picture` through a codec or none; where a block begins is drawn."""
     which = rng.random()
     top, left = (int(n) for n in rng.integers(0, BLOCK, 2))
     if which < by.jpeg:
@@ -123,6 +124,11 @@ def compress(picture: Pixels, by: Real, rng: Generator) -> Pixels:
     if which < by.jpeg + by.webp:
         quality = _quality(by.webp_quality, rng)
         return through("WEBP", picture, top, left, quality=quality, method=2)
+    which -= by.jpeg + by.webp
+    if which < by.h264:
+        return filmed(picture, "h264", _quality(by.h264_crf, rng), top, left)
+    if which < by.h264 + by.av1:
+        return filmed(picture, "av1", _quality(by.av1_crf, rng), top, left)
     return picture
 
 

@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 
 from edgesr.data.degradation import eight_bits, through
 from edgesr.errors import DataError, shortened
+from edgesr.video.filmed import FRAMES, STEP, filmed
 
 Pixels = NDArray[np.uint8]
 ON_HR, REDUCTION, ON_LR = range(3)
@@ -43,6 +44,7 @@ class Kind:
     whole: bool = False
 
 
+FRAME = f"LR as the last of {FRAMES} frames that move by {STEP[1]}, {STEP[0]} pixels, 4:2:0, in"
 KINDS = {
     "clean": Kind(REDUCTION, "MATLAB-style bicubic"),
     "area": Kind(REDUCTION, "reduced by the mean of each square (Pillow's BOX)"),
@@ -53,8 +55,10 @@ KINDS = {
     "noise": Kind(ON_LR, "Gaussian noise of {n} levels on LR, each colour its own", (0.1, 100)),
     "jpeg": Kind(ON_LR, "LR as JPEG of quality {n}, 4:2:0, by Pillow", (1, 100), whole=True),
     "webp": Kind(ON_LR, "LR as WebP of quality {n} by Pillow", (1, 100), whole=True),
+    "h264crf": Kind(ON_LR, f"{FRAME} H.264 (x264) at CRF {{n}}", (0, 51), whole=True),
+    "av1crf": Kind(ON_LR, f"{FRAME} AV1 (SVT-AV1) at CRF {{n}}", (1, 63), whole=True),
 }
-KNOWN = "clean, area, lanczos, cubic, nearest, blurR, noiseS, jpegQ, webpQ"
+KNOWN = "clean, area, lanczos, cubic, nearest, blurR, noiseS, jpegQ, webpQ, h264crfQ, av1crfQ"
 FILTERS = {
     "area": Image.Resampling.BOX,
     "lanczos": Image.Resampling.LANCZOS,
@@ -165,11 +169,13 @@ def _on_lr(lr: Pixels, step: Step, rng: np.random.Generator) -> Pixels:
         return eight_bits(lr + rng.normal(0, step.number, lr.shape))
     if step.kind == "jpeg":
         return through("JPEG", lr, 0, 0, quality=int(step.number), subsampling=2)
-    return through("WEBP", lr, 0, 0, quality=int(step.number))
+    if step.kind == "webp":
+        return through("WEBP", lr, 0, 0, quality=int(step.number))
+    return filmed(lr, "h264" if step.kind == "h264crf" else "av1", int(step.number))
 
 
 def _step(part: str, name: str) -> Step:
-    found = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)?", part)
+    found = re.fullmatch(r"((?:h264|av1)?[a-z]+)(\d+(?:\.\d+)?)?", part)
     kind = KINDS.get(found[1]) if found else None
     if found is None or kind is None:
         raise DataError(

@@ -29,6 +29,8 @@ Factors = Annotated[list[Annotated[float, Field(ge=0.25, le=4)]], Pair, AfterVal
 Levels = Annotated[list[Annotated[float, Field(ge=0, le=64)]], Pair, AfterValidator(check_range)]
 Amounts = Annotated[list[Annotated[float, Field(ge=0, le=4)]], Pair, AfterValidator(check_range)]
 Qualities = Annotated[list[Annotated[int, Field(ge=1, le=100)]], Pair, AfterValidator(check_range)]
+H264 = Annotated[list[Annotated[int, Field(ge=0, le=51)]], Pair, AfterValidator(check_range)]
+Av1 = Annotated[list[Annotated[int, Field(ge=1, le=63)]], Pair, AfterValidator(check_range)]
 Filters = Annotated[
     list[Literal["bicubic", "bilinear", "area", "lanczos"]], Field(min_length=1, max_length=8)
 ]
@@ -99,16 +101,26 @@ class Real(Table):
     subsampled: Fraction = 0.75
     """Share of JPEGs whose colours are stored at half the size (4:2:0), in the rest 4:4:4."""
     webp: Fraction = 0.1
-    """Probability of WebP; of what is left, nothing is compressed."""
+    """Probability of WebP."""
     webp_quality: Qualities = [35, 95]
     """Quality of lossy WebP."""
+    h264: Fraction = 0.0
+    """Probability of being a frame of an H.264 video, the last of three that move; by PyAV
+    (`edgesr[video]`), as AV1."""
+    h264_crf: H264 = [18, 34]
+    """Constant rate factor of H.264, higher is worse."""
+    av1: Fraction = 0.0
+    """Probability of being a frame of an AV1 video; of what is left, nothing is compressed."""
+    av1_crf: Av1 = [25, 50]
+    """Constant rate factor of AV1."""
     final_sinc: Fraction = 0.1
     """Probability of a sinc filter at LR, before or after the last codec."""
 
     @model_validator(mode="after")
     def adds_up(self) -> Self:
-        if self.jpeg + self.webp > 1:
-            raise ValueError(f"jpeg + webp = {self.jpeg + self.webp:g}, expected at most 1")
+        codecs = self.jpeg + self.webp + self.h264 + self.av1
+        if codecs > 1:
+            raise ValueError(f"jpeg + webp + h264 + av1 = {codecs:g}, expected at most 1")
         if self.blur and not self.isotropic + self.anisotropic + self.generalised + self.sinc:
             raise ValueError("blur without a kind: every weight of its kinds is 0")
         return self

@@ -30,6 +30,8 @@ STEPS: dict[str, dict[str, Any]] = {
     "noise": {"noise": 1.0},
     "jpeg": {"jpeg": 1.0},
     "webp": {"webp": 1.0},
+    "h264": {"h264": 1.0, "h264_crf": [26, 30]},
+    "av1": {"av1": 1.0, "av1_crf": [40, 50]},
     "sinc at the end": {"final_sinc": 1.0},
 }
 

@@ -53,6 +53,16 @@ def test_steps_on_lr_are_done_in_the_order_of_the_name(coffee: Pixels) -> None:
     assert (lr(coffee, "noise10-jpeg40") != lr(coffee, "jpeg40-noise10")).any()
 
 
+@pytest.mark.parametrize(("good", "bad"), [("h264crf20", "h264crf34"), ("av1crf30", "av1crf55")])
+def test_a_frame_of_a_video_is_worse_at_a_higher_crf_and_always_the_same(
+    good: str, bad: str, coffee: Pixels
+) -> None:
+    clean = lr(coffee, "clean").astype(float)
+    errors = [np.abs(lr(coffee, name) - clean).mean() for name in (good, bad)]
+    assert 0 < errors[0] < errors[1] < 12
+    np.testing.assert_array_equal(lr(coffee, bad, seed=1), lr(coffee, bad, seed=2))
+
+
 @pytest.mark.parametrize("name", ["area", "lanczos", "cubic"])
 def test_other_reductions_keep_the_picture_in_its_place(name: str, coffee: Pixels) -> None:
     difference = lr(coffee, name).astype(float) - lr(coffee, "clean")
