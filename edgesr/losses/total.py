@@ -34,6 +34,8 @@ class Outputs:
         scale: how many times higher and wider than LR they are.
         features: (B, C, H / scale, W / scale): what enters the student's up-sampling.
         teacher_sr, teacher_features: the teacher's, without gradient; None where no term asks.
+        frames: (B, 3, h, w) each: the student's pictures of two frames of one scene, laid over
+            each other; None where no term asks.
     """
 
     sr: Tensor
@@ -42,6 +44,7 @@ class Outputs:
     features: Tensor
     teacher_sr: Tensor | None = None
     teacher_features: Tensor | None = None
+    frames: tuple[Tensor, Tensor] | None = None
 
 
 class GeneratorLoss(nn.Module):
@@ -59,6 +62,9 @@ class GeneratorLoss(nn.Module):
         terms = self._differences("", out.sr, out.hr)  # eq. 5
         if weight.lattice:
             terms["lattice"] = lattice(out.sr - out.hr, out.scale)
+        if weight.temporal:
+            assert out.frames is not None, "the step enlarges two frames for this term"
+            terms["temporal"] = l1(out.frames[0] - out.frames[1])
         if self.perceptual is not None:
             terms |= self.perceptual.terms(out.sr, out.hr, out.teacher_sr)  # eq. 4 and 8
         if weight.adversarial:

@@ -46,6 +46,7 @@ from edgesr.recipe.table import (
 )
 from edgesr.recipe.training import (
     LATTICE_PERIODS,
+    TEMPORAL_BORDER,
     Gan,
     GanLosses,
     Losses,
@@ -61,6 +62,7 @@ __all__ = [
     "LONGEST_NAME",
     "NAME",
     "RESERVED",
+    "TEMPORAL_BORDER",
     "AnyRecipe",
     "Bicubic",
     "BytesGates",
@@ -163,6 +165,9 @@ class Recipe(Table):
             if losses.lattice and self.training.patch < LATTICE_PERIODS * self.model.scale:
                 least = LATTICE_PERIODS * self.model.scale
                 faults.append(f"{table}.lattice needs training.patch >= {least}")
+            if losses.temporal and self.training.patch < 3 * TEMPORAL_BORDER * self.model.scale:
+                least = 3 * TEMPORAL_BORDER * self.model.scale
+                faults.append(f"{table}.temporal needs training.patch >= {least}")
         used = {"losses": self.training.steps, "gan.losses": 1}
         faults += [
             f"{table}: every weight is 0, so nothing would be trained"

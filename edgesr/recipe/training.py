@@ -106,6 +106,8 @@ Target = Literal["hr", "teacher", "both"]
 
 LATTICE_PERIODS = 8
 """In the side of an area over which `losses.lattice` looks for what repeats."""
+TEMPORAL_BORDER = 4
+"""LR pixels along a patch's border that `losses.temporal` does not look at."""
 
 
 class Losses(Table):
@@ -118,6 +120,10 @@ class Losses(Table):
     lattice: Weight = 0.0
     """Mean |what of SR - HR repeats every `scale` pixels over 8 periods|: the grid that LPIPS and
     discriminators leave in skies. Patches must be 8 LR pixels high and wide at least."""
+    temporal: Weight = 0.0
+    """Mean |difference| of two enlarged frames of one scene, laid over each other, whose LR is
+    sampled at other places: what flickers in a video. Two more passes of the network a step.
+    Patches must be 12 LR pixels high and wide at least."""
     vgg: Weight = 0.0
     """Eq. 4, delta_c of eq. 6: mean squared difference of VGG features."""
     vgg_network: Literal["vgg19", "vgg16"] = "vgg19"

@@ -16,6 +16,7 @@ from edgesr.models.srgan import Discriminator
 from edgesr.models.unet import UNetDiscriminator
 from edgesr.models.zoo import Trainable
 from edgesr.recipe import Gan, Optimisation, Recipe, stages
+from edgesr.training import neighbours
 
 STEPS = 2
 """That are timed, after one that warms up."""
@@ -68,7 +69,11 @@ def _step(
     """What of `training.steps.Step` takes time."""
     with fabric.autocast():
         sr, features = student.with_features(lr)
-        out = Outputs(sr.float(), hr, hr.shape[-1] // lr.shape[-1], features.float(), hr)
+        scale, frames = hr.shape[-1] // lr.shape[-1], None
+        if loss.losses.temporal:
+            moving, shift = neighbours.frames(hr, scale)
+            frames = neighbours.overlaid(student(moving).float(), scale, shift)
+        out = Outputs(sr.float(), hr, scale, features.float(), hr, frames=frames)
         loss.total(loss.terms(out, judge)).backward()  # type: ignore[no-untyped-call]
         if judge is not None:
             d_loss = discriminator_loss(judge(hr), judge(out.sr.detach()))

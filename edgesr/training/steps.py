@@ -16,6 +16,7 @@ from edgesr.losses.adversarial import discriminator_loss
 from edgesr.losses.total import GeneratorLoss, Outputs, prove_gradients
 from edgesr.models.zoo import SRModel
 from edgesr.recipe import Optimisation, Optimiser, teacher_terms
+from edgesr.training import neighbours
 from edgesr.training.finite import LEAST_SCALE, PROVED_AT, NotFinite, Unread
 from edgesr.training.muon import Muon, hidden
 from edgesr.training.precision import scaler
@@ -166,7 +167,16 @@ class Step:
         with self.fabric.autocast():
             sr, features = self.student.net.with_features(lr)
         scale = hr.shape[-1] // lr.shape[-1]
-        return Outputs(sr.float(), hr, scale, features.float(), teacher_sr, teacher_features)
+        pictures = self._frames(hr, scale) if self.loss.losses.temporal else None
+        teachers = teacher_sr, teacher_features
+        return Outputs(sr.float(), hr, scale, features.float(), *teachers, pictures)
+
+    def _frames(self, hr: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+        """The student's pictures of two neighbouring frames; float32."""
+        lr, shift = neighbours.frames(hr, scale)
+        with self.fabric.autocast():
+            sr, _ = self.student.net.with_features(lr)
+        return neighbours.overlaid(sr.float(), scale, shift)
 
     def terms(self, out: Outputs) -> dict[str, Tensor]:
         """The loss terms; the discriminator judges but does not learn from them."""

@@ -142,6 +142,20 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     assert log(folder) == log(whole)
 
 
+def test_a_run_that_looks_at_two_frames_is_resumed_as_if_it_had_not_stopped(
+    workspace: Workspace, photographs: Path
+) -> None:
+    """Their movement is drawn in each step."""
+    changes = {"losses": {"temporal": 1.0}, "training": {"patch": 48}}
+    whole = stage.train(recipe(photographs, name="a", **changes), workspace)
+    parted = recipe(photographs, name="b", **changes)
+    with after(3, interrupted), pytest.raises(Interrupted):
+        stage.train(parted, workspace)
+    torch.manual_seed(99)
+    folder = stage.train(parted, workspace, resume=True)
+    assert log(folder) == log(whole)
+
+
 def test_a_resumed_run_in_float16_goes_on_with_the_scale_of_its_losses(
     workspace: Workspace, photographs: Path
 ) -> None:
