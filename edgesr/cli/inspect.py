@@ -132,11 +132,13 @@ def schema(
     record: Annotated[
         str,
         typer.Argument(
-            metavar="RECORD", autocompletion=completion.records, help="card, golden or verify."
+            metavar="RECORD",
+            autocompletion=completion.records,
+            help="card, golden, verify or device.",
         ),
     ],
 ) -> None:
-    """Print the JSON schema of a bundle's card.json, golden.json or verify.json."""
+    """Print the JSON schema of card.json, golden.json, verify.json or device.json."""
     from edgesr.bundle.records import schemas
 
     console.out.print_json(data=schemas.schema(record))

@@ -166,6 +166,14 @@ def verify(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print all tables, not a line a bundle.")
     ] = False,
+    merge: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DEVICE.json",
+            parser=path,
+            help="What a device measured, beside the evidence; nothing else is. May be repeated.",
+        ),
+    ] = None,
     gates: GatesFile = None,
     reference: Annotated[
         Path | None,
@@ -182,6 +190,14 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Compare bundles with PyTorch, time them, count their cost, check their gates."""
+    if merge:
+        others = (provider, runtime, data, target, quick, again, gates, reference)
+        if bundle is None or bundle.suffix == ".onnx" or any(others):
+            raise EdgesrError(
+                "--merge measures nothing: it goes with a bundle and --output alone",
+                "For example: edgesr verify edge-s --merge device.json",
+            )
+        return _merge(opened().find_bundle(bundle), merge, output)
     from edgesr.verify import many, stage
     from edgesr.verify.request import Request
 
@@ -213,6 +229,20 @@ def verify(
         console.say("Nothing was timed and no evidence written: --quick without --output.")
     if code or failed:
         raise typer.Exit(code or 1)
+
+
+def _merge(folder: Path, devices: list[Path], output: Path | None) -> None:
+    """Print what was handed in; the command ends with 1 where a golden vector does not hold."""
+    from edgesr.verify import handed_in
+
+    evidence = handed_in.merge(folder, devices, output)
+    for table in handed_in.tables(evidence):
+        console.out.print(table)
+    failed = [row for row in evidence.handed_in if not row.holds]
+    for row in failed:
+        console.say(f"FAILED: {row.variant} on {row.device}, {row.runtime}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _falls_short(folder: Path, reference: Path | None) -> bool:

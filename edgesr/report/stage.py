@@ -14,7 +14,7 @@ from edgesr.report.bundles import Bundle
 from edgesr.report.gallery import Gallery, gallery, teacher_file
 from edgesr.report.pictures import Pictures, pictures
 from edgesr.report.text import FILTERS
-from edgesr.verify import sidebyside
+from edgesr.verify import handed_in, sidebyside
 from edgesr.verify.cost import REMARK
 from edgesr.verify.evidence import evidence_folder, when
 from edgesr.verify.providers import SMALL
@@ -85,6 +85,11 @@ def _views(bundle: Bundle, teacher: Bundle | None) -> dict[str, Any]:
         "slower": list(sidebyside.slower(verify)) if verify else [],
         "noisy": sidebyside.noisy(verify) if verify else [],
         "not_measured": sidebyside.not_measured(verify) if verify else [],
+        "handed_in": [
+            (row, handed_in.p50_of(verify, row), handed_in.off_by(row)) for row in verify.handed_in
+        ]
+        if verify
+        else [],
         "quality": tables.scores(verify) if verify else [],
         "other_machine": _other_machine(bundle, teacher),
         "paper": _beside_paper(bundle),

@@ -14,7 +14,7 @@ from edgesr.bundle.records.rows import Cost, Counts, Quality, TeacherCost
 from edgesr.recipe import Srgan
 from edgesr.targets import present as targets
 from edgesr.verify import cost as counting
-from edgesr.verify import gates, likeness, sidebyside
+from edgesr.verify import gates, handed_in, likeness, sidebyside
 from edgesr.verify.cost import PAPER, REMARK, total
 from edgesr.verify.measured import ORT, fp32
 from edgesr.verify.sidebyside import table
@@ -50,6 +50,7 @@ def tables(evidence: Evidence) -> Iterator[Table | str]:
     yield _quality(fp32(evidence.quality, runtimes=ORT))
     if evidence.targets:
         yield from targets.tables(evidence.targets)
+    yield from handed_in.tables(evidence)
     yield _gates(evidence.gates)
 
 

@@ -59,9 +59,9 @@ def verify(
     """Measure a bundle and check its recipe's gates.
 
     The bundle itself is not changed: the evidence names its digest. Earlier evidence in the same
-    place is removed first, so that nothing stands for a verification that was broken off. What that
-    one had measured is gone on from, where it is of the same bundle, machine, versions and
-    settings.
+    place is removed first, so that nothing stands for a verification that was broken off; what
+    devices handed in is kept. What that one had measured is gone on from, where it is of the same
+    bundle, machine, versions and settings.
 
     Args:
         folder: the bundle.
@@ -104,9 +104,12 @@ def run(folder: Path, request: Request, output: Path | None = None) -> Evidence:
     with locked(place, f"edgesr verify {folder.name}"):
         if request.quick:
             _refuse_full(folder, place)
+        earlier = counting(folder, place)
         for name in EVIDENCE:
             (place / name).unlink(missing_ok=True)
         evidence = _evidence(folder, request, None if request.quick else place)
+        if earlier and earlier.handed_in:
+            evidence = evidence.model_copy(update={"handed_in": earlier.handed_in})
         evidence.write(place / "verify.json")
         write_text(place / "junit.xml", junit(evidence))
         resume.discard(place)

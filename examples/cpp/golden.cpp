@@ -1,15 +1,19 @@
 // Run a bundle's golden vectors: does the runtime, on this device, do what was verified?
 //
 //     build/golden ../../exports/edge-s
+//     build/golden ../../exports/edge-s --json "Raspberry Pi 5" > device.json
 //
-// Exits with 1 where a variant differs by more than golden.json tolerates. Apache-2.0.
+// Exits with 1 where a variant differs by more than golden.json tolerates. --json prints the
+// figures, with latencies, for `edgesr verify --merge`. Apache-2.0.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
 #include <iostream>
 #include <stdexcept>
 #include <string>
@@ -18,6 +22,27 @@
 #include "edgesr.hpp"
 
 namespace fs = std::filesystem;
+
+constexpr int kSide = 128;  // pixels of the picture that is timed
+constexpr int kRuns = 10;
+
+struct Case {
+  std::string name;
+  double difference;  // the largest from what is expected; NaN where there is one
+};
+
+struct File {
+  std::string variant, sha256;
+  double limit;
+  std::vector<Case> cases;
+  int side;
+  double p50_ms;
+
+  bool passes() const {
+    return std::all_of(cases.begin(), cases.end(),
+                       [&](const Case& c) { return c.difference <= limit; });
+  }
+};
 
 template <typename T>
 std::vector<T> read_all(const fs::path& path, size_t count) {
@@ -33,45 +58,98 @@ double largest_difference(const std::vector<T>& got, const std::vector<T>& expec
   double largest = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     const double difference = std::abs(double(got[i]) - double(expected[i]));
-    if (!(difference <= largest)) largest = difference;
-    if (std::isnan(largest)) break;  // it is within no limit
+    if (std::isnan(difference)) return difference;
+    largest = std::max(largest, difference);
   }
   return largest;
 }
 
-// Whether every variant gives on this device what golden.json expects, as closely as it says.
-bool check_golden(const fs::path& bundle) {
-  const Json card = read_card(bundle), golden(bundle / "golden/golden.json");
-  bool all = true;
-  for (const auto& variant : card.keys("variants")) {
-    Model model(bundle, card, variant);
-    const auto limits = "tolerance." + variant + (model.bytes ? ".max_levels" : ".max_abs");
-    const double limit = std::stod(golden[limits]);
-    for (const auto& number : golden.keys("cases")) {
-      const auto of = [&](const std::string& key) { return golden["cases." + number + "." + key]; };
-      Picture lr(std::stoi(of("width")), std::stoi(of("height")));
-      lr.rgb = read_all<uint8_t>(bundle / "golden" / of("input"), lr.rgb.size());
-      const size_t count = lr.rgb.size() * size_t(model.scale * model.scale);
-      const auto expected = read_all<float>(bundle / "golden" / of("output." + variant), count);
-      const double difference = model.bytes
-                                    ? largest_difference(model.run_bytes(lr), to_bytes(expected))
-                                    : largest_difference(model.run_planes(lr), expected);
-      const bool passed = difference <= limit;
-      std::printf("%s %s: %.2g of %.2g allowed, %s\n", variant.c_str(), of("name").c_str(),
-                  difference, limit, passed ? "passes" : "FAILS");
-      all = all && passed;
-    }
+std::vector<Case> run_cases(const fs::path& folder, Model& model, const std::string& variant) {
+  const Json golden(folder / "golden.json");
+  std::vector<Case> found;
+  for (const auto& number : golden.keys("cases")) {
+    const auto of = [&](const std::string& key) { return golden["cases." + number + "." + key]; };
+    Picture lr(std::stoi(of("width")), std::stoi(of("height")));
+    lr.rgb = read_all<uint8_t>(folder / of("input"), lr.rgb.size());
+    const size_t count = lr.rgb.size() * size_t(model.scale * model.scale);
+    const auto expected = read_all<float>(folder / of("output." + variant), count);
+    const double difference = model.bytes
+                                  ? largest_difference(model.run_bytes(lr), to_bytes(expected))
+                                  : largest_difference(model.run_planes(lr), expected);
+    found.push_back({of("name"), difference});
   }
-  return all;
+  return found;
+}
+
+// The median latency in ms.
+double latency(Model& model, int side) {
+  Picture lr(side, side);
+  std::vector<double> taken;
+  for (int run = 0; run <= kRuns; ++run) {
+    const auto start = std::chrono::steady_clock::now();
+    model.bytes ? void(model.run_bytes(lr)) : void(model.run_planes(lr));
+    const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - start;
+    if (run > 0) taken.push_back(ms.count());  // the first one plans memory
+  }
+  std::sort(taken.begin(), taken.end());
+  return taken[kRuns / 2];
+}
+
+File run_variant(const fs::path& bundle, const Json& card, const std::string& variant, bool timed) {
+  const Json golden(bundle / "golden/golden.json");
+  Model model(bundle, card, variant);
+  const auto limit = "tolerance." + variant + (model.bytes ? ".max_levels" : ".max_abs");
+  const int side = (kSide + model.multiple - 1) / model.multiple * model.multiple;
+  return {variant,
+          card["sha256." + card["variants." + variant + ".file"]],
+          std::stod(golden[limit]),
+          run_cases(bundle / "golden", model, variant),
+          side,
+          timed ? latency(model, side) : 0};
+}
+
+void print_lines(const File& file) {
+  for (const Case& c : file.cases) {
+    std::printf("%s %s: %.2g of %.2g allowed, %s\n", file.variant.c_str(), c.name.c_str(),
+                c.difference, file.limit, c.difference <= file.limit ? "passes" : "FAILS");
+  }
+}
+
+void print_json(const std::string& name, const std::string& device, const std::vector<File>& all) {
+  std::cout << "{\"format\": 1, \"bundle\": " << std::quoted(name)
+            << ", \"device\": " << std::quoted(device)
+            << ", \"runtime\": " << std::quoted(Runtime::version()) << ", \"files\": [";
+  for (const File& file : all) {
+    std::cout << (&file == &all[0] ? "\n" : ",\n")
+              << "  {\"variant\": " << std::quoted(file.variant)
+              << ", \"sha256\": " << std::quoted(file.sha256) << ", \"size\": \"" << file.side
+              << "x" << file.side << "\", \"runs\": " << kRuns << ", \"p50_ms\": " << file.p50_ms
+              << ", \"golden\": {";
+    for (const Case& c : file.cases) {
+      std::cout << (&c == &file.cases[0] ? "" : ", ") << std::quoted(c.name) << ": ";
+      std::isfinite(c.difference) ? std::cout << c.difference : std::cout << "null";
+    }
+    std::cout << "}}";
+  }
+  std::cout << "\n]}\n";
 }
 
 int main(int count, char** words) {
-  if (count != 2) {
-    std::cerr << "usage: golden BUNDLE\n";
+  const bool json = count == 4 && words[2] == std::string("--json");
+  if (count != 2 && !json) {
+    std::cerr << "usage: golden BUNDLE [--json DEVICE]\n";
     return 2;
   }
   try {
-    return check_golden(words[1]) ? 0 : 1;
+    const Json card = read_card(words[1]);
+    std::vector<File> files;
+    for (const auto& variant : card.keys("variants")) {
+      files.push_back(run_variant(words[1], card, variant, json));
+      if (!json) print_lines(files.back());
+    }
+    if (json) print_json(card["name"], words[3], files);
+    return std::all_of(files.begin(), files.end(), [](const File& f) { return f.passes(); }) ? 0
+                                                                                             : 1;
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << "\n";
     return 1;

@@ -17,6 +17,8 @@ using Shape = std::array<int64_t, 4>;
 #ifdef WITH_ONNXRUNTIME
 class Runtime {
  public:
+  static std::string version() { return "ONNX Runtime " + Ort::GetVersionString(); }
+
   explicit Runtime(const std::filesystem::path& file)
       : session_(env_, file.c_str(), Ort::SessionOptions{}) {}
 
@@ -38,6 +40,10 @@ class Runtime {
 #else
 class Runtime {
  public:
+  static std::string version() {
+    return std::string("OpenVINO ") + ov::get_openvino_version().buildNumber;
+  }
+
   // Unasked, OpenVINO computes in bfloat16 where the processor has it: another function.
   explicit Runtime(const std::filesystem::path& file)
       : request_(ov::Core()

@@ -2,52 +2,86 @@
 
     pip install onnxruntime numpy pillow
     python golden.py ../../exports/edge-s
+    python golden.py ../../exports/edge-s --json "Raspberry Pi 5" > device.json
 
-Exits with 1 where a variant differs by more than golden.json tolerates. Apache-2.0.
+Exits with 1 where a variant differs by more than golden.json tolerates. --json prints the figures,
+with latencies, for `edgesr verify --merge`. Apache-2.0.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
+import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from upscale import Model, read_card, to_bytes
 
+SIZE = 128  # pixels of the picture that is timed
+RUNS = 10
 
-def check(bundle: Path, model: Model, variant: str, case: dict[str, Any], limit: float) -> bool:
-    """Whether one variant gives what it should for one input; prints how far off it is."""
+
+def check(bundle: Path, model: Model, variant: str, case: dict[str, Any]) -> float:
+    """The largest difference of one variant from what is expected for one input."""
     height, width = case["height"], case["width"]
     rgb = np.fromfile(bundle / "golden" / case["input"], np.uint8).reshape(height, width, 3)
     expected = np.fromfile(bundle / "golden" / case["output"][variant], "<f4")
     expected = expected.reshape(3, model.scale * height, model.scale * width)
     if model.bytes:
         expected = to_bytes(expected).astype(np.float32)
-    difference = np.abs(model.infer(rgb) - expected).max()
-    verdict = "passes" if difference <= limit else "FAILS"
-    print(f"{variant} {case['name']}: {difference:.2g} of {limit:.2g} allowed, {verdict}")
-    return bool(difference <= limit)
+    return float(np.abs(model.infer(rgb) - expected).max())
 
 
-def main(bundle: Path) -> int:
-    variants = read_card(bundle)["variants"]
+def timed(model: Model) -> dict[str, Any]:
+    """The median latency for a picture of `SIZE` pixels a side, or of the next multiple."""
+    side = -(-SIZE // model.multiple) * model.multiple
+    rgb = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    model.infer(rgb)
+    taken = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        model.infer(rgb)
+        taken.append(1000 * (time.perf_counter() - start))
+    return {"size": f"{side}x{side}", "runs": RUNS, "p50_ms": round(median(taken), 3)}
+
+
+def main(bundle: Path, device: str | None) -> int:
+    card = read_card(bundle)
     golden = json.loads((bundle / "golden" / "golden.json").read_text(encoding="utf-8"))
-    passed = []
-    for variant in variants:
+    passed, files = True, []
+    for variant, facts in card["variants"].items():
         model = Model(bundle, variant)
         limit = golden["tolerance"][variant]["max_levels" if model.bytes else "max_abs"]
-        passed += [check(bundle, model, variant, case, limit) for case in golden["cases"]]
-    return 0 if all(passed) else 1
+        found = {case["name"]: check(bundle, model, variant, case) for case in golden["cases"]}
+        passed = passed and all(off <= limit for off in found.values())
+        if device is None:
+            for name, off in found.items():
+                verdict = "passes" if off <= limit else "FAILS"
+                print(f"{variant} {name}: {off:.2g} of {limit:.2g} allowed, {verdict}")
+        else:
+            sha256 = hashlib.sha256((bundle / facts["file"]).read_bytes()).hexdigest()
+            numbers = {name: off if np.isfinite(off) else None for name, off in found.items()}
+            row = {"variant": variant, "sha256": sha256, "golden": numbers}
+            files.append(row | timed(model))
+    if device is not None:
+        runtime = f"ONNX Runtime {onnxruntime.__version__}"
+        said = {"format": 1, "bundle": card["name"], "device": device, "runtime": runtime}
+        print(json.dumps(said | {"files": files}, indent=2))
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Run a bundle's golden vectors.")
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="its folder")
+    parser.add_argument("--json", metavar="DEVICE", help="print figures; the device's name")
     given = parser.parse_args()
     try:
-        sys.exit(main(given.bundle))
+        sys.exit(main(given.bundle, given.json))
     except Exception as error:
         sys.exit(f"error: {error}")

@@ -9,6 +9,9 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
+from edgesr.bundle.card import read_card
+from edgesr.bundle.records.device import Device
+
 Done = CompletedProcess[str]
 
 # Larger than one tile of 256 pixels along one axis, along none, and a single pixel.
@@ -49,3 +52,17 @@ def check_noise_fails(result: Done) -> None:
 def check_variant_is_refused(result: Done) -> None:
     assert result.returncode == 1
     assert result.stderr == "error: no variant int4, only fp32, uint8-io\n"
+
+
+def check_figures(result: Done, bundle: Path) -> None:
+    """What was printed is device.json of all files of `bundle`, timed."""
+    assert (result.returncode, result.stderr) == (0, "")
+    card, device = read_card(bundle), Device.model_validate_json(result.stdout)
+    assert (device.bundle, device.device) == (card.name, 'A "phone"')
+    assert {row.variant: row.sha256 for row in device.files} == {
+        variant: card.sha256[facts.file] for variant, facts in card.variants.items()
+    }
+    for row in device.files:
+        assert list(row.golden) == ["photograph", "noise", "checkerboard"]
+        assert row.size == "128x128"
+        assert row.p50_ms

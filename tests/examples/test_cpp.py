@@ -22,6 +22,7 @@ from edgesr import Upscaler
 from tests.examples.both import (
     Done,
     check_all_vectors_pass,
+    check_figures,
     check_noise_fails,
     check_variant_is_refused,
     gridded_sizes,
@@ -85,6 +86,10 @@ def test_a_bundle_that_ships_passes_in_all_its_variants(program: Program, shippe
     result = program("golden", shipped)
     assert (result.returncode, result.stderr) == (0, "")
     assert {line.split()[0] for line in result.stdout.splitlines()} >= {"fp32", "fp16", "int8"}
+
+
+def test_the_figures_for_verify_name_the_files_that_ran(program: Program, shipped: Path) -> None:
+    check_figures(program("golden", shipped, "--json", 'A "phone"'), shipped)
 
 
 @pytest.mark.parametrize("added", [2 / 255, np.nan], ids=str)

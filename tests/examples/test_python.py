@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -16,6 +17,7 @@ from edgesr import Upscaler
 from tests.examples.both import (
     Done,
     check_all_vectors_pass,
+    check_figures,
     check_noise_fails,
     check_variant_is_refused,
     gridded_sizes,
@@ -108,6 +110,12 @@ def test_a_variant_that_is_not_there_is_refused_by_name(bundle: Path, tmp_path: 
 def test_every_variant_passes_its_golden_vectors_without_edgesr(bundle: Path) -> None:
     result = run(bundle, ".", script="golden.py")
     check_all_vectors_pass(result)
+
+
+def test_the_figures_for_verify_name_the_files_that_ran(shipped: Path) -> None:
+    result = run(shipped, ".", "--json", 'A "phone"', script="golden.py")
+    check_figures(result, shipped)
+    assert f"ONNX Runtime {onnxruntime.__version__}" in result.stdout
 
 
 def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(

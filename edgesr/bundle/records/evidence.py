@@ -11,12 +11,14 @@ from edgesr.bundle.records.base import (
     Digest,
     Few,
     Line,
+    Many,
     Named,
     Number,
     Record,
     Whole,
 )
 from edgesr.bundle.records.card import Role, VariantName
+from edgesr.bundle.records.device import HandedIn
 from edgesr.bundle.records.rows import (
     Cost,
     FileSize,
@@ -134,6 +136,8 @@ class Evidence(Measurements):
     gates: Annotated[list[Gate], Field(max_length=10_000)]
     passed: bool
     """No gate fails."""
+    handed_in: Annotated[list[HandedIn], Many] = Field(default_factory=list)
+    """What devices measured; no gate looks at it."""
 
     @model_validator(mode="after")
     def judged(self) -> Self:
