@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import time
@@ -92,6 +93,21 @@ def warn(text: str) -> None:
     """Print one warning on stderr, `printable`: a line break in it cannot look like another."""
     if not out.quiet:
         err.print(f"warning: {printable(text)}", style="yellow", soft_wrap=True)
+
+
+class _Teller(logging.Handler):
+    """Says what edgesr logs: warnings, and what is worth a line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        (warn if record.levelno >= logging.WARNING else say)(record.getMessage())
+
+
+def listen() -> None:
+    """Say on the terminal what edgesr logs as a library, where it prints nothing."""
+    logger = logging.getLogger("edgesr")
+    logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Teller) for handler in logger.handlers):
+        logger.addHandler(_Teller())
 
 
 def page(text: str) -> None:

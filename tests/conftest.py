@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from edgesr import console
 from edgesr.deploy.stage import write_bundle
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Export, Recipe
@@ -32,6 +33,12 @@ def signals_as_at_a_terminal() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_at_a_terminal() -> None:
+    """What edgesr logs as a library is said, as commands have it."""
+    console.listen()
 
 
 @pytest.fixture

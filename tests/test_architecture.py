@@ -15,7 +15,7 @@ import edgesr
 PACKAGE = Path(edgesr.__file__).parent
 
 GROUND = ("errors", "console", "workspace", "folders", "places", "signals", "streams", "ending")
-GROUND += ("children", "bounds", "machine", "revision", "extras", "shipped")
+GROUND += ("children", "bounds", "machine", "revision", "extras", "shipped", "refusals")
 """What any room may stand on: messages, files, processes. It imports no room."""
 
 MAY_IMPORT = {
@@ -102,9 +102,11 @@ def test_the_ground_imports_no_room(name: str) -> None:
 
 
 @pytest.mark.parametrize("room", ["inference", "video"])
-def test_what_runs_in_an_app_loads_neither_torch_nor_onnx_nor_pydantic(room: str) -> None:
+def test_what_runs_in_an_app_loads_neither_torch_nor_onnx_nor_pydantic_nor_rich(
+    room: str,
+) -> None:
     modules = [f"edgesr.{room}.{file.stem}" for file in files(room)]
     code = f"import sys, {', '.join(m for m in modules if not m.endswith('__init__'))}; "
-    code += "print([m for m in ('torch', 'onnx', 'pydantic', 'typer') if m in sys.modules])"
+    code += "print([m for m in ('torch', 'onnx', 'pydantic', 'typer', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
-from edgesr.ending import as_refusal
+from edgesr.refusals import as_refusal
 from edgesr.workspace import write_text
 
 ROOT = Path(__file__).parents[1]

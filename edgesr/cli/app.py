@@ -31,8 +31,9 @@ def _version(requested: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
     """Distil super-resolution networks, export them to ONNX, prove what ships."""
+    console.listen()

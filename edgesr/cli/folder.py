@@ -95,8 +95,9 @@ def upscale(
         quality=quality,
         pattern=pattern,
         skip_existing=skip_existing,
-        jobs=Jobs(jobs, opening) if jobs > 1 else None,
+        jobs=Jobs(jobs, opening, console.listen) if jobs > 1 else None,
         manifest=manifest,
+        bar=console.bar,
     )
     there = f", {summary.skipped} were there" if summary.skipped else ""
     console.say(f"{target}: {summary.done} images{there}")

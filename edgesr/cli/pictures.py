@@ -154,7 +154,13 @@ def upscale(
     height: Annotated[int | None, typer.Option(help="At most so many pixels high.")] = None,
     max_side: Annotated[int | None, typer.Option(help="Longer side, at most.")] = None,
     tile: Annotated[str, typer.Option(help="Side of a tile in LR pixels; auto fits.")] = "auto",
-    memory: Annotated[str, typer.Option(help="What auto keeps to.")] = BUDGET,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AMOUNT",
+            help=f"What the process may hold; {BUDGET} above what it holds at first unless given.",
+        ),
+    ] = None,
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP output.")] = 95,
     wrap: Annotated[bool, typer.Option("--wrap", help="Of textures that tile.")] = False,
     skip_existing: folder.SkipExisting = False,
@@ -177,9 +183,10 @@ def upscale(
     """
     from edgesr.bundle.family import present
     from edgesr.inference import upscale_files
+    from edgesr.inference.planning import parse_tile
     from edgesr.inference.sized import TargetSize
     from edgesr.inference.suited import CLEAN, REAL
-    from edgesr.inference.upscaler import Upscaler, parse_tile
+    from edgesr.inference.upscaler import Upscaler
 
     console.configure(quiet=quiet)
     named = one_model(models or [], model)
@@ -217,7 +224,7 @@ def upscale(
     )
     opening = folder.Opening(bundles, wanted, open_)
     if not source.is_dir():
-        upscale_files.upscale_file(opening(), source, output, quality=quality)
+        upscale_files.upscale_file(opening(), source, output, quality=quality, bar=console.bar)
         console.say(f"{output}")
         return
     folder.upscale(

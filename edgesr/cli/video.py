@@ -84,7 +84,9 @@ def upscale(
     raw: Raw | None,
 ) -> None:
     """Enlarge a video, and say where it is."""
-    frames = upscale_video(enlarge, source, target, encoding=encoding, damaged=damaged, raw=raw)
+    frames = upscale_video(
+        enlarge, source, target, encoding=encoding, damaged=damaged, raw=raw, bar=console.bar
+    )
     console.say(f"{'stdout' if target == PIPE else target}: {frames} frames")
 
 

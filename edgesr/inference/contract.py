@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesr.errors import ModelError
-from edgesr.inference.infer import infer
-
-if TYPE_CHECKING:
-    import onnxruntime
+from edgesr.inference.infer import Session, infer
 
 LAYOUTS = {("NCHW", "0..1"): False, ("NHWC", "0..255"): True}
 """Layout and range of what edgesr's files take, and whether that is bytes."""
@@ -48,12 +45,12 @@ class Contract:
     tileable: bool = True
 
 
-def is_stated(session: onnxruntime.InferenceSession) -> bool:
+def is_stated(session: Session) -> bool:
     """Whether the metadata of a file state a contract, or part of one."""
     return any(key.startswith("edgesr.") for key in session.get_modelmeta().custom_metadata_map)
 
 
-def read(session: onnxruntime.InferenceSession, path: Path) -> Contract:
+def read(session: Session, path: Path) -> Contract:
     """The contract in the metadata of the file `path`, which `session` holds.
 
     Raises:
@@ -87,7 +84,7 @@ def _number(facts: dict[str, str], key: str, path: Path) -> int:
     return number
 
 
-def prove(session: onnxruntime.InferenceSession, contract: Contract, path: Path) -> None:
+def prove(session: Session, contract: Contract, path: Path) -> None:
     """Compare what a file says of itself with what it returns of a small grey picture.
 
     Raises:

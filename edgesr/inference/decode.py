@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,11 +12,12 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from edgesr import console
 from edgesr.errors import DataError
 from edgesr.inference import picture_metadata, sixteen
 from edgesr.inference.picture_metadata import Metadata
 from edgesr.inference.tiling import Pixels
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
@@ -104,7 +106,7 @@ def _decoded(path: Path, use: Callable[[Image.Image, Pixels | None], T]) -> T:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise PhotoError(path, f"cannot be read: {reason}") from None
     for warning in caught:
-        console.warn(f"{path}: {warning.message}")
+        log.warning(f"{path}: {warning.message}")
     return found
 
 
@@ -120,7 +122,7 @@ def _decode(path: Path, use: Callable[[Image.Image, Pixels | None], T]) -> T:
         image.load()
         found = use(image, deep)
     if halved and deep is None:
-        console.warn(f"{path}: 16 bits are reduced to 8")
+        log.warning(f"{path}: 16 bits are reduced to 8")
     return found
 
 
@@ -166,7 +168,7 @@ def _pixels(image: Image.Image, path: Path) -> Pixels:
     if image.mode in ("L", "RGB", "RGBA"):
         return np.asarray(image)
     if image.mode not in ("1", "P", "RGBX"):
-        console.warn(f"{path}: {image.mode} is converted to RGB")
+        log.warning(f"{path}: {image.mode} is converted to RGB")
     return np.asarray(image.convert("L" if image.mode == "1" else "RGB"))
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
 
-from edgesr import console
 from edgesr.errors import DataError
 from edgesr.inference import picture_metadata
 from edgesr.inference.picture_metadata import Metadata
 from edgesr.inference.png import write_png
 from edgesr.inference.tiling import Pixels
 from edgesr.workspace import atomic
+
+log = logging.getLogger(__name__)
 
 WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP"}
 LONGEST = {"JPEG": 65500, "WEBP": 16383}
@@ -100,7 +102,7 @@ def write(
     """
     kind = WRITTEN[path.suffix.lower()]
     if kind == "JPEG" and mode == "RGBA":
-        console.warn(f"{path}: JPEG has no transparency, the image is laid on white")
+        log.warning(f"{path}: JPEG has no transparency, the image is laid on white")
     kept = picture_metadata.fitting(metadata, kind, _stored(mode, kind), path)
     with atomic(path) as temporary:
         if kind == "PNG":

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesr.inference.padding import fitting, one_by_one
 
-if TYPE_CHECKING:
-    import onnxruntime
-
 HALF = "tensor(float16)"
 
 
-def infer(session: onnxruntime.InferenceSession, lr: NDArray[Any]) -> NDArray[Any]:
+class Session(Protocol):
+    """What is asked of an open file: ONNX Runtime's InferenceSession has all of it."""
+
+    def run(self, names: list[str], feeds: dict[str, Any]) -> Any:
+        """The outputs called `names` of the inputs `feeds`."""
+
+    def get_inputs(self) -> Any:
+        """Each input's `shape` and `type`, e.g. "tensor(float)"."""
+
+    def get_modelmeta(self) -> Any:
+        """`custom_metadata_map`: text by name."""
+
+    def get_providers(self) -> list[str]:
+        """What runs it, the first choice first."""
+
+
+def infer(session: Session, lr: NDArray[Any]) -> NDArray[Any]:
     """`sr` of `lr`, as the file's layout and range have them: both float32, or both bytes.
 
     A file with float16 inputs and outputs gets `lr` rounded to that, and its output widened. Where
@@ -33,7 +46,7 @@ def infer(session: onnxruntime.InferenceSession, lr: NDArray[Any]) -> NDArray[An
     return fitting(one_by_one(run) if single else run, axes, multiple, least)(lr)
 
 
-def _run(session: onnxruntime.InferenceSession, lr: NDArray[Any]) -> NDArray[Any]:
+def _run(session: Session, lr: NDArray[Any]) -> NDArray[Any]:
     if session.get_inputs()[0].type != HALF:
         sr: NDArray[Any] = session.run(["sr"], {"lr": lr})[0]
         return sr

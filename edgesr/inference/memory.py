@@ -90,6 +90,11 @@ class Need:
         """Width of the widest window of that height inside `budget`; may be below 1."""
         return int((budget - self.held - height * self.row) / max(height * self.pixel, 1))
 
+    def together(self, height: int, width: int, budget: int) -> int:
+        """How many pictures of height x width, one window each, may be in one run; at least 1."""
+        each = height * (self.row + width * self.pixel)
+        return max(1, int((budget - self.held) / max(each, 1)))
+
 
 @dataclass(frozen=True)
 class Windows:

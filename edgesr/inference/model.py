@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from PIL import Image
 
 from edgesr.errors import ModelError
 from edgesr.inference import contract, memory
-from edgesr.inference.infer import infer
+from edgesr.inference.contract import Contract
+from edgesr.inference.infer import Session, infer
 from edgesr.inference.session import CPU, EXACT, CudaSettings, Provider, open_session
 from edgesr.inference.tiling import NotFinite, Pixels, to_picture
 
@@ -21,11 +23,59 @@ RED, GREEN, BLUE, HALF = (np.uint32(weight) for weight in (19595, 38470, 7471, 1
 """Luma of BT.601 in 65536ths, as Pillow has it; with 16-bit pixels it just fits 32 bits."""
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A session of the file `path`, which several threads may use at once."""
+
+    path: Path
+    session: Session
+    contract: Contract
+
+    def __call__(self, lr: Pixels) -> Pixels:
+        """One picture of a `batch`, (h, w, C) -> (scale * h, scale * w, C)."""
+        return self.batch(lr[None])[0]
+
+    def batch(self, lr: Pixels) -> list[Pixels]:
+        """(n, h, w, C) -> n of (scale * h, scale * w, C), in one run where the file takes batches.
+
+        Args:
+            lr: uint8 or, where the file takes floats, uint16; the result is of the same type. Of
+                one channel, which is grey, the result is the luma of what the model makes.
+
+        Raises:
+            NotFinite: a value is NaN or infinite.
+            ModelError: the model cannot be run, e.g. for lack of memory.
+        """
+        if lr.shape[-1] == 1:
+            return [_luma(sr)[..., None] for sr in self.batch(np.repeat(lr, 3, axis=-1))]
+        if self.contract.takes_bytes:
+            return list(self._run(np.ascontiguousarray(lr)))
+        values = np.ascontiguousarray(lr.transpose(0, 3, 1, 2), np.float32)
+        values /= np.iinfo(lr.dtype).max
+        large = self._run(values)
+        for each in large:
+            _refuse_what_is_not_finite(each, self.path)
+        return [to_picture(each, lr.dtype) for each in large]
+
+    def _run(self, lr: NDArray[Any]) -> NDArray[Any]:
+        try:
+            return infer(self.session, lr)
+        except Exception as error:  # a runtime raises classes of its own for each way to fail
+            height, width = lr.shape[1:3] if self.contract.takes_bytes else lr.shape[2:]
+            raise ModelError(
+                f"the model failed on a window of {width} x {height} pixels: {error}",
+                "Where memory ran out, try smaller windows: --memory 256MB, or --tile 64",
+            ) from None
+
+
 class Model:
     """The ONNX file `path`, open in ONNX Runtime.
 
     Args:
         provider, threads, cuda: see `open_session`.
+
+    Attributes:
+        opened: the session of now.
 
     Raises:
         ModelError: no such file, or none of edgesr's, or one that does not keep to its metadata.
@@ -41,16 +91,16 @@ class Model:
         cuda: CudaSettings = EXACT,
     ) -> None:
         self.path, self._provider, self._threads, self._cuda = path, provider, threads, cuda
-        self.reopen()
-        self.contract = contract.read(self._session, path)
-        contract.prove(self._session, self.contract, path)
-        self.on_cpu = self._session.get_providers()[0] == CPU
+        session = self._session()
+        self.contract = contract.read(session, path)
+        contract.prove(session, self.contract, path)
+        self.on_cpu = session.get_providers()[0] == CPU
+        self.opened = Opened(path, session, self.contract)
 
-    def reopen(self) -> None:
-        """Give back the memory that ONNX Runtime keeps for windows of earlier shapes."""
+    def _session(self) -> Session:
         # Threads that spin would take the cores from decoding and encoding. A planned pattern is a
         # second block of memory beside what the first run took.
-        self._session = open_session(
+        session: Session = open_session(
             self.path,
             provider=self._provider,
             threads=self._threads,
@@ -58,28 +108,13 @@ class Model:
             cuda=self._cuda,
             memory_pattern=False,
         )
+        return session
+
+    def reopen(self) -> None:
+        """Give back the memory that a runtime keeps for windows of earlier shapes, as soon as
+        nobody works with the session that was."""
+        self.opened = Opened(self.path, self._session(), self.contract)
         memory.give_back()
-
-    def __call__(self, lr: Pixels) -> Pixels:
-        """(h, w, 3) -> (scale * h, scale * w, 3), of the same type: uint8 or, where the file takes
-        floats, uint16.
-
-        Raises:
-            NotFinite: a value is NaN or infinite.
-            ModelError: the model cannot be run, e.g. for lack of memory.
-        """
-        if self.contract.takes_bytes:
-            sr: Pixels = self._run(np.ascontiguousarray(lr)[None])[0]
-            return sr
-        values = np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32)
-        values /= np.iinfo(lr.dtype).max
-        large = self._run(values)[0]
-        _refuse_what_is_not_finite(large, self.path)
-        return to_picture(large, lr.dtype)
-
-    def grey(self, lr: Pixels) -> Pixels:
-        """(h, w, 1) -> (scale * h, scale * w, 1): the luma of what the model makes."""
-        return _luma(self(np.repeat(lr, 3, axis=2)))[..., None]
 
     @cached_property
     def bytes_per_pixel(self) -> float:
@@ -88,20 +123,10 @@ class Model:
         fresh._provider = "cpu"
         fresh.reopen()
         lr = np.zeros((memory.PROBE, memory.PROBE, 3), np.uint8)
-        grown = memory.growth(partial(fresh, lr))
+        grown = memory.growth(partial(fresh.opened, lr))
         del fresh
         memory.give_back()
         return grown / memory.PROBE**2
-
-    def _run(self, lr: NDArray[Any]) -> NDArray[Any]:
-        try:
-            return infer(self._session, lr)
-        except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
-            height, width = lr.shape[1:3] if self.contract.takes_bytes else lr.shape[2:]
-            raise ModelError(
-                f"the model failed on a window of {width} x {height} pixels: {error}",
-                "Where memory ran out, try smaller windows: --memory 256MB, or --tile 64",
-            ) from None
 
 
 def _luma(sr: Pixels) -> Pixels:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgesr import console
 from edgesr.errors import DataError
 from edgesr.inference.decode import EXTENSIONS
 from edgesr.inference.imagefile import WRITTEN
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = EXTENSIONS | {".jfif", ".avif", ".heic", ".heif", ".jxl"}
 """What may be a picture: one that Pillow cannot decode here is told of, not passed over."""
@@ -97,7 +99,7 @@ def _find(source: Path, failed: dict[Path, str]) -> list[Path]:
         here = Path(parent)
         folders[:] = [name for name in folders if not name.startswith(".")]
         for linked in (here / name for name in folders if (here / name).is_symlink()):
-            console.warn(f"{linked} is a linked folder and left out: name it by itself")
+            log.warning(f"{linked} is a linked folder and left out: name it by itself")
         named = [here / name for name in files if Path(name).suffix.lower() in SUFFIXES]
         hidden += sum(path.name.startswith(".") for path in named)
         for path in (path for path in named if not path.name.startswith(".")):
@@ -106,5 +108,5 @@ def _find(source: Path, failed: dict[Path, str]) -> list[Path]:
             else:
                 failed[path] = "no regular file, or a link to nothing"
     if hidden:
-        console.say(f"{source}: hidden pictures left out: {hidden}")
+        log.info(f"{source}: hidden pictures left out: {hidden}")
     return sorted(found)

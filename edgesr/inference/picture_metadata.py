@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 import zlib
@@ -11,7 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from edgesr import console
+log = logging.getLogger(__name__)
+
 
 ORIENTATION, EXIF_IFD, GPS_IFD = 0x0112, 0x8769, 0x8825
 KEPT = (270, 271, 272, 305, 306, 315, 33432)
@@ -86,7 +88,7 @@ def read(image: Image.Image, path: Path) -> Metadata:
     lost = [key for key in ("comment", "aspect") if key in image.info]
     lost += [key for key in getattr(image, "text", {}) if not key.startswith("XML:")]
     if lost:
-        console.warn(f"{path}: not carried over: {', '.join(map(str, lost[:10]))}")
+        log.warning(f"{path}: not carried over: {', '.join(map(str, lost[:10]))}")
     return Metadata(
         profile=image.info.get("icc_profile") or None,
         exif=_exif(image, dpi, path),
@@ -117,7 +119,7 @@ def _exif(image: Image.Image, dpi: tuple[float, float] | None, path: Path) -> by
             return None
         return new.tobytes() if dpi is None else _with_resolution(new, dpi)
     except Exception as error:  # damage makes Pillow raise nearly anything
-        console.warn(f"{path}: the EXIF data are damaged and left out: {error}")
+        log.warning(f"{path}: the EXIF data are damaged and left out: {error}")
         return None
 
 
@@ -157,14 +159,14 @@ def fitting(metadata: Metadata, kind: str, mode: str, path: Path) -> Metadata:
     for name, words in NAMES.items():
         size, most = len(getattr(kept, name) or b""), MOST.get((kind, name))
         if most is not None and size > most:
-            console.warn(
+            log.warning(
                 f"{path}: the {words} of {size} bytes is left out: with more than {most} bytes a "
                 f"{kind} could not be opened again"
             )
             kept = _without(kept, name)
     if kind != "PNG" and metadata.colour and not (metadata.profile or _is_srgb(metadata.colour)):
         names = " and ".join(name.decode() for name, _ in metadata.colour)
-        console.warn(f"{path}: {names} are left out, {kind} has no place for them: write a PNG")
+        log.warning(f"{path}: {names} are left out, {kind} has no place for them: write a PNG")
     return kept
 
 
@@ -188,7 +190,7 @@ def fitting_profile(profile: bytes | None, mode: str, path: Path) -> bytes | Non
     if space == b"RGB " or (space == b"GRAY" and mode == "L"):
         return profile
     name = space.decode("ascii", "replace").strip() or "unknown"
-    console.warn(f"{path}: the ICC profile is left out: it is of {name} colours, not of {mode}")
+    log.warning(f"{path}: the ICC profile is left out: it is of {name} colours, not of {mode}")
     return None
 
 

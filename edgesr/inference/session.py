@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgesr import console
 from edgesr.errors import ModelError, VerifyError
 from edgesr.extras import onnx_runtime
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -107,7 +109,7 @@ def open_session(
             return session
         reason = "its libraries do not load or the device does not start"
         if provider is None:
-            console.warn(f"{CUDA} is not available: {reason}; the CPU is used")
+            log.warning(f"{CUDA} is not available: {reason}; the CPU is used")
             return session
     if provider is None:
         return _open(path, options, [CPU])

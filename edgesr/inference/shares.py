@@ -13,7 +13,6 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from edgesr import console
 from edgesr.errors import MachineError
 from edgesr.inference.tiling import ignore
 from edgesr.inference.upscale_files import Enlarge, reason, write_all
@@ -25,15 +24,21 @@ Told = tuple[int, int] | str
 """Width and height of the result, or what was wrong."""
 
 
+def nothing() -> None:
+    """What a process does first where nobody asks for more."""
+
+
 @dataclass(frozen=True)
 class Jobs:
     """Attributes:
     count: of processes.
     open: opens the models, in each; it is pickled.
+    begin: what each does first; likewise.
     """
 
     count: int
     open: Callable[[], Enlarge]
+    begin: Callable[[], None] = nothing
 
 
 def one_by_one(
@@ -52,7 +57,7 @@ def in_processes(jobs: Jobs, images: dict[Path, Path], quality: int) -> Iterator
     """
     spawn = get_context("spawn")
     stop = spawn.Event()
-    begin = (jobs.open, stop, console.is_plain())
+    begin = (jobs.begin, jobs.open, stop)
     pool = ProcessPoolExecutor(jobs.count, spawn, _begin, begin)
     try:
         waiting: list[Future[list[tuple[Path, Told]]]] = [
@@ -81,12 +86,12 @@ _opened: Enlarge
 _stop: Event
 
 
-def _begin(open_: Callable[[], Enlarge], stop: Event, plain: bool) -> None:
+def _begin(first: Callable[[], None], open_: Callable[[], Enlarge], stop: Event) -> None:
     """What a process does first."""
     global _opened, _stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the first decides
     threading.Thread(target=_end_with_the_first, daemon=True).start()
-    console.configure(quiet=plain)
+    first()
     _opened, _stop = open_(), stop
 
 

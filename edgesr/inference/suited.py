@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-from edgesr import console
 from edgesr.errors import DataError
 from edgesr.inference.artefacts import jpeg_quality, noise, quality
 from edgesr.inference.tiling import Pixels
+
+log = logging.getLogger(__name__)
 
 Opened = TypeVar("Opened")
 
@@ -94,7 +96,7 @@ class Suited(Generic[Opened]):
         (other,) = {CLEAN, REAL} - {wanted}
         taken = wanted if wanted in self._bundles else other
         missing = "" if taken == wanted else f"; {wanted} is not in exports/"
-        console.say(
+        log.info(
             f"{path}: {found or 'a clean picture'}{missing}: enlarged by {taken} "
             "(--model names another)"
         )

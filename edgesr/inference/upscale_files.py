@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,18 +11,20 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgesr import console
-from edgesr.ending import as_refusal
 from edgesr.errors import DataError, EdgesrError
 from edgesr.inference import decode, imagefile
 from edgesr.inference.decode import PhotoError
 from edgesr.inference.memory import Windows, megabytes
 from edgesr.inference.picture_metadata import Metadata
 from edgesr.inference.prefetch import prefetch
+from edgesr.inference.progress import OpenBar, unseen
 from edgesr.inference.sized import reduced
 from edgesr.inference.suited import Suited
 from edgesr.inference.tiling import OnTile, Pixels
 from edgesr.inference.upscaler import Upscaler
+from edgesr.refusals import as_refusal
+
+log = logging.getLogger(__name__)
 
 FAULTS = (EdgesrError, OSError, MemoryError)
 """What keeps one image from being enlarged, and not the next."""
@@ -54,7 +57,9 @@ Enlarge = Chooser | Suited[Chooser]
 """The one, or what finds it for each picture."""
 
 
-def upscale_file(enlarge: Enlarge, source: Path, target: Path, *, quality: int = 95) -> None:
+def upscale_file(
+    enlarge: Enlarge, source: Path, target: Path, *, quality: int = 95, bar: OpenBar = unseen
+) -> None:
     """Enlarge the image file `source` into `target`; the suffix names the format.
 
     While one row of windows is in the model, the one before it is compressed. A PNG is written as
@@ -64,6 +69,7 @@ def upscale_file(enlarge: Enlarge, source: Path, target: Path, *, quality: int =
         enlarge: an Upscaler, or `Sized` for another size than the model's own; `Suited` takes
             the one or the other by the picture.
         quality: of JPEG and WebP, 1..100.
+        bar: shows how many tiles are done.
 
     Raises:
         DataError: the source cannot be read; the target's format is not PNG, JPEG or WebP, cannot
@@ -74,11 +80,11 @@ def upscale_file(enlarge: Enlarge, source: Path, target: Path, *, quality: int =
     """
     imagefile.check_quality(quality)
     imagefile.check_target(source, target)
-    with console.bar(source.name, 1, unit="tiles") as bar:
+    with bar(source.name, 1, unit="tiles") as shown:
 
         def show(done: int, total: int) -> None:
-            bar.resize(total)
-            bar.advance(done - bar.done)
+            shown.resize(total)
+            shown.advance(done - shown.done)
 
         for _, outcome in write_all(enlarge, {source: target}, quality, show):
             if isinstance(outcome, Exception):
@@ -147,7 +153,7 @@ def _read(source: Path, target: Path, enlarge: Enlarge) -> Decoded:
     upscaler, size = enlarge.choose(width, height)
     imagefile.check_size(*size, target)
     if picture.deep and (reason := _why_shallow(target, upscaler)):
-        console.warn(f"{source}: 16 bits are reduced to 8: {reason}")
+        log.warning(f"{source}: 16 bits are reduced to 8: {reason}")
         picture = picture.shallow()
     depth = 16 if picture.deep else 8
     return Result(target, picture.mode, size, picture.metadata, depth), picture.pixels, upscaler
@@ -180,7 +186,7 @@ def _enlarged(
             _say(source, lr, windows, upscaler)
             bands = upscaler.bands(lr, windows, on_tile)
             if result.size != large:
-                console.say(f"{source}: x{upscaler.scale}, then reduced to {_by(result.size)}")
+                log.info(f"{source}: x{upscaler.scale}, then reduced to {_by(result.size)}")
                 bands = iter([reduced(bands, result.size)])
             yield source, result
             for band in bands:
@@ -197,7 +203,7 @@ def _say(source: Path, lr: Pixels, windows: Windows, upscaler: Upscaler) -> None
     if windows.count == 1:
         return
     within = f" within {megabytes(upscaler.budget)}" if upscaler.tile == "auto" else ""
-    console.say(
+    log.info(
         f"{source}: {lr.shape[1]} x {lr.shape[0]} pixels in {windows.count} windows of"
         f" {windows.sides[1]} x {windows.sides[0]}{within}, {windows.work:.2f} times the work"
     )

@@ -11,10 +11,10 @@ from typing import Any, TextIO
 
 from PIL import Image, UnidentifiedImageError
 
-from edgesr import console
 from edgesr.errors import DataError
 from edgesr.inference import imagefile, picture_folder
 from edgesr.inference.picture_metadata import orientation
+from edgesr.inference.progress import OpenBar, unseen
 from edgesr.inference.shares import Jobs, Told, in_processes, one_by_one
 from edgesr.inference.suited import Suited
 from edgesr.inference.upscale_files import Enlarge
@@ -40,6 +40,7 @@ def upscale_folder(
     skip_existing: bool = False,
     jobs: Jobs | None = None,
     manifest: Path | None = None,
+    bar: OpenBar = unseen,
 ) -> Summary:
     """Enlarge every image under `source` into the same place under `target`.
 
@@ -54,6 +55,7 @@ def upscale_folder(
             would have; files are written whole or not at all.
         jobs: processes that share the images, with models of their own; None for this one alone.
         manifest: a file of JSON lines to which every image is added once it is dealt with.
+        bar: shows how many images are done.
 
     Raises:
         DataError: there is no image in `source`, `target` lies inside it, the quality is out of
@@ -72,12 +74,12 @@ def upscale_folder(
         left = plan.jobs
         if skip_existing:
             left = _left(enlarge, plan.jobs, log)
-        bar = stack.enter_context(console.bar(str(source), len(left), unit="images"))
+        shown = stack.enter_context(bar(str(source), len(left), unit="images"))
         speed = _Speed()
         told = in_processes(jobs, left, quality) if jobs else one_by_one(enlarge, left, quality)
         for path, outcome in told:
             log.add(path, outcome)
-            bar.advance(1, speed.of(path, outcome))
+            shown.advance(1, speed.of(path, outcome))
     failed = plan.failed | log.failed
     return Summary(len(left.keys() - failed.keys()), failed, len(plan.jobs) - len(left))
 

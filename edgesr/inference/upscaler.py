@@ -1,30 +1,34 @@
 """An exported model behind one call: image in, a larger image out.
 
     import edgesr
-    big = edgesr.Upscaler("exports/n4")(image)
+    big = edgesr.upscale(image)                     # edge-s, once
+    with edgesr.Upscaler("exports/n4") as upscaler:  # any model, many images
+        big = upscaler(image)
 
-Imports no torch.
+Imports no torch and prints nothing: what is worth saying goes to the logger "edgesr".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Any, Self, cast
 
 import numpy as np
-from PIL import Image
 
-from edgesr import console, shipped
-from edgesr.errors import DataError, VerifyError
-from edgesr.inference import alpha, decode, padding, tiling
+from edgesr import shipped
+from edgesr.errors import DataError, ModelError, VerifyError
+from edgesr.inference import alpha, padding, seen, tiling
 from edgesr.inference import memory as budgets
 from edgesr.inference.memory import Windows
-from edgesr.inference.model import Model
+from edgesr.inference.model import Model, Opened
+from edgesr.inference.planning import Planner, Tile, check_tile
+from edgesr.inference.seen import Picture
 from edgesr.inference.session import EXACT, CudaSettings, Provider
 from edgesr.inference.tiling import OnTile, Pixels, ignore
-
-Picture = TypeVar("Picture", Pixels, Image.Image)
 
 UNMEASURED = 256
 """The tile on CUDA, in LR pixels: how much of a GPU's memory a window takes is not measured."""
@@ -32,6 +36,11 @@ UNMEASURED = 256
 
 class Upscaler:
     """Enlarges images with a bundle or an ONNX file that edgesr exported.
+
+    Several threads may call one instance at once, with images of any sizes; each image has the
+    memory of a call then, and what a window takes is measured by the first large one, so let one
+    thread enlarge that. A pickle holds the path and the arguments: a process that loads it opens
+    the file again. `with`, or `close`, frees the model.
 
     Args:
         path: a bundle's folder, or one of its model files; or a bundle's name, in ./exports or of
@@ -71,13 +80,12 @@ class Upscaler:
         variant: str = "fp32",
         threads: int | None = None,
         provider: str | None = None,
-        tile: int | Literal["auto"] = "auto",
+        tile: Tile = "auto",
         memory: str | None = None,
         wrap: bool = False,
         cuda: CudaSettings = EXACT,
     ) -> None:
-        if tile != "auto" and tile < 1:
-            raise DataError(f"tile = {tile}: expected auto, or at least 1 LR pixel")
+        check_tile(tile)
         if threads is not None and threads < 1:
             raise DataError(f"threads = {threads}: expected at least 1")
         if provider not in ("cpu", "cuda", None):
@@ -86,20 +94,23 @@ class Upscaler:
         file = shipped.find(Path(path))
         if file.is_dir():
             file /= "model.onnx" if variant == "fp32" else f"model.{variant}.onnx"
-        self._model = Model(
-            file, provider=cast("Provider | None", provider), threads=threads, cuda=cuda
-        )
-        contract = self._model.contract
+        self._file = file
+        self._arguments: dict[str, Any] = {"threads": threads, "provider": provider, "tile": tile}
+        self._arguments |= {"memory": memory, "wrap": wrap, "cuda": cuda}
+        model = Model(file, provider=cast("Provider | None", provider), threads=threads, cuda=cuda)
+        contract = model.contract
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
         self.multiple, self.tileable = contract.multiple, contract.tileable
         self.takes_16_bits = not contract.takes_bytes
         if wrap and not self.tileable:
             raise DataError(f"{file} sees the whole image: what lies beyond an edge has no end")
-        margin = max(self.halo, alpha.REACH)
-        self._margin = padding.rounded_up(margin, self.multiple) if wrap else 0
-        self.tile = tile if tile != "auto" or self._model.on_cpu else UNMEASURED
-        self._held = budgets.resident()
-        self.budget = requested if memory else self._held + requested
+        margin = padding.rounded_up(max(self.halo, alpha.REACH), self.multiple) if wrap else 0
+        self.tile = tile if tile != "auto" or model.on_cpu else UNMEASURED
+        held = budgets.resident()
+        self.budget = requested if memory else held + requested
+        self._planner = Planner(contract, self.tile, margin, held, self.budget, self._measure)
+        self._lock = threading.Lock()
+        self._model: Model | None = model
         self._windows: Windows | None = None
 
     def __call__(self, image: Picture, on_tile: OnTile = ignore) -> Picture:
@@ -119,23 +130,62 @@ class Upscaler:
         Raises:
             DataError: an array of another type or shape, an image smaller than `min_size`, a
                 `memory` that no window fits into, or a Pillow image of floating-point pixels.
-            ModelError: the model cannot be run, e.g. for lack of memory.
+            ModelError: the model cannot be run, e.g. for lack of memory; or `close` was called.
         """
-        if isinstance(image, Image.Image):
-            return self._picture(image, on_tile)
-        return self._array(image, on_tile)
+        pixels, finish = seen.unpacked(image, self.takes_16_bits)
+        return finish(self._array(pixels, on_tile))
 
-    def _picture(self, image: Image.Image, on_tile: OnTile) -> Image.Image:
-        path = Path(getattr(image, "filename", "") or "image")
-        picture = decode.prepare(image, path)
-        if picture.deep and not (self.takes_16_bits and picture.mode == "L"):
-            console.warn(f"{path}: 16 bits are reduced to 8")  # Pillow holds 16 in grey alone
-            picture = picture.shallow()
-        result = Image.fromarray(self._array(picture.pixels, on_tile))
-        result.info = picture.metadata.info()
-        return result
+    def batch(self, images: Sequence[Picture]) -> list[Picture]:
+        """Enlarge several images: what a call gives of each, in their order.
 
-    def _array(self, image: Pixels, on_tile: OnTile) -> Pixels:
+        Those of the same size and kind go through the model together, as many in one run as
+        `memory` holds, where each fits into one window and the file takes batches.
+
+        Args:
+            images: see `__call__`; an array (N, H, W, 3) is such a sequence too.
+
+        Raises:
+            DataError, ModelError: see `__call__`.
+        """
+        unpacked = [seen.unpacked(image, self.takes_16_bits) for image in images]
+        alike: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        for place, (pixels, _) in enumerate(unpacked):
+            seen.check(pixels, self.min_size, self.takes_16_bits)
+            alike[pixels.dtype, pixels.shape].append(place)
+        large: dict[int, Pixels] = {}
+        for places in alike.values():
+            arrays = [unpacked[place][0] for place in places]
+            large |= zip(places, self._arrays(arrays), strict=True)
+        return [finish(large[place]) for place, (_, finish) in enumerate(unpacked)]
+
+    def close(self) -> None:
+        """Free the model; calls in other threads end as they would. A call after it is an error."""
+        with self._lock:
+            self._model = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Upscaler], tuple[Path]]:
+        """A pickle names the file and the arguments: whoever loads it opens the file again."""
+        self._alive()
+        return partial(type(self), **self._arguments), (self._file.absolute(),)
+
+    def _alive(self) -> Model:
+        """The model, in which a call looks up all that it uses once."""
+        if (model := self._model) is None:
+            raise ModelError(
+                f"the upscaler of {self._file} is closed", "Open another: edgesr.Upscaler(...)"
+            )
+        return model
+
+    def _measure(self) -> float:
+        return self._alive().bytes_per_pixel
+
+    def _array(self, image: Pixels, on_tile: OnTile = ignore) -> Pixels:
         bands = self.bands(image, self.windows(image), on_tile)
         height, width = (self.scale * side for side in image.shape[:2])
         sr, top = np.empty((height, width, *image.shape[2:]), image.dtype), 0
@@ -143,6 +193,24 @@ class Upscaler:
             sr[top : top + len(band)] = band
             top += len(band)
         return sr
+
+    def _arrays(self, images: list[Pixels]) -> Iterator[Pixels]:
+        """Arrays of one type and shape, enlarged."""
+        windows = self.windows(images[0])
+        together = self._planner.together(images[0], windows, len(images))
+        if together == 1:
+            yield from map(self._array, images)
+            return
+        for start in range(0, len(images), together):
+            beyond = [
+                padding.wrapped(i, self._planner.margin) for i in images[start : start + together]
+            ]
+            lr = np.stack([seen.colours(each, self.multiple) for each in beyond])
+            for sr, each in zip(self._opened(windows).batch(lr), beyond, strict=True):
+                (whole,) = seen.finished(
+                    iter([sr]), each, scale=self.scale, margin=self._planner.margin
+                )
+                yield whole
 
     def choose(self, width: int, height: int) -> tuple[Upscaler, tuple[int, int]]:
         """What enlarges a picture of `width` x `height`, and to which size; see `inference.sized`
@@ -159,37 +227,8 @@ class Upscaler:
         Raises:
             DataError: see `__call__`.
         """
-        _check(image, self.min_size, self.takes_16_bits)
-        image = padding.wrapped(image, self._margin)
-        size = self._padded_size(image)
-        if self.tileable and self.tile != "auto":
-            tile = padding.rounded_up(self.tile, self.multiple, self.min_size)
-            return budgets.cut_by_tile(size, self.halo, tile)
-        if max(size) <= budgets.PROBE:
-            return budgets.cut(size, self.halo, self.min_size, (1, 1))
-        need = self._need(image, held)
-        if not self.tileable:
-            return budgets.whole(size, need, self.budget)
-        found = budgets.fit(size, self.halo, self.min_size, need, self.budget)
-        return budgets.aligned(found, size, self.halo, self.multiple)
-
-    def _padded_size(self, image: Pixels) -> tuple[int, int]:
-        height, width = (padding.rounded_up(side, self.multiple) for side in image.shape[:2])
-        return height, width
-
-    def _need(self, image: Pixels, held: int) -> budgets.Need:
-        height, width = image.shape[:2]
-        channels = image.shape[2] if image.ndim == 3 else 1
-        bands = budgets.BANDS * channels * image.itemsize
-        below = 0
-        if channels == 4:
-            bands, below = bands + alpha.FLOATS, alpha.HELD * height * width
-        return budgets.Need(
-            held=self._held + image.nbytes + held + below,
-            # It was measured on bytes.
-            pixel=self._model.bytes_per_pixel + 3 * self.scale**2 * (image.itemsize - 1),
-            row=self.scale**2 * width * bands,
-        )
+        seen.check(image, self.min_size, self.takes_16_bits)
+        return self._planner.windows(image, held)
 
     def bands(self, image: Pixels, windows: Windows, on_tile: OnTile = ignore) -> Iterator[Pixels]:
         """Enlarge an array as a call does, and give the result from top to bottom as it comes.
@@ -204,58 +243,38 @@ class Upscaler:
         Raises:
             ModelError: see `__call__`.
         """
-        if windows.count > 1 and self._windows is not None and windows.sides != self._windows.sides:
-            self._model.reopen()
-        self._windows = windows
-        if not self._margin:
-            return self._bands(image, windows, on_tile)
-        beyond = self._bands(padding.wrapped(image, self._margin), windows, on_tile)
-        height, width = (self.scale * side for side in image.shape[:2])
-        return tiling.cropped(beyond, height, width, self.scale * self._margin)
-
-    def _bands(self, image: Pixels, windows: Windows, on_tile: OnTile) -> Iterator[Pixels]:
-        run = self._model.grey if image.ndim == 2 else self._model
-        transparent = image.ndim == 3 and image.shape[2] == 4
-        colours = image[..., None] if image.ndim == 2 else image
-        if transparent:
-            colours = alpha.extended(image)
-        large = padding.padded(colours, (0, 1), self.multiple)
+        beyond = padding.wrapped(image, self._planner.margin)
         bands = tiling.bands(
-            run, large, scale=self.scale, sides=windows.sides, halo=self.halo, on_tile=on_tile
+            self._opened(windows),
+            seen.colours(beyond, self.multiple),
+            scale=self.scale,
+            sides=windows.sides,
+            halo=self.halo,
+            on_tile=on_tile,
         )
-        if large is not colours:
-            height, width = (self.scale * side for side in image.shape[:2])
-            bands = tiling.cropped(bands, height, width)
-        if image.ndim == 2:
-            return (band[..., 0] for band in bands)
-        return alpha.beside(bands, image[..., 3], self.scale) if transparent else bands
+        return seen.finished(bands, beyond, scale=self.scale, margin=self._planner.margin)
+
+    def _opened(self, windows: Windows) -> Opened:
+        """The session for an image that is cut so: an image goes through one from end to end,
+        though another thread's opens the next."""
+        with self._lock:
+            model, before = self._alive(), self._windows
+            if windows.count > 1 and before is not None and windows.sides != before.sides:
+                model.reopen()
+            self._windows = windows
+            return model.opened
 
 
-def parse_tile(text: str) -> int | Literal["auto"]:
-    """The `tile` that a user wrote.
+def upscale(image: Picture, model: str | Path = "edge-s") -> Picture:
+    """Enlarge one image, `Upscaler(model)(image)`: the model is opened and closed again, so for
+    several images, or with options, open an `Upscaler`.
+
+    Args:
+        image: see `Upscaler.__call__`.
+        model: see `Upscaler`.
 
     Raises:
-        DataError: it is neither auto nor a number.
+        DataError, ModelError: see there.
     """
-    if text == "auto":
-        return "auto"
-    if not text.isdecimal():
-        raise DataError(f"tile = {text}: expected auto, or at least 1 LR pixel")
-    return int(text)
-
-
-def _check(image: Pixels, smallest: int, takes_16_bits: bool) -> None:
-    kind = type(image).__name__
-    if isinstance(image, np.ndarray):
-        known = image.dtype == np.uint8 or (image.dtype == np.uint16 and takes_16_bits)
-        if known and (image.ndim == 2 or image.shape[2:] in ((3,), (4,))):
-            if min(image.shape[:2]) >= smallest:
-                return
-            height, width = image.shape[:2]
-            raise DataError(f"an image of {width} x {height}: expected at least {smallest} a side")
-        kind = f"{image.dtype} {image.shape}"
-    raise DataError(
-        f"an image of {kind}: expected uint8 (H, W), (H, W, 3) or (H, W, 4)"
-        + (", or uint16 likewise" if takes_16_bits else ""),
-        "Of values in 0..1: (255 * image).round().astype('uint8').",
-    )
+    with Upscaler(model) as upscaler:
+        return upscaler(image)

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from edgesr import console
 from edgesr.inference.prefetch import prefetch
+from edgesr.inference.progress import OpenBar, unseen
 from edgesr.signals import Stopped
 from edgesr.video.facts import Item, Picture, Sink, Source
 from edgesr.video.frames import Frames
@@ -24,8 +24,10 @@ class Flow:
         written: frames so far.
     """
 
-    def __init__(self, source: Source, frames: Frames, sink: Sink) -> None:
-        self._source, self._frames, self._sink = source, frames, sink
+    def __init__(
+        self, source: Source, frames: Frames, sink: Sink, *, bar: OpenBar = unseen
+    ) -> None:
+        self._source, self._frames, self._sink, self._bar = source, frames, sink, bar
         self._writing = threading.Lock()
         self._stopped = False
         self.written = 0
@@ -38,7 +40,7 @@ class Flow:
             DataError, ModelError, OSError: what keeps a frame from being read, enlarged or written.
         """
         facts, start = self._source.facts, time.monotonic()
-        with console.bar(facts.name, facts.total, unit="frames") as bar:
+        with self._bar(facts.name, facts.total, unit="frames") as bar:
 
             def speed() -> str:
                 return f"{bar.done / (time.monotonic() - start):.1f} frames/s"

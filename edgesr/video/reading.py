@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,9 +13,10 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation
 
-from edgesr import console
 from edgesr.inference.tiling import Pixels
 from edgesr.video.facts import Damaged, Facts, Item, Picture, VideoError, matrix_of
+
+log = logging.getLogger(__name__)
 
 FINE = (
     Interpolation.BICUBIC
@@ -159,7 +161,7 @@ class Clip:
             raise VideoError(
                 f"{self._path}: {what}", "To go on all the same: --damaged repeat, or skip."
             )
-        console.warn(f"{self._path}: {what}")
+        log.warning(f"{self._path}: {what}")
 
     def _repeated(self, before: int | None) -> Iterator[Picture]:
         """Stand-ins for the lost frames that are shown `before` the next one."""
@@ -175,7 +177,7 @@ class Clip:
         stamp: int = frame.pts if frame.pts is not None else self._next
         if self._last is not None and stamp <= self._last:
             if not self._times_told:
-                console.warn(
+                log.warning(
                     f"{self._path}: frames at times that do not rise are set one step later"
                 )
             self._times_told = True
@@ -187,7 +189,7 @@ class Clip:
         first = self._frame
         if (frame.width, frame.height) != (first.width, first.height) and not self._size_told:
             self._size_told = True
-            console.warn(
+            log.warning(
                 f"{self._path}: frames of {frame.width} x {frame.height} follow those of "
                 f"{first.width} x {first.height}, and are brought to that size"
             )
@@ -246,7 +248,7 @@ def _copied(container: Any, video: Any, path: Path) -> list[Any]:
     kept = [stream for stream in container.streams if stream.type in COPIED]
     for stream in container.streams:
         if stream is not video and stream not in kept:
-            console.warn(f"{path}: stream {stream.index} ({stream.type}) is left out")
+            log.warning(f"{path}: stream {stream.index} ({stream.type}) is left out")
     return kept
 
 
@@ -268,10 +270,8 @@ def _turned(frame: Any) -> list[int] | None:
 def _tell(frame: Any, path: Path) -> None:
     """Say what of the frames is lost, or not what the networks know."""
     if frame.interlaced_frame:
-        console.warn(f"{path}: interlaced frames are enlarged as they are: deinterlace them first")
+        log.warning(f"{path}: interlaced frames are enlarged as they are: deinterlace them first")
     if curve := HDR.get(int(frame.color_trc)):
-        console.warn(
-            f"{path}: HDR ({curve}); the networks were trained on SDR, and its values stay"
-        )
+        log.warning(f"{path}: HDR ({curve}); the networks were trained on SDR, and its values stay")
     if any(component.is_alpha for component in frame.format.components):
-        console.warn(f"{path}: its transparency is left out")
+        log.warning(f"{path}: its transparency is left out")

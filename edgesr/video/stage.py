@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from edgesr import console
+from edgesr.inference.progress import OpenBar, unseen
 from edgesr.inference.upscale_files import Chooser
 from edgesr.signals import Stopped
 from edgesr.video import pixels
@@ -18,6 +19,8 @@ from edgesr.video.frames import Frames
 from edgesr.video.pipeline import Flow
 from edgesr.video.y4m import Raw, Y4mReader, Y4mWriter
 from edgesr.workspace import atomic
+
+log = logging.getLogger(__name__)
 
 STANDARD = Encoding()
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg", ".wmv", ".flv")
@@ -62,6 +65,7 @@ def upscale_video(
     encoding: Encoding = STANDARD,
     damaged: Damaged = "repeat",
     raw: Raw | None = None,
+    bar: OpenBar = unseen,
 ) -> int:
     """Enlarge the video `source` into `target`; returns how many frames that has.
 
@@ -76,6 +80,7 @@ def upscale_video(
         damaged: what is done about a frame that cannot be decoded.
         raw: what the frames of `source` are, where they have no header; those of `target` then
             have none either.
+        bar: shows how many frames are done.
 
     Raises:
         VideoError: the source cannot be read, or the target not be written as asked.
@@ -93,8 +98,8 @@ def upscale_video(
             raise VideoError(f"{target}: raw frames become raw frames", "Pipe y4m, or name -o -.")
     with opened(source, damaged, raw) as read:
         if is_plain(target):
-            return _to_plain(enlarge, read, target)
-        return _to_file(enlarge, read, target, encoding)
+            return _to_plain(enlarge, read, target, bar)
+        return _to_file(enlarge, read, target, encoding, bar)
 
 
 @contextmanager
@@ -114,7 +119,7 @@ def opened(source: Path, damaged: Damaged, raw: Raw | None = None) -> Iterator[S
         yield Clip(source, damaged)
 
 
-def _to_plain(enlarge: Chooser, read: Source, target: Path) -> int:
+def _to_plain(enlarge: Chooser, read: Source, target: Path, bar: OpenBar) -> int:
     """Frames as y4m, or raw where they were."""
     facts = read.facts
     kind = read.kind if isinstance(read, Y4mReader) else "420jpeg"
@@ -122,12 +127,12 @@ def _to_plain(enlarge: Chooser, read: Source, target: Path) -> int:
     large = replace(facts, width=frames.size[0], height=frames.size[1])
     if target == PIPE:
         with open(1, "wb", closefd=False) as stdout:
-            return Flow(read, frames, Y4mWriter(stdout, large, kind)).run()
+            return Flow(read, frames, Y4mWriter(stdout, large, kind), bar=bar).run()
     with atomic(target) as temporary, temporary.open("wb") as file:
-        return Flow(read, frames, Y4mWriter(file, large, kind)).run()
+        return Flow(read, frames, Y4mWriter(file, large, kind), bar=bar).run()
 
 
-def _to_file(enlarge: Chooser, read: Source, target: Path, encoding: Encoding) -> int:
+def _to_file(enlarge: Chooser, read: Source, target: Path, encoding: Encoding, bar: OpenBar) -> int:
     from edgesr.video.reading import Clip
     from edgesr.video.writing import Writer
 
@@ -141,14 +146,14 @@ def _to_file(enlarge: Chooser, read: Source, target: Path, encoding: Encoding) -
     with atomic(target) as temporary:
         clip = read if isinstance(read, Clip) else None
         writer = Writer(temporary, target, large, encoding, clip)
-        flow = Flow(read, frames, writer)
+        flow = Flow(read, frames, writer, bar=bar)
         try:
             return flow.run()
         except Stopped:
             if flow.written:
                 part = target.with_name(f"{target.stem}.part{target.suffix}")
                 temporary.replace(part)
-                console.warn(f"stopped: what was enlarged until then is in {part}")
+                log.warning(f"stopped: what was enlarged until then is in {part}")
             raise
         except BaseException:
             with suppress(Exception):
@@ -161,15 +166,15 @@ def _tell(facts: Facts, size: tuple[int, int], kind: str) -> None:
     name, before = facts.name, facts.pixels
     if facts.bits > 8:
         kept = pixels.bits_of(kind) > 8
-        console.say(
+        log.info(
             f"{name}: {facts.bits} bits are "
             + (f"kept as {kind}" if kept else f"reduced to 8 ({kind})")
         )
     if not pixels.keeps_colours(before, kind):
-        console.say(
+        log.info(
             f"{name}: colours of {before} become those of {kind} (--pix-fmt {before} keeps them)"
         )
-    console.say(
+    log.info(
         f"{name}: {facts.width} x {facts.height} at {float(facts.rate):.4g} frames/s to "
         f"{size[0]} x {size[1]}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -11,11 +12,12 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation
 
-from edgesr import console
 from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Facts, Item, Picture, VideoError
 from edgesr.video.pixels import pixel_format
 from edgesr.video.reading import Clip
+
+log = logging.getLogger(__name__)
 
 AREA = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
 SWSCALES = {6: 5}
@@ -89,7 +91,7 @@ class Writer:
             try:
                 copy = self._container.add_stream_from_template(stream)
             except ValueError as error:
-                console.warn(
+                log.warning(
                     f"{self.target}: stream {stream.index} ({stream.type}) is left out: {error}"
                 )
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,12 +10,13 @@ from typing import BinaryIO
 
 import numpy as np
 
-from edgesr import console
 from edgesr.errors import MachineError
 from edgesr.inference.tiling import Pixels
 from edgesr.video import planes
 from edgesr.video.facts import Damaged, Facts, Item, Picture, VideoError, matrix_of
 from edgesr.video.planes import Layout
+
+log = logging.getLogger(__name__)
 
 MAGIC = b"YUV4MPEG2"
 LONGEST = 1024
@@ -95,7 +97,7 @@ class Y4mReader:
                 "Eight bits: ffmpeg ... -pix_fmt yuv420p -f yuv4mpegpipe -",
             )
         if said.get("I", "p") not in "p?":
-            console.warn(f"{name}: interlaced frames are enlarged as they are")
+            log.warning(f"{name}: interlaced frames are enlarged as they are")
         return facts
 
     def items(self) -> Iterator[Item]:
@@ -129,7 +131,7 @@ class Y4mReader:
         told = f"{self.facts.name} ends within frame {count}"
         if self._damaged == "stop":
             raise VideoError(told)
-        console.warn(f"{told}, which is left out")
+        log.warning(f"{told}, which is left out")
 
     def _rgb(self, data: bytes) -> Pixels:
         facts = self.facts

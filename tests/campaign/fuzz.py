@@ -101,8 +101,8 @@ def _cases(
 
 def _fault(attempt: Attempt, case: int, folder: Path) -> str:
     """What is wrong with one case; nothing where it is used or refused in a message."""
-    from edgesr.ending import as_refusal
     from edgesr.errors import EdgesrError
+    from edgesr.refusals import as_refusal
 
     signal.signal(signal.SIGALRM, _hangs)
     signal.alarm(HANG)

@@ -24,10 +24,11 @@ import edgesr
 from edgesr.deploy import bytes_io
 from edgesr.errors import DataError, EdgesrError, ModelError, VerifyError
 from edgesr.inference import decode, memory
+from edgesr.inference.planning import parse_tile
 from edgesr.inference.tiling import to_bytes
 from edgesr.inference.upscale_files import upscale_file
 from edgesr.inference.upscale_folder import upscale_folder
-from edgesr.inference.upscaler import Upscaler, parse_tile
+from edgesr.inference.upscaler import Upscaler
 from edgesr.recipe import Edge, Export, Srgan
 
 Pixels = NDArray[np.uint8]
