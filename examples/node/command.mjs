@@ -4,13 +4,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-/** The arguments that `usage` names, then `--variant`'s; the process ends with 2 where they do not fit. */
-export function given(usage, count) {
+/** The arguments that `usage` names, then that of `option`; the process ends with 2 where they do not fit. */
+export function given(usage, count, option, otherwise) {
   try {
-    const variant = { type: "string", default: "fp32" };
-    const options = usage.includes("--variant") ? { variant } : {};
+    const options = { [option]: { type: "string", default: otherwise } };
     const { positionals, values } = parseArgs({ allowPositionals: true, options });
-    if (positionals.length === count) return [...positionals, values.variant];
+    if (positionals.length === count) return [...positionals, values[option]];
   } catch {
     // An option that is not known: what follows says which there are.
   }

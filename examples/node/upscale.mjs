@@ -2,11 +2,11 @@
 //
 //     node upscale.mjs ../../exports/edge-s photo.jpg big.png [--variant NAME]
 //
-// Apache-2.0, to copy into an app together with ../web/edgesr.mjs and ../web/bicubic.mjs.
+// Apache-2.0, to copy into an app.
 import * as ort from "onnxruntime-node";
 import sharp from "sharp";
-import { bicubic } from "../web/bicubic.mjs";
-import { enlarge, goOnBelow, openModel } from "../web/edgesr.mjs";
+import { bicubic } from "edgesr/bicubic";
+import { enlarge, goOnBelow, openModel } from "edgesr";
 import { given, reader, run } from "./command.mjs";
 
 const TILE = 256; // pixels of the small picture; bounds the memory and does not change the result
@@ -53,5 +53,5 @@ async function writePicture({ data, width, height }, alpha, path) {
   await image.jpeg({ ...lossy, chromaSubsampling: "4:4:4" }).webp(lossy).toFile(path);
 }
 
-const words = given("upscale.mjs BUNDLE PICTURE RESULT [--variant NAME]", 3);
+const words = given("upscale.mjs BUNDLE PICTURE RESULT [--variant NAME]", 3, "variant", "fp32");
 await run(() => upscale(...words));

@@ -1,4 +1,5 @@
 // The page: pictures in, tiles onto the canvas, words about what happened.
+import { Upscaler } from "./node_modules/edgesr/browser.mjs";
 import { compare } from "./compare.mjs";
 import { sample } from "./sample.mjs";
 
@@ -9,13 +10,13 @@ const PURPOSES = { model: "for clean pictures", real: "for JPEGs and noise" };
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const asked = query.get("provider");
-const worker = new Worker("worker.mjs", { type: "module" });
+const upscaler = new Upscaler(new Worker("worker.mjs", { type: "module" }));
 const stage = compare($);
 
 let scale = 4;
 let folder = "model"; // of the bundle that is open, or about to be
 let ready = false; // it is open
-let job = 0;
+let running = new AbortController(); // the enlargement
 let small; // the picture: RGBA bytes, and a canvas that shows them
 let name = "sample";
 let served; // a promise: is there a second bundle, for JPEGs and noise
@@ -26,50 +27,40 @@ function state(word) {
   $("cancel").hidden = word !== "working";
 }
 
-const happened = {
-  opened({ folder: which, card, variant, rows, where }) {
-    if (which !== folder) return; // another was asked for meanwhile
-    scale = card.scale;
-    $("times").textContent = { 2: "Two", 3: "Three", 4: "Four" }[scale];
-    ready = true;
-    describe(card, variant, where);
-    const good = rows.filter((row) => row.passed).length;
-    $("selftest").textContent = `${good} of ${rows.length} golden vectors hold here`;
-    $("selftest").classList.toggle("bad", good < rows.length);
-    start();
-  },
+function failed({ message }) {
+  say(message);
+  state("failed");
+}
 
-  bicubic({ data, width, height, y }) {
-    stage.draw("bicubic", new ImageData(data, width, height), 0, y);
-  },
+function opened({ card, variant, rows, where }) {
+  scale = card.scale;
+  $("times").textContent = { 2: "Two", 3: "Three", 4: "Four" }[scale];
+  ready = true;
+  describe(card, variant, where);
+  const good = rows.filter((row) => row.passed).length;
+  $("selftest").textContent = `${good} of ${rows.length} golden vectors hold here`;
+  $("selftest").classList.toggle("bad", good < rows.length);
+  start();
+}
 
-  tile({ data, width, height, x, y, done, total, ms }) {
-    stage.draw("result", new ImageData(data, width, height), x, y);
-    $("progress").value = done / total;
-    $("count").textContent = `${done} of ${total}`;
-    if (done === total) finish(total, ms);
-  },
+function draw(layer, { data, width, height, x, y }) {
+  stage.draw(layer, new ImageData(data, width, height), x, y);
+}
 
-  golden({ card, rows, where }) {
-    describe(card, Object.keys(card.variants)[0], where);
-    const good = rows.filter((row) => row.passed).length;
-    $("rows").replaceChildren(...rows.map(goldenRow));
-    $("golden").textContent = `${good} of ${rows.length} pass`;
-    $("golden").dataset.passed = String(good === rows.length);
-    $("selftest").textContent = $("golden").textContent;
-    state("done");
-  },
-
-  failed({ message }) {
-    say(message);
-    state("failed");
-  },
-};
-
-worker.onmessage = ({ data: { event, ...facts } }) => {
-  if (facts.job === undefined || facts.job === job) happened[event](facts);
-};
-worker.onerror = ({ message }) => happened.failed({ message: message || "the worker failed" });
+/** Run the golden vectors; where the address names the device, with figures to take home. */
+async function golden() {
+  const device = query.get("device") ?? "";
+  const { card, rows, where, json } = await upscaler.golden(folder, { device, provider: asked });
+  describe(card, Object.keys(card.variants)[0], where);
+  const good = rows.filter((row) => row.passed).length;
+  $("rows").replaceChildren(...rows.map(goldenRow));
+  $("golden").textContent = `${good} of ${rows.length} pass`;
+  $("golden").dataset.passed = String(good === rows.length);
+  $("selftest").textContent = $("golden").textContent;
+  $("figures").hidden = !json;
+  $("figures").href = `data:application/json,${encodeURIComponent(JSON.stringify(json, null, 2))}`;
+  state("done");
+}
 
 function describe(card, variant, where) {
   const { bytes } = card.variants[variant];
@@ -187,10 +178,10 @@ function pixels(bitmap, width, height) {
 
 function start() {
   if (!small) return;
-  const { data, width, height, canvas } = small;
-  job += 1;
+  const { width, height, canvas } = small;
+  running.abort();
   if (!stage.open(scale * width, scale * height)) {
-    happened.failed({
+    failed({
       message: `This browser holds no canvas of ${scale * width} × ${scale * height} pixels.`,
     });
     return;
@@ -203,17 +194,29 @@ function start() {
   $("count").textContent = "";
   offer("");
   state("working");
-  worker.postMessage({ task: "upscale", job, picture: { data, width, height } });
+  running = new AbortController();
+  enlarge(small, running.signal).catch(failed);
 }
 
-function finish(tiles, ms) {
+async function enlarge({ data, width, height }, signal) {
+  const picture = { data, width, height };
+  for await (const band of upscaler.bicubic(picture, { signal })) draw("bicubic", band);
+  const begun = performance.now();
+  for await (const tile of upscaler.enlarge(picture, { signal })) {
+    draw("result", tile);
+    $("progress").value = tile.done / tile.total;
+    $("count").textContent = `${tile.done} of ${tile.total}`;
+    if (tile.done === tile.total) finish(tile.total, performance.now() - begun, signal);
+  }
+}
+
+function finish(tiles, ms, signal) {
   const took = ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
   const rate = (1000 * small.width * small.height) / ms;
   const speed = `${Number(rate.toPrecision(2)).toLocaleString("en")} pixels/s`;
   $("time").textContent = `${took}, ${tiles} tile${tiles > 1 ? "s" : ""}, ${speed}`;
-  const finished = job;
   $("result").toBlob((blob) => {
-    if (finished !== job) return; // another picture has begun meanwhile
+    if (signal.aborted) return; // another picture has begun meanwhile
     if (blob) offer(URL.createObjectURL(blob));
     else say("This browser cannot make a PNG of so large a picture.");
   });
@@ -230,20 +233,25 @@ function offer(url) {
 }
 
 function cancel() {
-  worker.postMessage({ task: "cancel" });
-  job += 1;
+  running.abort();
   $("time").textContent = "cancelled";
   state("cancelled");
 }
 
-function open(which, variant) {
+async function open(which, variant) {
+  running.abort();
   ready = false;
   folder = which;
   $("progress").removeAttribute("value"); // it moves, and says nothing of how far
   $("count").textContent = "Loading the model";
   state("loading");
-  worker.postMessage({ task: "open", folder, variant, asked });
   if (small) stage.preview(small.canvas);
+  try {
+    const facts = await upscaler.open(which, { variant, provider: asked });
+    if (which === folder) opened(facts); // else another was asked for meanwhile
+  } catch (error) {
+    failed(error);
+  }
 }
 
 function loadFile(file) {
@@ -276,7 +284,7 @@ document.ondrop = (event) => {
 if (query.has("golden")) {
   $("compare").hidden = true;
   $("vectors").hidden = false;
-  worker.postMessage({ task: "golden", asked });
+  golden().catch(failed);
 } else {
   open(folder, query.get("variant") ?? "fp32");
   load(sample(), "sample");

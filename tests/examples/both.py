@@ -57,7 +57,12 @@ def check_variant_is_refused(result: Done) -> None:
 def check_figures(result: Done, bundle: Path) -> None:
     """What was printed is device.json of all files of `bundle`, timed."""
     assert (result.returncode, result.stderr) == (0, "")
-    card, device = read_card(bundle), Device.model_validate_json(result.stdout)
+    check_device(result.stdout, bundle)
+
+
+def check_device(text: str, bundle: Path) -> None:
+    """`text` is device.json of all files of `bundle`, timed."""
+    card, device = read_card(bundle), Device.model_validate_json(text)
     assert (device.bundle, device.device) == (card.name, 'A "phone"')
     assert {row.variant: row.sha256 for row in device.files} == {
         variant: card.sha256[facts.file] for variant, facts in card.variants.items()

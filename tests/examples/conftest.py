@@ -44,7 +44,8 @@ def _installed(name: str) -> Path:
     folder = EXAMPLES / name
     if shutil.which("npm") is None:
         pytest.skip("needs Node.js and npm")
-    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    stated = json.loads((folder / "package.json").read_text())
+    wanted = stated.get("dependencies", {}) | stated.get("devDependencies", {})
     if any(_version(folder, package) != version for package, version in wanted.items()):
         done = subprocess.run(
             ["npm", "install", "--no-audit", "--no-fund", "--no-save"],
@@ -59,7 +60,11 @@ def _installed(name: str) -> Path:
 
 
 def _version(folder: Path, package: str) -> str | None:
-    path = folder / "node_modules" / package / "package.json"
+    """As package.json states it; of a folder that is linked, where it lies."""
+    link = folder / "node_modules" / package
+    if link.is_symlink():
+        return f"file:{link.readlink().as_posix().removeprefix('../')}"
+    path = link / "package.json"
     return json.loads(path.read_text())["version"] if path.is_file() else None
 
 

@@ -15,6 +15,7 @@ from edgesr import Upscaler
 from tests.examples.both import (
     Done,
     check_all_vectors_pass,
+    check_figures,
     check_noise_fails,
     check_variant_is_refused,
     gridded_sizes,
@@ -49,6 +50,10 @@ def difference(path: Path, expected: Image.Image) -> int:
 def test_every_variant_passes_its_golden_vectors(node: Node, bundle: Path) -> None:
     result = node("golden.mjs", bundle)
     check_all_vectors_pass(result)
+
+
+def test_the_figures_for_verify_name_the_files_that_ran(node: Node, shipped: Path) -> None:
+    check_figures(node("golden.mjs", shipped, "--json", 'A "phone"'), shipped)
 
 
 def test_a_file_with_float16_ends_passes_and_gives_the_pixels_of_the_upscaler(

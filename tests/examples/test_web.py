@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from edgesr import Upscaler
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_up, to_image, to_tensor
 from edgesr.inference.suited import stated_quality
+from tests.examples.both import check_device
 
 OpenBrowser = Callable[..., Any]
 STATE = "document.getElementById('app').dataset.state"
@@ -81,6 +83,18 @@ def test_a_file_with_float16_ends_passes_its_golden_vectors(
     browser.open(f"{serve(page, half_bundle)}?golden&provider=wasm")
     browser.wait(READY)
     assert text(browser, "golden") == "6 of 6 pass"
+    assert browser.said == []
+
+
+def test_where_the_address_names_the_device_there_are_figures_for_verify(
+    browser: Any, address: str, bundle: Path
+) -> None:
+    browser.open(f"{address}?golden&provider=wasm&device=A%20%22phone%22")
+    browser.wait(READY)
+    link = browser.evaluate("document.getElementById('figures').href")
+    text = unquote(link.removeprefix("data:application/json,"))
+    check_device(text, bundle)
+    assert "WebAssembly, " in text
     assert browser.said == []
 
 
@@ -295,6 +309,7 @@ def test_any_static_server_does_with_the_files_that_the_readme_names_and_one_thr
     (site / dist).mkdir(parents=True)
     for path in (*page.glob("*.*"), *(page / dist / name for name in TO_COPY)):
         (site / path.relative_to(page)).symlink_to(path)
+    (site / "node_modules/edgesr").symlink_to(page / "node_modules/edgesr")
     (site / "model").symlink_to(bundle)
     with plain_server(site) as url:
         browser.open(f"{url}?golden&provider=wasm")

@@ -1,4 +1,4 @@
-// A bundle of edgesr in JavaScript: its contract, its tiles, its golden vectors. Apache-2.0.
+// A bundle of edgesr in JavaScript: its contract, its tiles. Apache-2.0.
 //
 // The same file serves Node and browsers. ONNX Runtime is handed in (onnxruntime-node or
 // onnxruntime-web), and so is `read`: the name of a file in the bundle -> its bytes.
@@ -210,27 +210,4 @@ function cut({ data, width, height }, left, top, columns, rows) {
     }
   }
   return rgb;
-}
-
-/** Run the golden vectors: does this runtime, on this device, do what was verified? */
-export async function checkGolden(model, read) {
-  const { cases, tolerance } = await readJson(read, "golden/golden.json");
-  const { max_abs, max_levels } = tolerance[model.variant];
-  const limit = model.bytes ? max_levels : max_abs;
-  const rows = [];
-  for (const { name, width, height, input, output } of cases) {
-    const got = await model.infer(await read(`golden/${input}`), width, height);
-    // A fresh copy: a view of floats must start at a multiple of four bytes.
-    const planes = new Float32Array(Uint8Array.from(await read(`golden/${output[model.variant]}`)).buffer);
-    const difference = largestDifference(got, model.bytes ? toBytes(planes) : planes);
-    rows.push({ variant: model.variant, name, difference, limit, passed: difference <= limit });
-  }
-  return rows;
-}
-
-function largestDifference(got, expected) {
-  if (got.length !== expected.length) return Infinity;
-  let largest = 0;
-  for (let i = 0; i < got.length; i++) largest = Math.max(largest, Math.abs(got[i] - expected[i]));
-  return largest; // NaN where there is one, which passes no limit
 }

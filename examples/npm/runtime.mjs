@@ -1,14 +1,13 @@
 // ONNX Runtime Web on the best provider that this browser has, and why it is that one.
 
-const DIST = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url);
-
 /**
+ * @param load - "webgpu" or "wasm" -> the module of ONNX Runtime Web for it.
  * @param {"webgpu" | "wasm" | null} asked - null takes WebGPU where it is real, else WASM.
- * @returns ONNX Runtime, the options of its sessions, and one line that says what runs where.
+ * @returns ONNX Runtime, the options of its sessions, and two lines: what runs, and also why.
  */
-export async function openRuntime(asked) {
+export async function openRuntime(load, asked) {
   const found = asked === "wasm" ? { reason: "it was asked for" } : await findGpu(asked);
-  return found.adapter ? openWebGpu(found.adapter) : openWasm(found.reason);
+  return found.adapter ? openWebGpu(load, found.adapter) : openWasm(load, found.reason);
 }
 
 async function findGpu(asked) {
@@ -26,24 +25,19 @@ function nameOf({ info }) {
   return info.description || [info.vendor, info.architecture].filter(Boolean).join(" ");
 }
 
-async function openWebGpu(adapter) {
-  const ort = await load("ort.webgpu.min.mjs");
-  const where = `WebGPU, ${nameOf(adapter) || "unnamed adapter"}`;
-  return { ort, options: { executionProviders: ["webgpu"] }, provider: "webgpu", where };
+async function openWebGpu(load, adapter) {
+  const ort = await load("webgpu");
+  const what = `WebGPU, ${nameOf(adapter) || "unnamed adapter"}`;
+  return { ort, options: { executionProviders: ["webgpu"] }, provider: "webgpu", what, where: what };
 }
 
-export async function openWasm(reason) {
-  const ort = await load("ort.wasm.min.mjs");
+export async function openWasm(load, reason) {
+  const ort = await load("wasm");
   const cores = navigator.hardwareConcurrency || 1;
   const threads = crossOriginIsolated ? Math.min(cores, 4) : 1;
   ort.env.wasm.numThreads = threads;
-  const alone = crossOriginIsolated ? "" : " (more need the headers of serve.py)";
-  const where = `WebAssembly, ${threads} thread${threads > 1 ? "s" : alone}: ${reason}`;
-  return { ort, options: { executionProviders: ["wasm"] }, provider: "wasm", where };
-}
-
-async function load(name) {
-  const ort = await import(new URL(name, DIST));
-  ort.env.wasm.wasmPaths = DIST.href;
-  return ort;
+  const alone = crossOriginIsolated ? "" : " (more need the headers of cross-origin isolation)";
+  const what = `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}`;
+  const where = `${what}${threads > 1 ? "" : alone}: ${reason}`;
+  return { ort, options: { executionProviders: ["wasm"] }, provider: "wasm", what, where };
 }
