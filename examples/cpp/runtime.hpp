@@ -28,7 +28,8 @@ class Runtime {
     const auto input =
         Ort::Value::CreateTensor<T>(cpu, lr.data(), lr.size(), shape.data(), shape.size());
     const char *inputs[] = {"lr"}, *outputs[] = {"sr"};
-    const auto result = session_.Run(Ort::RunOptions{nullptr}, inputs, &input, 1, outputs, 1);
+    const std::vector<Ort::Value> result =
+        session_.Run(Ort::RunOptions{nullptr}, inputs, &input, 1, outputs, 1);
     const T* sr = result[0].GetTensorData<T>();
     return {sr, sr + result[0].GetTensorTypeAndShapeInfo().GetElementCount()};
   }
