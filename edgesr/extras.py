@@ -17,6 +17,7 @@ TRAINING = frozenset(
 """The modules that `edgesr[train]` brings."""
 INSTALL = {
     RUNTIME: 'pip install "edgesr[cpu]", or "edgesr[gpu]" for an NVIDIA GPU',
+    "openvino": 'pip install "edgesr[openvino]"',
     "av": 'pip install "edgesr[video]"',
     **dict.fromkeys(TRAINING, 'pip install "edgesr[train]"'),
 }
@@ -28,8 +29,21 @@ def onnx_runtime() -> Any:
     Raises:
         MissingPackage: it is not installed.
     """
+    return _module(RUNTIME)
+
+
+def openvino() -> Any:
+    """The module `openvino`, likewise.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
+    return _module("openvino")
+
+
+def _module(name: str) -> Any:
     try:
-        return import_module(RUNTIME)
+        return import_module(name)
     except ModuleNotFoundError as error:
         raise absent(error) or error from None
 

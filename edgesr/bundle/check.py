@@ -2,7 +2,8 @@
 
     python -m edgesr.bundle.check exports/n4
 
-Needs NumPy, ONNX Runtime and pydantic, nothing else that is not of the standard library.
+Needs NumPy, ONNX Runtime (or OpenVINO) and pydantic, nothing else that is not of the standard
+library.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgesr.bundle.card import AGAIN, read_card
@@ -23,8 +23,11 @@ from edgesr.bundle.likeness import likeness_db
 from edgesr.bundle.records import golden
 from edgesr.bundle.records.base import check_regular
 from edgesr.bundle.records.card import Variant, VariantName
-from edgesr.errors import BundleError, EdgesrError
-from edgesr.inference.infer import infer
+from edgesr.errors import BundleError, EdgesrError, MissingPackage
+from edgesr.extras import onnx_runtime
+from edgesr.inference.infer import Session, infer
+from edgesr.inference.openvino import OpenVinoSession
+from edgesr.inference.session import Runtime
 from edgesr.inference.tiling import Pixels, to_bytes, to_values
 
 if TYPE_CHECKING:
@@ -88,13 +91,14 @@ class Row:
         return self.variant, self.case, measured, f"{least}{self.limit:.2g}{self.unit}", verdict
 
 
-def check(folder: Path) -> list[Row]:
+def check(folder: Path, runtime: Runtime = "onnxruntime") -> list[Row]:
     """Compare a bundle's files with their sums, then run every variant on the golden vectors.
 
     Returns:
-        A row for each variant and vector, by ONNX Runtime on the CPU.
+        A row for each variant and vector, on the CPU.
 
     Raises:
+        MissingPackage: the runtime is not installed.
         BundleError: the bundle is incomplete, or a file is not the one that was exported.
     """
     card = read_card(folder)
@@ -105,7 +109,7 @@ def check(folder: Path) -> list[Row]:
         limit = getattr(tolerance.get(name), key, None)
         if limit is None:
             raise BundleError(f"{folder}/golden/golden.json has no tolerance {key} for {name}")
-        rows += _rows(folder, name, facts, goldens, limit)
+        rows += _rows(folder, name, facts, goldens, limit, runtime)
     return rows
 
 
@@ -114,12 +118,20 @@ def _takes_bytes(facts: Variant) -> bool:
 
 
 def _rows(
-    folder: Path, variant: str, facts: Variant, goldens: list[Golden], limit: float
+    folder: Path,
+    variant: str,
+    facts: Variant,
+    goldens: list[Golden],
+    limit: float,
+    runtime: Runtime,
 ) -> list[Row]:
     levels = _takes_bytes(facts)
     unit = " levels" if levels else ""
     try:
-        measured = deviations(folder / facts.file, variant, goldens, levels=levels)
+        session = open_on_cpu(folder / facts.file, runtime)
+        measured = deviations(session, variant, goldens, levels=levels)
+    except MissingPackage:
+        raise
     except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail
         reason = str(error).partition("\n")[0]
         return [Row(variant, golden.name, None, limit, unit, reason) for golden in goldens]
@@ -127,12 +139,11 @@ def _rows(
         Row(variant, golden.name, value, limit, unit)
         for golden, value in zip(goldens, measured, strict=True)
     ]
-    return [*rows, *_loss(folder / facts.file, goldens)] if variant == "int8" else rows
+    return [*rows, *_loss(session, goldens)] if variant == "int8" else rows
 
 
-def _loss(int8: Path, goldens: list[Golden]) -> Iterator[Row]:
+def _loss(session: Session, goldens: list[Golden]) -> Iterator[Row]:
     """How like the float answer eight bits are here."""
-    session = open_on_cpu(int8)
     for case in goldens:
         if case.float_answer is not None:
             sr = infer(session, to_values(case.pixels[None]))
@@ -172,8 +183,10 @@ def _array(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     return np.fromfile(path, dtype).reshape(shape)
 
 
-def deviations(model: Path, variant: str, goldens: list[Golden], *, levels: bool) -> list[float]:
-    """The largest difference of `model` to what each golden vector expects of `variant`; infinity
+def deviations(
+    session: Session, variant: str, goldens: list[Golden], *, levels: bool
+) -> list[float]:
+    """The largest difference of a model to what each golden vector expects of `variant`; infinity
     or NaN where it has one.
 
     Args:
@@ -184,7 +197,6 @@ def deviations(model: Path, variant: str, goldens: list[Golden], *, levels: bool
         ValueError: the output has another shape. ONNX Runtime's own errors pass through.
     """
     found = []
-    session = open_on_cpu(model)
     for case in goldens:
         lr = case.pixels[None] if levels else to_values(case.pixels[None])
         sr = infer(session, lr)
@@ -195,11 +207,16 @@ def deviations(model: Path, variant: str, goldens: list[Golden], *, levels: bool
     return found
 
 
-def open_on_cpu(model: Path) -> onnxruntime.InferenceSession:
+def open_on_cpu(model: Path, runtime: Runtime = "onnxruntime") -> Session:
     """A session as an app opens it."""
-    options = onnxruntime.SessionOptions()
+    if runtime == "openvino":
+        return OpenVinoSession(model)
+    options = onnx_runtime().SessionOptions()
     options.log_severity_level = 4  # what fails is told by the exception
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    session: Session = onnx_runtime().InferenceSession(
+        str(model), options, providers=["CPUExecutionProvider"]
+    )
+    return session
 
 
 def table(rows: list[Row]) -> Table:

@@ -58,6 +58,10 @@ TeacherPath = Annotated[
     typer.Option("--teacher", metavar="FILE", parser=expanded, help="The teacher: teacher.path."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, max=MAX_THREADS, help="CPU threads.")]
+InferenceRuntime = Annotated[
+    Literal["onnxruntime", "openvino"],
+    typer.Option("--runtime", help="What runs the model: onnxruntime or openvino."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Delete an earlier run of this name.")]
 Evidence = Annotated[

@@ -12,6 +12,7 @@ from edgesr import console, shipped
 from edgesr.cli import completion, folder, video
 from edgesr.cli.app import app
 from edgesr.cli.options import (
+    InferenceRuntime,
     Quiet,
     Threads,
     expanded,
@@ -140,6 +141,7 @@ def upscale(
     provider: Annotated[
         str | None, typer.Option(autocompletion=completion.providers, help="cpu or cuda.")
     ] = None,
+    runtime: InferenceRuntime = "onnxruntime",
     threads: Threads = None,
     variant: Annotated[
         str,
@@ -199,6 +201,7 @@ def upscale(
     open_ = partial(
         Upscaler,
         variant=variant,
+        runtime=runtime,
         threads=threads,
         provider=provider,
         tile=parse_tile(tile),

@@ -17,6 +17,7 @@ from edgesr.cli.options import (
     Colour,
     Evidence,
     GatesFile,
+    InferenceRuntime,
     Layout,
     Quiet,
     Times,
@@ -338,11 +339,12 @@ def bundle_check(
         Path,
         typer.Argument(parser=path, autocompletion=completion.bundles, help="By name or folder."),
     ],
+    runtime: InferenceRuntime = "onnxruntime",
 ) -> None:
     """Compare a bundle's files with their sums and run its golden vectors."""
     from edgesr.bundle import check
 
-    rows = check.check(shipped.find(opened().find_bundle(bundle)))
+    rows = check.check(shipped.find(opened().find_bundle(bundle)), runtime)
     console.out.print(check.table(rows))
     if not all(row.passed for row in rows):
         console.say("FAILED: a golden vector does not hold")

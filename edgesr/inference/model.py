@@ -16,7 +16,15 @@ from edgesr.errors import ModelError
 from edgesr.inference import contract, memory
 from edgesr.inference.contract import Contract
 from edgesr.inference.infer import Session, infer
-from edgesr.inference.session import CPU, EXACT, CudaSettings, Provider, open_session
+from edgesr.inference.openvino import OpenVinoSession
+from edgesr.inference.session import (
+    CUDA,
+    EXACT,
+    CudaSettings,
+    Provider,
+    Runtime,
+    open_session,
+)
 from edgesr.inference.tiling import NotFinite, Pixels, to_picture
 
 RED, GREEN, BLUE, HALF = (np.uint32(weight) for weight in (19595, 38470, 7471, 1 << 15))
@@ -69,10 +77,12 @@ class Opened:
 
 
 class Model:
-    """The ONNX file `path`, open in ONNX Runtime.
+    """The ONNX file `path`, open in a runtime.
 
     Args:
+        runtime: "onnxruntime" or "openvino".
         provider, threads, cuda: see `open_session`.
+        exact: see `openvino.settings`.
 
     Attributes:
         opened: the session of now.
@@ -86,18 +96,23 @@ class Model:
         self,
         path: Path,
         *,
+        runtime: Runtime = "onnxruntime",
         provider: Provider | None,
         threads: int | None,
+        exact: bool = True,
         cuda: CudaSettings = EXACT,
     ) -> None:
         self.path, self._provider, self._threads, self._cuda = path, provider, threads, cuda
+        self._runtime, self._exact = runtime, exact
         session = self._session()
         self.contract = contract.read(session, path)
         contract.prove(session, self.contract, path)
-        self.on_cpu = session.get_providers()[0] == CPU
+        self.on_cpu = session.get_providers()[0] != CUDA
         self.opened = Opened(path, session, self.contract)
 
     def _session(self) -> Session:
+        if self._runtime == "openvino":
+            return OpenVinoSession(self.path, threads=self._threads, exact=self._exact)
         # Threads that spin would take the cores from decoding and encoding. A planned pattern is a
         # second block of memory beside what the first run took.
         session: Session = open_session(

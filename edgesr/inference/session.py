@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     import onnxruntime
 
+Runtime = Literal["onnxruntime", "openvino"]
 Provider = Literal["cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # ONNX Runtime's scale of severity.
@@ -95,9 +96,7 @@ def open_session(
         ModelError: no such file, or none that ONNX Runtime can read.
         VerifyError: the provider that was asked for is not the one that would run.
     """
-    if not path.is_file():  # opening a FIFO would wait for its writer
-        fault = "is not a regular file" if path.exists() else "does not exist"
-        raise ModelError(f"model {path} {fault}", "Export one: edgesr export")
+    check_file(path)
     options = _options(threads, profile, spinning)
     options.enable_mem_pattern = memory_pattern
     if provider == "cpu":
@@ -117,6 +116,17 @@ def open_session(
         f"execution provider {CUDA} was asked for, but {reason}",
         f"{_requirement()} Without one: --provider cpu. See edgesr doctor.",
     )
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no model file, before a library looks at it.
+
+    Raises:
+        ModelError: nothing is there, or no regular file: opening a FIFO would wait for its writer.
+    """
+    if not path.is_file():
+        fault = "is not a regular file" if path.exists() else "does not exist"
+        raise ModelError(f"model {path} {fault}", "Export one: edgesr export")
 
 
 def open_bytes(model: bytes) -> onnxruntime.InferenceSession:

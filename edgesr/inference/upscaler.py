@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, cast, get_args
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from edgesr.inference.memory import Windows
 from edgesr.inference.model import Model, Opened
 from edgesr.inference.planning import Planner, Tile, check_tile
 from edgesr.inference.seen import Picture
-from edgesr.inference.session import EXACT, CudaSettings, Provider
+from edgesr.inference.session import EXACT, CudaSettings, Provider, Runtime
 from edgesr.inference.tiling import OnTile, Pixels, ignore
 
 UNMEASURED = 256
@@ -46,8 +46,10 @@ class Upscaler:
         path: a bundle's folder, or one of its model files; or a bundle's name, in ./exports or of
             those that come along (`edgesr models`).
         variant: of the bundle: fp32, fp16, int8 or uint8-io.
-        threads: of the CPU; None leaves it to ONNX Runtime.
-        provider: "cpu" or "cuda"; None takes CUDA where it works.
+        runtime: "onnxruntime", or "openvino" (`edgesr[openvino]`) for the CPU, often the faster
+            one on Intel's.
+        threads: of the CPU; None leaves it to the runtime.
+        provider: of ONNX Runtime, "cpu" or "cuda"; None takes CUDA where it works.
         tile: side, in LR pixels, of what a window contributes to the image; it does not change the
             result. "auto" chooses windows that fit into `memory`; on CUDA it is 256.
         memory: what the process may hold, e.g. "512MB" or "1.5GiB": all that it held when the
@@ -55,6 +57,8 @@ class Upscaler:
             None allows 512MB more than it held.
         wrap: whether images are textures that tile: beyond each edge the model sees the opposite
             one, so that the result tiles as well.
+        exact: compute float32 in float32. False lets OpenVINO take bfloat16 where the processor
+            has it, which is another function: `edgesr benchmark` says how far it is off.
         cuda: how a GPU is used: its memory, TF32, the search for algorithms.
 
     Attributes:
@@ -68,7 +72,9 @@ class Upscaler:
 
     Raises:
         ModelError: no such file, none of edgesr's, or one that does not keep to its metadata.
-        VerifyError: the provider that was asked for is unknown or does not work here.
+        MissingPackage: the runtime is not installed; says how it is.
+        VerifyError: the runtime or the provider that was asked for is unknown, does not work here,
+            or does not know what was asked of it.
         DataError: a tile, or a number of threads, below one, or a memory that is not an amount; or
             `wrap` where the model decides each pixel by the whole image.
     """
@@ -78,18 +84,19 @@ class Upscaler:
         path: str | Path,
         *,
         variant: str = "fp32",
+        runtime: Runtime = "onnxruntime",
         threads: int | None = None,
         provider: str | None = None,
         tile: Tile = "auto",
         memory: str | None = None,
         wrap: bool = False,
+        exact: bool = True,
         cuda: CudaSettings = EXACT,
     ) -> None:
         check_tile(tile)
         if threads is not None and threads < 1:
             raise DataError(f"threads = {threads}: expected at least 1")
-        if provider not in ("cpu", "cuda", None):
-            raise VerifyError(f"provider {provider!r}: expected cpu or cuda")
+        _check_runtime(runtime, provider, exact)
         requested = budgets.parse(memory or budgets.BUDGET)
         file = shipped.find(Path(path))
         if file.is_dir():
@@ -97,7 +104,15 @@ class Upscaler:
         self._file = file
         self._arguments: dict[str, Any] = {"threads": threads, "provider": provider, "tile": tile}
         self._arguments |= {"memory": memory, "wrap": wrap, "cuda": cuda}
-        model = Model(file, provider=cast("Provider | None", provider), threads=threads, cuda=cuda)
+        self._arguments |= {"runtime": runtime, "exact": exact}
+        model = Model(
+            file,
+            runtime=runtime,
+            provider=cast("Provider | None", provider),
+            threads=threads,
+            exact=exact,
+            cuda=cuda,
+        )
         contract = model.contract
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
         self.multiple, self.tileable = contract.multiple, contract.tileable
@@ -278,3 +293,17 @@ def upscale(image: Picture, model: str | Path = "edge-s") -> Picture:
     """
     with Upscaler(model) as upscaler:
         return upscaler(image)
+
+
+def _check_runtime(runtime: str, provider: str | None, exact: bool) -> None:
+    if runtime not in get_args(Runtime):
+        raise VerifyError(f"runtime {runtime!r}: expected {' or '.join(get_args(Runtime))}")
+    if provider not in ("cpu", "cuda", None):
+        raise VerifyError(f"provider {provider!r}: expected cpu or cuda")
+    if runtime == "openvino" and provider == "cuda":
+        raise VerifyError("provider 'cuda' is ONNX Runtime's: OpenVINO runs on the CPU here")
+    if runtime != "openvino" and not exact:
+        raise VerifyError(
+            "exact = False is for the runtime openvino",
+            "On a GPU: cuda=CudaSettings(tf32=True).",
+        )

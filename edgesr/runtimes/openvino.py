@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesr.errors import Unsupported, VerifyError
+from edgesr.inference.openvino import reason, settings
 from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 
 try:
@@ -38,19 +39,14 @@ class OpenVinoFile:
 
     def __init__(self, model: Path, threads: int, exact: bool) -> None:
         self._threads = threads
-        settings = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
-        } | ({"INFERENCE_PRECISION_HINT": "f32"} if exact else {})
         self._note = "INFERENCE_PRECISION_HINT=f32" if exact else ""
         core, self._memory = openvino.Core(), Memory()
         start = time.perf_counter()
         try:
-            self._compiled = core.compile_model(str(model), "CPU", settings)
+            self._compiled = core.compile_model(str(model), "CPU", settings(threads, exact=exact))
             self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
-            raise Unsupported(f"OpenVINO cannot compile it: {_last_line(error)}") from None
+            raise Unsupported(f"OpenVINO cannot compile it: {reason(error)}") from None
         self.open_seconds = time.perf_counter() - start
 
     def run(self, lr: Tensor) -> tuple[Tensor, float]:
@@ -58,7 +54,7 @@ class OpenVinoFile:
         try:
             outputs = self._request.infer({"lr": lr}, share_inputs=True, share_outputs=True)
         except RuntimeError as error:
-            raise Unsupported(f"OpenVINO cannot run it: {_last_line(error)}") from None
+            raise Unsupported(f"OpenVINO cannot run it: {reason(error)}") from None
         seconds = time.perf_counter() - start
         return np.array(outputs["sr"]), seconds  # a copy: OpenVINO writes its next output there
 
@@ -72,9 +68,3 @@ class OpenVinoFile:
 
     def close(self) -> None:
         del self._request, self._compiled
-
-
-def _last_line(error: RuntimeError) -> str:
-    """What OpenVINO says below the places in its own source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
