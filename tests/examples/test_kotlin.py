@@ -1,7 +1,7 @@
 """The Kotlin of docs/embedding.md: it compiles against the classes of onnxruntime-android.
 
-Needs kotlinc on the path and the AAR, or its classes.jar, named by ONNXRUNTIME_AAR; skips otherwise,
-for no package that the tests install holds either.
+Needs kotlinc on the path and the AAR, or its classes.jar, named by ONNXRUNTIME_AAR; skips
+otherwise, for no package that the tests install holds either.
 """
 
 from __future__ import annotations
