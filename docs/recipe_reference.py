@@ -100,8 +100,8 @@ def _chosen(path: str, fields: Schema, known: Schema) -> dict[str, Schema]:
     """The tables under keys of the user's choice, by heading; keys that hold the same share one."""
     found: dict[str, list[str]] = {}
     for key, field in fields.items():
-        if "$ref" in field.get("additionalProperties", {}):
-            found.setdefault(field["additionalProperties"]["$ref"], []).append(key)
+        for inner in field.get("patternProperties", {}).values():
+            found.setdefault(inner["$ref"], []).append(key)
     return {
         ", ".join(f"`[{path}.{key}.*]`" for key in keys): known[ref.rsplit("/", 1)[1]]
         for ref, keys in found.items()
@@ -124,9 +124,9 @@ def _value(field: Schema) -> str:
     if "enum" in field:
         return ", ".join(f'`"{choice}"`' for choice in field["enum"])
     if field["type"] == "object":
-        if "enum" not in field.get("propertyNames", {}):
+        if "patternProperties" not in field:
             return "table of plain values and lists"
-        return f"tables by {', '.join(f'`{name}`' for name in field['propertyNames']['enum'])}"
+        return "tables by variant, `fp32`, `int8`, `uint8-io` ..."
     if field["type"] == "array":
         if field.get("maxItems") == field.get("minItems", 0):
             return f"`[lowest, highest]`, each a {_value(field['items'])}"

@@ -64,6 +64,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose files come in windows of 40 x 24 too, never to be written to."""
+    export = {"int8": {"images": 2, "min_channels": 1}, "fixed": ["40x24"]}
+    workspace = Workspace(tmp_path_factory.mktemp("fixed"))
+    return _make(workspace, export, ("fp16", "int8", "uint8-io"))
+
+
+@pytest.fixture(scope="session")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whose fp16 file takes and gives float16, never to be written to."""
     workspace = Workspace(tmp_path_factory.mktemp("half"))

@@ -15,7 +15,7 @@ import edgesr
 PACKAGE = Path(edgesr.__file__).parent
 
 GROUND = ("errors", "console", "workspace", "folders", "places", "signals", "streams", "ending")
-GROUND += ("children", "bounds", "machine", "revision", "extras", "shipped", "refusals")
+GROUND += ("children", "bounds", "machine", "revision", "extras", "shipped", "refusals", "variant")
 """What any room may stand on: messages, files, processes. It imports no room."""
 
 MAY_IMPORT = {

@@ -186,7 +186,7 @@ def test_gates_per_runtime_and_variant_read_back_as_they_were_written(tmp_path: 
 @pytest.mark.parametrize(
     ("table", "fault"),
     [
-        ("[gates.cpu.int9]\np95_ms = 1", "gates.cpu.int9 = 'int9': Input should be 'fp32', 'fp16'"),
+        ("[gates.cpu.int9]\np95_ms = 1", "gates.cpu.int9 = 'int9': expected fp32, fp16"),
         ("[gates.tpu.int8]\np95_ms = 1", "gates.tpu = {'int8': {'p95_ms': 1}}: no such key; did"),
         ("[gates.cpu.int8]\np95 = 1", "gates.cpu.int8.p95 = 1: no such key; did you mean p95_ms?"),
         ('[gates.cpu.int8]\nsize = "128"', "gates.cpu.int8.size = '128': expected WIDTHxHEIGHT"),

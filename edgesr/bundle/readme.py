@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edgesr.bundle.records.card import Card, Variant
 from edgesr.console import printable
+from edgesr.variant import parse
 
 MARKUP = re.compile(r"([\\`*_\[\]<>|~&$])")
 """What Markdown, or HTML inside it, gives a meaning within a line."""
@@ -18,6 +19,7 @@ ADVICE = {
     "fp16": "for GPUs and NPUs that compute in half precision",
     "int8": "where 8-bit arithmetic is fast (many CPUs and NPUs) and a small loss is allowed",
     "uint8-io": "to pass a bitmap's bytes: conversion, clipping and rounding are inside",
+    "window": "for delegates that refuse shapes that are not fixed: the same for {} alone",
 }
 
 
@@ -39,8 +41,21 @@ def readme(card: Card, *, invents: bool, kind: str = "bicubic") -> str:
     environment.filters["plain"] = plain
     template = environment.get_template("readme.md.j2")
     return template.render(
-        card=card, variants=card.variants, advice=ADVICE, size=_size, invents=invents, kind=kind
+        card=card,
+        variants=card.variants,
+        fixed={name: each for name, each in card.variants.items() if each.window},
+        advice=_advice,
+        size=_size,
+        invents=invents,
+        kind=kind,
     )
+
+
+def _advice(name: str) -> str:
+    """For what to take the file of that name."""
+    if window := parse(name).window:
+        return ADVICE["window"].format(window.replace("x", " × "))
+    return ADVICE[name]
 
 
 def _size(variant: Variant) -> str:

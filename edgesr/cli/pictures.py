@@ -146,7 +146,8 @@ def upscale(
     variant: Annotated[
         str,
         typer.Option(
-            autocompletion=completion.variants, help="Of a bundle: fp32, fp16, int8, uint8-io."
+            autocompletion=completion.variants,
+            help="Of a bundle: fp32, int8, uint8-io, fp32-256x256, ...",
         ),
     ] = "fp32",
     scale: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,15 @@ def export(
     uint8_io: Annotated[
         bool, typer.Option("--uint8-io", help="And model.uint8-io.onnx: RGB bytes in and out.")
     ] = False,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fixed",
+            metavar="WxH",
+            help="Of each file a copy for LR pictures of that size alone, e.g. 256x256. May be "
+            "repeated.",
+        ),
+    ] = None,
     again: Annotated[
         bool,
         typer.Option(
@@ -83,6 +93,9 @@ def export(
     """Export a run's student and teacher, or another project's model file, to exports/."""
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
+    settings = list(overrides or [])
+    if fixed:
+        settings.append(f"export.fixed={json.dumps(fixed)}")
     file = path(name) if name else Path()
     from edgesr.bundle.card import bundles
     from edgesr.deploy import stage
@@ -96,7 +109,6 @@ def export(
     if file.is_file():
         from edgesr.deploy.foreign import export_file
 
-        settings = overrides or []
         folders = [
             export_file(
                 file, workspace, variants, settings, name=bundle, licence=licence, force=force
@@ -104,13 +116,11 @@ def export(
         ]
     elif again:
         named = [workspace.find_bundle(Path(name))] if name else bundles(workspace.exports)
-        folders = [stage.again(folder, workspace, overrides or []) for folder in named]
+        folders = [stage.again(folder, workspace, settings) for folder in named]
     else:
         run = workspace.find_run(name)
         asked = variants if onnx or variants else None
-        folders = stage.export(
-            run, workspace, asked, overrides or [], checkpoint=checkpoint, force=force
-        )
+        folders = stage.export(run, workspace, asked, settings, checkpoint=checkpoint, force=force)
     for folder in folders:
         for file in sorted(folder.glob("*.onnx")):
             size = file.stat().st_size

@@ -17,11 +17,12 @@ from edgesr.bundle.readme import readme
 from edgesr.bundle.records.card import FORMAT, ORIGINAL, WEIGHTS, Card, Origin, Role
 from edgesr.bundle.records.run import Run, TaughtBy
 from edgesr.deploy.export import Exported, export_onnx, finish, save
+from edgesr.deploy.fixed import check_window
 from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
 from edgesr.deploy.golden import write_golden
 from edgesr.deploy.rewrites.apply import rewritten
 from edgesr.deploy.sight import sight
-from edgesr.deploy.variants import Variant, batch_of, clips, write_variant
+from edgesr.deploy.variants import Variant, batch_of, clips, write_fixed, write_variant
 from edgesr.errors import EdgesrError, ExportError, cut
 from edgesr.folders import BUNDLE, replacing
 from edgesr.models.zoo import Network, OnnxNetwork, SRModel, Student
@@ -51,7 +52,8 @@ def write_bundle(
         teacher: what run.json says of it, see `zoo.facts`.
         extras: files of the run to copy, where they are there.
         run: what run.json says; as it is among `extras` unless given.
-        variants: which files to make beside fp32's, by their names in `deploy.variants`.
+        variants: which files to make beside fp32's, by their names in `deploy.variants`; of each
+            file a copy for each size in `export.fixed`, too.
 
     Raises:
         ExportError: a file falls short of its contract, or of its own golden vectors.
@@ -126,6 +128,8 @@ def _write_models(
     """Write model.onnx, then the variants; what the card says of them."""
     graph, multiple = _graph(model, recipe)
     seen = sight(model).on(multiple)
+    for window in recipe.export.fixed:
+        check_window(window, seen)
     facts: dict[str, object] = {
         "format": FORMAT,
         "name": recipe.name,
@@ -146,7 +150,13 @@ def _write_models(
     }
     fp32, exported = _write_fp32(model, graph, multiple, recipe, folder, metadata)
     made = (_write_variant(name, model, folder, recipe, metadata) for name in names)
-    variants = [fp32, *(variant for variant in made if variant)]
+    free = [fp32, *(variant for variant in made if variant)]
+    fixed = [
+        write_fixed(variant, window, folder, metadata)
+        for window in dict.fromkeys(recipe.export.fixed)
+        for variant in free
+    ]
+    variants = [*free, *fixed]
     files = [stored_as(model), "recipe.toml", *(variant.file for variant in variants)]
     facts |= {
         "opset": exported.opset,

@@ -3,39 +3,43 @@
 `golden/golden.json` names the cases, the file that each variant is held against, its tolerance, and
 for int8 the float answer: how far off it is where the bundle is made, and the least that is taken;
 `NAME.rgb` holds rows of RGB bytes, `NAME.f32` and `NAME.int8.f32` the expected output, float32
-little-endian, (1, 3, 4H, 4W), not clipped.
-`deploy.check` is the reader.
+little-endian, (1, 3, 4H, 4W), not clipped. A file that takes one size alone, `fp32-256x256`, gets
+the input mirrored up to that, and `NAME.256x256.f32` is what it then should give of it.
+`bundle.check` is the reader.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import ROUND_CEILING, Context
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
+from edgesr.bounds import parse_size
 from edgesr.bundle.check import Golden, Values, deviations, open_on_cpu
 from edgesr.bundle.likeness import likeness_db
 from edgesr.bundle.records import golden as record
-from edgesr.bundle.records.card import Card, Variant, VariantName
+from edgesr.bundle.records.card import Card
 from edgesr.data import photos
 from edgesr.data.degrade import pair
 from edgesr.errors import ExportError
+from edgesr.inference.infer import infer
 from edgesr.inference.padding import padded
 from edgesr.inference.tiling import Pixels, to_values
+from edgesr.inference.windows import in_windows
+from edgesr.variant import parse
 from edgesr.workspace import write_bytes
 
 # The least that is tolerated. Half precision is held against fp32: twice what is measured. Eight
 # bits are held against what the file itself gave, and kernels of other processors round otherwise.
-TOLERANCE: dict[str, dict[str, float]] = {
-    "fp32": {"max_abs": 1e-4},
-    "fp16": {"max_abs": 1e-3},
-    "int8": {"max_abs": 8 / 255},
-    "uint8-io": {"max_levels": 1},
-}
-
-
+FLOATS = {"fp32": 1e-4, "fp16": 1e-3}
+LEVELS, EIGHT_BITS = 1, 8
+"""8-bit levels of files of bytes, and of those that compute with integers."""
+Run = Callable[[Values], Values]
 SLACK_DB, ENOUGH_DB = 3.0, 40.0
 """Eight bits may be this much less like the float answer than where the bundle was made, or than
 what hardly an eye tells from it: other kernels round otherwise, and cut off sums are far below."""
@@ -70,7 +74,7 @@ def write_golden(folder: Path, card: Card) -> None:
         for name, pixels in inputs(card.scale).items()
     }
     goldens = [
-        Golden(name, pixels, _expected(folder, variants, pixels)) for name, pixels in cases.items()
+        Golden(name, pixels, _expected(folder, card, pixels)) for name, pixels in cases.items()
     ]
     for golden in goldens:
         write_bytes(folder / "golden" / f"{golden.name}.rgb", golden.pixels.tobytes())
@@ -89,20 +93,27 @@ def write_golden(folder: Path, card: Card) -> None:
     ).write(folder / "golden" / "golden.json")
 
 
-def _expected(
-    folder: Path, variants: dict[VariantName, Variant], pixels: Pixels
-) -> dict[str, Values]:
-    """What each variant should give: fp32's output, but int8 its own."""
-    own: dict[str, Values] = {
-        name: open_on_cpu(folder / facts.file).run(["sr"], {"lr": to_values(pixels[None])})[0]
-        for name, facts in variants.items()
-        if name in ("fp32", "int8")
-    }
-    return {name: own.get(name, own["fp32"]) for name in variants}
+def _expected(folder: Path, card: Card, pixels: Pixels) -> dict[str, Values]:
+    """What each variant should give: fp32's output, but int8 its own; of windows what these files
+    give of any size make of them."""
+
+    @cache
+    def answer(name: str) -> Values:
+        free = str(replace(parse(name), window=""))
+        session = open_on_cpu(folder / card.variants[free].file)
+        run: Run = partial(infer, session)
+        if window := parse(name).window:
+            width, height = parse_size(window)
+            run = in_windows(run, (2, 3), (height, width), card.halo, card.multiple)
+        return run(to_values(pixels[None]))
+
+    return {name: answer(str(parse(name).answer())) for name in card.variants}
 
 
 def _file(golden: Golden, variant: str) -> str:
-    return f"{golden.name}.int8.f32" if variant == "int8" else f"{golden.name}.f32"
+    answer = parse(variant).answer()
+    kind = answer.window if answer.numbers == "fp32" else str(answer)
+    return ".".join(filter(None, (golden.name, kind, "f32")))
 
 
 def _case(golden: Golden) -> dict[str, object]:
@@ -122,13 +133,16 @@ def _reference(golden: Golden) -> dict[str, object]:
 
 
 def _tolerance(variant: str, model: Path, goldens: list[Golden]) -> dict[str, float]:
-    least = TOLERANCE[variant]
-    if variant == "uint8-io":
-        return least
+    kind = parse(variant)
+    if kind.bytes_io:
+        return {"max_levels": EIGHT_BITS if kind.quantised else LEVELS}
     measured = float(np.max(deviations(open_on_cpu(model), variant, goldens, levels=False)))
     if not math.isfinite(measured):
         raise ExportError(f"{model.name} gives values that are not finite on a golden vector")
-    return {"max_abs": tolerated(measured, least["max_abs"])} if variant == "fp16" else least
+    if kind.quantised:
+        return {"max_abs": EIGHT_BITS / 255}
+    least = FLOATS[kind.numbers]
+    return {"max_abs": tolerated(measured, least) if kind.numbers == "fp16" else least}
 
 
 def tolerated(measured: float, floor: float) -> float:

@@ -10,13 +10,14 @@ from edgesr.bundle.card import read_card
 from edgesr.bundle.records.run import Checkpoint, Run
 from edgesr.deploy import foreign
 from edgesr.deploy.bundle import write_bundle
-from edgesr.deploy.variants import FILES as VARIANTS
+from edgesr.deploy.variants import MADE, all_names, names_in
 from edgesr.errors import BundleError, ExportError, ModelError
 from edgesr.folders import locked
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
 from edgesr.recipe import Edge, Gates, Recipe
 from edgesr.recipe import io as recipe_io
+from edgesr.variant import file_of, parse
 from edgesr.workspace import (
     BEST,
     WEIGHTS,
@@ -68,7 +69,9 @@ def export(
     else:
         model = zoo.load(weights_in(run) or run / WEIGHTS[0])
     teacher = _find_teacher(recipe, record, workspace)
-    made = _unless_named(recipe, workspace) if variants is None else variants
+    made = variants
+    if made is None:
+        made, recipe = _unless_named(recipe, workspace)
     own = _export_own(run, model, recipe, record, teacher, workspace, made, force=force)
     _warn_ungated(recipe, made)
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
@@ -87,14 +90,21 @@ def _best(run: Path, record: Run) -> tuple[Run, SRModel]:
     return record.model_copy(update=update), zoo.load(run / BEST)
 
 
-def _unless_named(recipe: Recipe, workspace: Workspace) -> tuple[str, ...]:
-    earlier = workspace.bundle(recipe.name)
-    wanted = recipe.gates.variants
-    return tuple(name for name in VARIANTS if name in wanted or _had(earlier, name))
+def _unless_named(recipe: Recipe, workspace: Workspace) -> tuple[tuple[str, ...], Recipe]:
+    """Those that the gates ask for and those that were there, and the recipe with the windows of
+    the latter."""
+    earlier = names_in(workspace.bundle(recipe.name))
+    wanted = {*recipe.gates.variants, *earlier}
+    windows = [parse(name).window for name in earlier]
+    fixed = list(dict.fromkeys(filter(None, [*recipe.export.fixed, *windows])))
+    exported = recipe.export.model_copy(update={"fixed": fixed})
+    variants = tuple(name for name in MADE if name in wanted)
+    return variants, recipe.model_copy(update={"export": exported})
 
 
 def _warn_ungated(recipe: Recipe, variants: tuple[str, ...]) -> None:
-    missing = [VARIANTS[name] for name in recipe.gates.variants if name not in variants]
+    made = all_names(variants, recipe)
+    missing = [file_of(name) for name in recipe.gates.variants if name not in made]
     if missing:
         console.warn(
             f"the gates of recipe '{recipe.name}' ask for {' and '.join(missing)}: without it "
@@ -120,7 +130,7 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
             f"Move it to {workspace.bundle(recipe.name)} first.",
         )
     model = zoo.load(weights_in(folder) or folder / WEIGHTS[1])
-    variants = tuple(name for name in VARIANTS if _had(folder, name))
+    variants = tuple(name for name in MADE if name in names_in(folder))
     return _export_own(folder, model, recipe, record, None, workspace, variants, force=False)
 
 
@@ -139,7 +149,7 @@ def _export_own(
     with locked(target, f"edgesr export {recipe.name}"):
         if not force:
             own = run.resolve() in (target.resolve(), workspace.run(recipe.name).resolve())
-            _check_lost(target, model, variants, own=own)
+            _check_lost(target, model, all_names(variants, recipe), own=own)
         return write_bundle(
             model,
             recipe,
@@ -153,10 +163,11 @@ def _export_own(
         )
 
 
-def _check_lost(target: Path, model: SRModel, variants: tuple[str, ...], *, own: bool) -> None:
+def _check_lost(target: Path, model: SRModel, names: list[str], *, own: bool) -> None:
     """Refuse to replace an earlier bundle that would lose something.
 
     Args:
+        names: of all files that the new one has.
         own: what is exported is the run of the bundle's name, or the bundle itself.
 
     Raises:
@@ -168,18 +179,13 @@ def _check_lost(target: Path, model: SRModel, variants: tuple[str, ...], *, own:
             f"{target} holds another network than {model.path}",
             "Rename that folder, or replace it: --force.",
         )
-    lost = [VARIANTS[name] for name in VARIANTS if name not in variants and _had(target, name)]
+    lost = [file_of(name) for name in names_in(target) if name not in names]
     if lost:
         raise ExportError(
             f"{target} also has {', '.join(lost)}, not asked for now",
             f"Make all that it has anew: edgesr export {target.name} --again. Ask for them too: "
-            "--fp16, --int8, --uint8-io. Or let them go: --force.",
+            "--fp16, --int8, --uint8-io, --fixed. Or let them go: --force.",
         )
-
-
-def _had(folder: Path, variant: str) -> bool:
-    """Whether the bundle `folder` has that file beside `model.onnx`."""
-    return variant != "fp32" and (folder / VARIANTS[variant]).is_file()
 
 
 def _same_weights(folder: Path, model: SRModel) -> bool:
@@ -235,7 +241,7 @@ def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> l
             name=name,
             model=teacher.spec,
             verify=recipe.verify,
-            export=recipe.export,
+            export=recipe.export.model_copy(update={"fixed": []}),
             gates=Gates(),  # a teacher for real photographs may be below bicubic
         )
         extras = []
@@ -246,7 +252,7 @@ def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> l
     if _whole(folder):
         return [folder]
     with locked(folder, f"edgesr export {recipe.name}"):
-        _check_lost(folder, teacher, (), own=True)
+        _check_lost(folder, teacher, all_names((), own), own=True)
         return [write_bundle(teacher, own, workspace, role="teacher", teacher=None, extras=extras)]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from edgesr.bounds import parse_size
 from edgesr.bundle.records import card
 from edgesr.deploy.bytes_io import to_bytes_io
 from edgesr.deploy.export import lowest_ir_version
+from edgesr.deploy.fixed import fix_shapes
 from edgesr.deploy.half import to_fp16
 from edgesr.deploy.heldout import heldout
 from edgesr.deploy.int8 import to_int8
@@ -19,14 +22,11 @@ from edgesr.errors import ExportError
 from edgesr.models.foreign import Foreign
 from edgesr.models.zoo import Network
 from edgesr.recipe import AnyRecipe
+from edgesr.variant import file_of, name_of, parse
 from edgesr.workspace import atomic
 
-FILES = {
-    "fp32": "model.onnx",
-    "fp16": "model.fp16.onnx",
-    "int8": "model.int8.onnx",
-    "uint8-io": "model.uint8-io.onnx",
-}
+MADE = ("fp16", "int8", "uint8-io")
+"""What can be made of fp32's file, by name, in the order of the card."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,12 @@ class Variant:
     """One model file, and how it is called.
 
     Attributes:
-        name: a key of `FILES`.
+        name: see `edgesr.variant`.
         clipped: whether the output is held to its range inside the graph.
         scale: how many times larger `sr` is than `lr`.
         dtype: of what it takes and gives: float32, float16 or uint8.
         batch: "batch", or 1 where the file takes one picture at a time.
+        window: "WIDTHxHEIGHT" where the file takes that size alone.
         facts: what else card.json says of it, e.g. which layers an int8 file keeps in float.
     """
 
@@ -47,11 +48,12 @@ class Variant:
     scale: int
     dtype: str = "float32"
     batch: str | int = "batch"
+    window: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
-        return FILES[self.name]
+        return file_of(self.name)
 
     @property
     def bytes_io(self) -> bool:
@@ -65,20 +67,25 @@ class Variant:
             "edgesr.layout": "NHWC" if self.bytes_io else "NCHW",
             "edgesr.range": "0..255" if self.bytes_io else "0..1",
             "edgesr.dtype": self.dtype,
+            **({"edgesr.window": self.window} if self.window else {}),
         }
 
     def card(self, folder: Path) -> card.Variant:
         """Its entry in card.json; the file is in `folder`."""
-        large = f"{self.scale}*height", f"{self.scale}*width"
+        small: tuple[int | str, ...] = "height", "width"
+        large: tuple[int | str, ...] = tuple(f"{self.scale}*{side}" for side in small)
+        if self.window:
+            width, height = parse_size(self.window)
+            small, large = (height, width), (self.scale * height, self.scale * width)
         facts = {
             "file": self.file,
             "bytes": (folder / self.file).stat().st_size,
-            "input": self._picture("lr", "height", "width"),
+            "input": self._picture("lr", *small),
             "output": {**self._picture("sr", *large), "clipped": self.clipped},
         }
         return card.Variant.model_validate(facts | self.facts)
 
-    def _picture(self, name: str, height: str, width: str) -> dict[str, Any]:
+    def _picture(self, name: str, height: int | str, width: int | str) -> dict[str, Any]:
         facts = {"name": name, "colour": "RGB", "dtype": self.dtype}
         if self.bytes_io:
             shape = [self.batch, height, width, 3]
@@ -98,9 +105,29 @@ def write_variant(
     Raises:
         ExportError: the variant cannot be made, or is not a valid ONNX file.
     """
-    model, facts = convert(name, module, onnx.load(folder / FILES["fp32"]), recipe)
+    model, facts = convert(name, module, onnx.load(folder / file_of("fp32")), recipe)
     clipped = clips(module, recipe) or name == "uint8-io" or gives_levels(model)
-    variant = Variant(name, clipped, module.scale, input_dtype(model), batch_of(model), facts)
+    variant = Variant(name, clipped, module.scale, input_dtype(model), batch_of(model), facts=facts)
+    _save(model, variant, folder, metadata)
+    return variant
+
+
+def write_fixed(free: Variant, window: str, folder: Path, metadata: dict[str, str]) -> Variant:
+    """Write the copy of `free`, whose file is there, that takes pictures of the size `window`
+    alone, one at a time."""
+    name = str(parse(free.name).fixed(window))
+    variant = replace(free, name=name, batch=1, window=window)
+    model = fix_shapes(onnx.load(folder / free.file), window, free.scale)
+    _save(model, variant, folder, metadata)
+    return variant
+
+
+def _save(model: onnx.ModelProto, variant: Variant, folder: Path, metadata: dict[str, str]) -> None:
+    """Write the file of `variant`, with what it says of itself.
+
+    Raises:
+        ExportError: it is not a valid ONNX file.
+    """
     model.ir_version = lowest_ir_version(model)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     version = {"edgesr.opset": str(opset), "edgesr.ir_version": str(model.ir_version)}
@@ -109,10 +136,22 @@ def write_variant(
     try:
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
-        raise ExportError(f"variant {name} is not a valid ONNX file: {error}") from None
+        raise ExportError(f"variant {variant.name} is not a valid ONNX file: {error}") from None
     with atomic(folder / variant.file) as temporary:
         onnx.save_model(model, temporary)
-    return variant
+
+
+def all_names(variants: Iterable[str], recipe: AnyRecipe) -> list[str]:
+    """Every file of a bundle that has `variants` beside fp32's, by name."""
+    free = ["fp32", *variants]
+    windows = dict.fromkeys(recipe.export.fixed)
+    return [*free, *(str(parse(name).fixed(window)) for window in windows for name in free)]
+
+
+def names_in(folder: Path) -> list[str]:
+    """The model files that a bundle has, by name; empty where there is no bundle."""
+    found = (name_of(path.name) for path in sorted(folder.glob("model*.onnx")))
+    return [name for name in found if name]
 
 
 def clips(module: Network, recipe: AnyRecipe) -> bool:
@@ -146,5 +185,4 @@ def convert(
         return to_int8(module, fp32, recipe)
     if name == "uint8-io":
         return to_bytes_io(fp32), {}
-    known = ", ".join(name for name in FILES if name != "fp32")
-    raise ExportError(f"variant {name} of {recipe.name}: expected one of {known}")
+    raise ExportError(f"variant {name} of {recipe.name}: expected one of {', '.join(MADE)}")

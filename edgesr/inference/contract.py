@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ BOUNDS = {"scale": (1, 16), "halo": (0, 1024), "min_size": (1, 1024)}
 SINCE_OTHERS = {"multiple": (1, 1024), "tileable": (0, 1)}
 """Of networks of other projects; a file that does not state them takes every size, and tiles."""
 """What a file may state: beyond it a picture of one pixel would take all memory."""
+WINDOW = r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})"
+"""How a file of one size states it: width and height."""
 SIDE = 8
 """Height in LR pixels of the picture that a file is tried on; it is wider by one."""
 
@@ -35,6 +38,7 @@ class Contract:
             whole picture.
         takes_bytes: (batch, height, width, 3) uint8, in and out; else the same as floats, NCHW,
             of the type that the session takes.
+        window: height and width of the one size that the file takes; None where it takes any.
     """
 
     scale: int
@@ -43,6 +47,7 @@ class Contract:
     takes_bytes: bool
     multiple: int = 1
     tileable: bool = True
+    window: tuple[int, int] | None = None
 
 
 def is_stated(session: Session) -> bool:
@@ -63,6 +68,7 @@ def read(session: Session, path: Path) -> Contract:
             _number({f"edgesr.{key}": "1"} | facts, key, path) for key in SINCE_OTHERS
         )
         taken = facts["edgesr.layout"], facts["edgesr.range"]
+        window = _window(facts.get("edgesr.window", ""))
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"{path} is not an edgesr model: its metadata state no contract ({error})",
@@ -71,7 +77,22 @@ def read(session: Session, path: Path) -> Contract:
     if taken not in LAYOUTS:
         known = " or ".join(" ".join(each) for each in LAYOUTS)
         raise ModelError(f"{path} takes {' '.join(taken)}, expected {known}")
-    return Contract(scale, halo, smallest, LAYOUTS[taken], multiple, bool(tileable))
+    found = Contract(scale, halo, smallest, LAYOUTS[taken], multiple, bool(tileable), window)
+    if window and (min(window) <= 2 * halo or any(side % multiple for side in window)):
+        raise ModelError(
+            f"{path}: its metadata say edgesr.window = {window[1]}x{window[0]}, expected multiples "
+            f"of {multiple} above {2 * halo}"
+        )
+    return found
+
+
+def _window(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    found = re.fullmatch(WINDOW, text)
+    if found is None:
+        raise ValueError(f"edgesr.window = {text[:20]!r}")
+    return int(found[2]), int(found[1])
 
 
 def _number(facts: dict[str, str], key: str, path: Path) -> int:
@@ -90,8 +111,9 @@ def prove(session: Session, contract: Contract, path: Path) -> None:
     Raises:
         ModelError: another shape or type than its metadata promise, NaN, infinity, or no run.
     """
-    height = max(SIDE, contract.min_size)
-    shape = (1, height, height + 1, 3) if contract.takes_bytes else (1, 3, height, height + 1)
+    least = max(SIDE, contract.min_size)
+    height, width = contract.window or (least, least + 1)
+    shape = (1, height, width, 3) if contract.takes_bytes else (1, 3, height, width)
     lr = np.full(shape, 128, np.uint8) if contract.takes_bytes else np.full(shape, 0.5, np.float32)
     claim = f"{path} is not the x{contract.scale} RGB model that its metadata say"
     try:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesr.inference.padding import fitting, one_by_one
+from edgesr.inference.windows import in_windows
 
 HALF = "tensor(float16)"
 
@@ -32,8 +33,9 @@ def infer(session: Session, lr: NDArray[Any]) -> NDArray[Any]:
     """`sr` of `lr`, as the file's layout and range have them: both float32, or both bytes.
 
     A file with float16 inputs and outputs gets `lr` rounded to that, and its output widened. Where
-    the file takes multiples of a size alone, as its metadata say, or one picture at a time, `lr` is
-    padded or taken apart for it, see `inference.padding`. ONNX Runtime's own errors pass through.
+    the file takes multiples of a size alone, as its metadata say, or windows of one size, or one
+    picture at a time, `lr` is padded or taken apart for it, see `inference.padding` and
+    `inference.windows`. ONNX Runtime's own errors pass through.
     """
     facts = session.get_modelmeta().custom_metadata_map
     axes = (1, 2) if facts.get("edgesr.layout") == "NHWC" else (2, 3)
@@ -42,6 +44,9 @@ def infer(session: Session, lr: NDArray[Any]) -> NDArray[Any]:
     def run(large: NDArray[Any]) -> NDArray[Any]:
         return _run(session, large)
 
+    if window := facts.get("edgesr.window"):
+        width, height = map(int, window.split("x"))
+        return in_windows(run, axes, (height, width), int(facts["edgesr.halo"]), multiple)(lr)
     single = len(lr) > 1 and session.get_inputs()[0].shape[0] == 1
     return fitting(one_by_one(run) if single else run, axes, multiple, least)(lr)
 

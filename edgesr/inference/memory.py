@@ -155,6 +155,24 @@ def whole(size: tuple[int, int], need: Need, budget: int) -> Windows:
     return _windows(size, size, (1, 1))
 
 
+def fixed(
+    size: tuple[int, int], halo: int, window: tuple[int, int], need: Need, budget: int
+) -> Windows:
+    """An image of `size`, at least `window`, in windows of that size.
+
+    Raises:
+        DataError: the budget does not hold one.
+    """
+    if need.of(*window) > budget:
+        raise DataError(
+            f"a window of {window[1]} x {window[0]} pixels, the one size that the model takes, "
+            f"does not fit into {megabytes(budget)}",
+            f"It takes --memory {megabytes(need.of(*window))}.",
+        )
+    rows, columns = (count_of(n, side, halo) for n, side in zip(size, window, strict=True))
+    return _windows(size, window, (rows, columns))
+
+
 def _windows(size: tuple[int, int], sides: tuple[int, int], counts: tuple[int, int]) -> Windows:
     count = counts[0] * counts[1]
     return Windows(sides, count, count * sides[0] * sides[1] / (size[0] * size[1]))

@@ -137,11 +137,11 @@ class Model:
         fresh = copy(self)
         fresh._provider = "cpu"
         fresh.reopen()
-        lr = np.zeros((memory.PROBE, memory.PROBE, 3), np.uint8)
-        grown = memory.growth(partial(fresh.opened, lr))
+        sides = self.contract.window or (memory.PROBE, memory.PROBE)
+        grown = memory.growth(partial(fresh.opened, np.zeros((*sides, 3), np.uint8)))
         del fresh
         memory.give_back()
-        return grown / memory.PROBE**2
+        return grown / (sides[0] * sides[1])
 
 
 def _luma(sr: Pixels) -> Pixels:

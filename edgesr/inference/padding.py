@@ -20,18 +20,21 @@ def rounded_up(length: int, multiple: int, least: int = 1) -> int:
     return -(-max(length, least) // multiple) * multiple
 
 
-def padded(picture: Array, axes: tuple[int, int], multiple: int, least: int = 1) -> Array:
+def padded(
+    picture: Array, axes: tuple[int, int], multiple: int, least: int | tuple[int, int] = 1
+) -> Array:
     """`picture`, whose height and width are `axes`, at the next size that a network takes.
 
     Args:
         multiple: of which both sides are to be.
-        least: what both sides are to be at least.
+        least: what both sides are to be at least, or height and width.
     """
+    sides = (least, least) if isinstance(least, int) else least
     for mode in ("reflect", "edge"):
         widths = [(0, 0)] * picture.ndim
-        for axis in axes:
+        for axis, side in zip(axes, sides, strict=True):
             length = picture.shape[axis]
-            missing = rounded_up(length, multiple, least) - length
+            missing = rounded_up(length, multiple, side) - length
             widths[axis] = (0, min(missing, length - 1) if mode == "reflect" else missing)
         if any(after for _, after in widths):
             picture = np.pad(picture, widths, mode=mode)

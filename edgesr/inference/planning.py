@@ -36,11 +36,19 @@ class Planner:
     budget: int
     measure: Callable[[], float]
 
+    @property
+    def sides(self) -> tuple[int, tuple[int, int]]:
+        """Of which number both sides are multiples that a model sees, and their least."""
+        return self.contract.multiple, self.contract.window or (1, 1)
+
     def windows(self, image: Pixels, held: int) -> Windows:
         """The windows of an image; see `Upscaler.windows`."""
         facts = self.contract
         image = padding.wrapped(image, self.margin)
         size = self._padded_size(image)
+        if facts.window:
+            need = self._need(image, held)
+            return memory.fixed(size, facts.halo, facts.window, need, self.budget)
         if facts.tileable and self.tile != "auto":
             tile = padding.rounded_up(self.tile, facts.multiple, facts.min_size)
             return memory.cut_by_tile(size, facts.halo, tile)
@@ -65,8 +73,8 @@ class Planner:
         return min(count, self._need(image, 0).together(height, width, self.budget))
 
     def _padded_size(self, image: Pixels) -> tuple[int, int]:
-        multiple = self.contract.multiple
-        height, width = (padding.rounded_up(side, multiple) for side in image.shape[:2])
+        multiple, least = self.sides
+        height, width = map(padding.rounded_up, image.shape[:2], (multiple, multiple), least)
         return height, width
 
     def _need(self, image: Pixels, held: int) -> Need:

@@ -67,14 +67,14 @@ def check(image: Pixels, smallest: int, takes_16_bits: bool) -> None:
     )
 
 
-def colours(image: Pixels, multiple: int) -> Pixels:
+def colours(image: Pixels, multiple: int, least: tuple[int, int] = (1, 1)) -> Pixels:
     """What a model is given of an image: (h, w, 1) of grey, else (h, w, 3), its sides multiples of
-    `multiple`."""
+    `multiple`, and `least` (height, width) at least."""
     if image.ndim == 2:
         seen = image[..., None]
     else:
         seen = alpha.extended(image) if image.shape[2] == 4 else image
-    return padding.padded(seen, (0, 1), multiple)
+    return padding.padded(seen, (0, 1), multiple, least)
 
 
 def finished(

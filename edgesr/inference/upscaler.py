@@ -29,6 +29,7 @@ from edgesr.inference.planning import Planner, Tile, check_tile
 from edgesr.inference.seen import Picture
 from edgesr.inference.session import EXACT, CudaSettings, Provider, Runtime
 from edgesr.inference.tiling import OnTile, Pixels, ignore
+from edgesr.variant import file_of
 
 UNMEASURED = 256
 """The tile on CUDA, in LR pixels: how much of a GPU's memory a window takes is not measured."""
@@ -45,13 +46,14 @@ class Upscaler:
     Args:
         path: a bundle's folder, or one of its model files; or a bundle's name, in ./exports or of
             those that come along (`edgesr models`).
-        variant: of the bundle: fp32, fp16, int8 or uint8-io.
+        variant: of the bundle, as its card names them: fp32, int8, uint8-io, fp32-256x256, ...
         runtime: "onnxruntime", or "openvino" (`edgesr[openvino]`) for the CPU, often the faster
             one on Intel's.
         threads: of the CPU; None leaves it to the runtime.
         provider: of ONNX Runtime, "cpu" or "cuda"; None takes CUDA where it works.
         tile: side, in LR pixels, of what a window contributes to the image; it does not change the
-            result. "auto" chooses windows that fit into `memory`; on CUDA it is 256.
+            result. "auto" chooses windows that fit into `memory`; on CUDA it is 256. A file that
+            takes windows of one size alone has those.
         memory: what the process may hold, e.g. "512MB" or "1.5GiB": all that it held when the
             model was opened, the image, and the work on it. The result of a call comes on top.
             None allows 512MB more than it held.
@@ -68,15 +70,18 @@ class Upscaler:
         multiple: of which the sides are that the model takes; others are mirrored up to the next.
         tileable: whether large images are cut; else the model sees the whole image, and
             `memory` bounds what it takes.
-        takes_16_bits: whether uint16 is enlarged as such: by every variant but uint8-io.
+        takes_16_bits: whether uint16 is enlarged as such: by every variant that takes floats.
+        window: width and height in LR pixels of the one size that the file takes, in which every
+            image is cut, smaller ones mirrored up to it; None where it takes any size.
 
     Raises:
         ModelError: no such file, none of edgesr's, or one that does not keep to its metadata.
         MissingPackage: the runtime is not installed; says how it is.
         VerifyError: the runtime or the provider that was asked for is unknown, does not work here,
             or does not know what was asked of it.
-        DataError: a tile, or a number of threads, below one, or a memory that is not an amount; or
-            `wrap` where the model decides each pixel by the whole image.
+        DataError: a tile, or a number of threads, below one, or a memory that is not an amount; a
+            tile where the file takes one size alone; or `wrap` where the model decides each pixel
+            by the whole image.
     """
 
     def __init__(
@@ -100,7 +105,7 @@ class Upscaler:
         requested = budgets.parse(memory or budgets.BUDGET)
         file = shipped.find(Path(path))
         if file.is_dir():
-            file /= "model.onnx" if variant == "fp32" else f"model.{variant}.onnx"
+            file /= file_of(variant)
         self._file = file
         self._arguments: dict[str, Any] = {"threads": threads, "provider": provider, "tile": tile}
         self._arguments |= {"memory": memory, "wrap": wrap, "cuda": cuda}
@@ -117,6 +122,10 @@ class Upscaler:
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
         self.multiple, self.tileable = contract.multiple, contract.tileable
         self.takes_16_bits = not contract.takes_bytes
+        self.window = contract.window and (contract.window[1], contract.window[0])
+        if self.window and tile != "auto":
+            width, height = self.window
+            raise DataError(f"tile = {tile}: {file.name} takes windows of {width} x {height} alone")
         if wrap and not self.tileable:
             raise DataError(f"{file} sees the whole image: what lies beyond an edge has no end")
         margin = padding.rounded_up(max(self.halo, alpha.REACH), self.multiple) if wrap else 0
@@ -220,7 +229,7 @@ class Upscaler:
             beyond = [
                 padding.wrapped(i, self._planner.margin) for i in images[start : start + together]
             ]
-            lr = np.stack([seen.colours(each, self.multiple) for each in beyond])
+            lr = np.stack([seen.colours(each, *self._planner.sides) for each in beyond])
             for sr, each in zip(self._opened(windows).batch(lr), beyond, strict=True):
                 (whole,) = seen.finished(
                     iter([sr]), each, scale=self.scale, margin=self._planner.margin
@@ -261,7 +270,7 @@ class Upscaler:
         beyond = padding.wrapped(image, self._planner.margin)
         bands = tiling.bands(
             self._opened(windows),
-            seen.colours(beyond, self.multiple),
+            seen.colours(beyond, *self._planner.sides),
             scale=self.scale,
             sides=windows.sides,
             halo=self.halo,

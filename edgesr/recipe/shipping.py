@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from edgesr import bounds
+from edgesr import bounds, variant
 from edgesr.bounds import (
     Channels,
     Fraction,
@@ -84,6 +84,9 @@ class Export(Table):
     depth_to_space: Literal["CRD", "DCR"] = "CRD"
     """Channel order of DepthToSpace: `CRD` as torch has it; `DCR`, the weights permuted and the
     function the same, for delegates that take nothing else. See `edgesr verify --target`."""
+    fixed: Annotated[list[Size], Field(max_length=8)] = []
+    """LR sizes, WIDTHxHEIGHT: of each a copy of every model file that takes this size alone, for
+    delegates that refuse shapes that are not fixed. As `edgesr export --fixed`."""
     fp16: Fp16 = Fp16()
     """How `edgesr export --fp16` converts."""
     int8: Int8 = Int8()
@@ -103,7 +106,10 @@ class Verify(Table):
     """Timed runs after the warm-up, of each size."""
 
 
-Variant = Literal["fp32", "fp16", "int8", "uint8-io"]
+Variant = Annotated[
+    str, AfterValidator(variant.check), Field(json_schema_extra={"pattern": variant.PATTERN})
+]
+"""A model file of a bundle by its name; `edgesr.variant` says what names say."""
 
 
 class VariantGates(Table):
@@ -157,9 +163,10 @@ class HalfGates(VariantGates):
 
 
 class Int8Gates(VariantGates, Fidelity):
-    """What model.int8.onnx must keep on every runtime that it is measured on, on pictures of every
-    kind. `min_*_db` is PSNR on RGB between its pictures and the float network's, as they are shown;
-    `edgesr export --int8` keeps layers in float for it."""
+    """What model.int8.onnx, and any other file that computes with integers, must keep on every
+    runtime that it is measured on, on pictures of every kind. `min_*_db` is PSNR on RGB between its
+    pictures and the float network's, as they are shown; `edgesr export --int8` keeps layers in
+    float for it."""
 
     max_psnr_loss_db: Weight | None = 0.1
     """As `gates.cpu`'s."""
@@ -222,4 +229,4 @@ class Gates(Table):
     def variants(self) -> tuple[str, ...]:
         """Those beside fp32 that a runtime's table names: without its file such a gate fails."""
         named = {*self.cpu, *self.cuda, *self.openvino, *self.ncnn, *self.web}
-        return tuple(each for each in get_args(Variant) if each in named and each != "fp32")
+        return tuple(sorted(named - {"fp32"}))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from edgesr.bundle.records.evidence import FAILS, HOLDS, NOT_JUDGED, Gate, Measurements, State
 from edgesr.bundle.records.rows import Placement
 from edgesr.recipe import Fidelity, Gates, VariantGates
+from edgesr.variant import parse
 from edgesr.verify.measured import (
     QUICK,
     RUNTIMES,
@@ -142,9 +143,10 @@ def _files(gates: Gates, evidence: Measurements) -> Iterator[Gate]:
 
 
 def _kinds(own: Fidelity, evidence: Measurements) -> Iterator[Gate]:
-    """What int8 files must keep on pictures of every kind, on each runtime that takes them."""
+    """What files that compute with integers must keep on pictures of every kind, on each runtime
+    that takes them."""
     for row in evidence.parity:
-        if row.variant == "int8":
+        if parse(row.variant).quantised:
             found: dict[str, float | None] = {
                 f"min_{kind}_db": value for kind, value in row.kinds_db.items()
             }
@@ -157,7 +159,7 @@ def _kinds(own: Fidelity, evidence: Measurements) -> Iterator[Gate]:
 def _bytes(evidence: Measurements) -> Iterator[Gate]:
     """On the CPU the file of bytes must give the very bytes of the float file."""
     for row in evidence.parity:
-        if row.variant == "uint8-io":
+        if parse(row.variant).bytes_io:
             why_not = "" if row.runtime == "cpu" else "the very bytes are asked of the CPU alone"
             yield judge(Measured("bytes_off", place(row), row.bytes_off, why_not), 0)
 

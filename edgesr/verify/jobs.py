@@ -16,6 +16,7 @@ from edgesr.bundle.records.rows import Unsupported as Refused
 from edgesr.errors import Unsupported, VerifyError
 from edgesr.inference.padding import fitting, one_by_one
 from edgesr.inference.tiling import to_bytes, to_values
+from edgesr.inference.windows import in_windows
 from edgesr.runtimes.base import Facts, Name, Running, Values
 from edgesr.runtimes.registry import load
 
@@ -36,6 +37,8 @@ class Job:
         exact: float32 files in float32; False for the runtime as it comes.
         sizes: of which the sides are multiples that the file takes, and their least.
         single: whether it takes one picture at a time.
+        window: height and width of the one size that the file takes; None where it takes any.
+        halo: of the network, in LR pixels.
     """
 
     runtime: Name
@@ -47,6 +50,8 @@ class Job:
     exact: bool = True
     sizes: tuple[int, int] = (1, 1)
     single: bool = False
+    window: tuple[int, int] | None = None
+    halo: int = 0
 
     @property
     def bytes_io(self) -> bool:
@@ -66,8 +71,12 @@ class Job:
         """
         with closing(self._open()) as running:
             run = bytes_run(running) if self.bytes_io else float_run(running, self.dtype)
-            run = one_by_one(run) if self.single else run
-            yield fitting(run, (2, 3), *self.sizes), running.describe()
+            yield self._for_any_size(run), running.describe()
+
+    def _for_any_size(self, run: Run) -> Run:
+        if self.window:
+            return in_windows(run, (2, 3), self.window, self.halo, self.sizes[0])
+        return fitting(one_by_one(run) if self.single else run, (2, 3), *self.sizes)
 
     def _open(self) -> Running:
         return load(self.runtime).open(self.file, threads=self.threads, exact=self.exact)
@@ -115,6 +124,7 @@ def plan(
     threads: int,
     unproved: Mapping[tuple[str, str], str] = MappingProxyType({}),
     sizes: tuple[int, int] = (1, 1),
+    halo: int = 0,
 ) -> tuple[list[Job], list[Refused]]:
     """Every job that a runtime takes, fp32 first, and a row for each of the others.
 
@@ -122,14 +132,14 @@ def plan(
         variants: as in card.json.
         unproved: runtime and variant of what would be measured under a provider's name and did not
             run there, and why.
-        sizes: see `Job`.
+        sizes, halo: see `Job`.
 
     Raises:
         VerifyError: a runtime does not take fp32.
     """
     jobs, refused = [], []
     for each in _all(folder, variants, runtimes, threads):
-        job = replace(each, sizes=sizes)
+        job = replace(each, sizes=sizes, halo=halo)
         try:
             if reason := unproved.get((job.runtime, job.variant)):
                 raise Unsupported(reason)
@@ -153,7 +163,7 @@ def _all(
         for variant, facts in plain_first:
             dtype, clipped = facts.input.dtype, facts.output.clipped
             job = Job(runtime, variant, folder / facts.file, dtype, threads, clipped)
-            job = replace(job, single=facts.input.shape[0] == 1)
+            job = replace(job, single=facts.input.shape[0] == 1, window=facts.window)
             yield job
             if variant == "fp32" and runtime in LOOSE:
                 yield replace(job, exact=False)

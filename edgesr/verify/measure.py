@@ -14,10 +14,10 @@ from torch import nn
 from edgesr import console
 from edgesr.bundle.records.card import ORIGINAL, WEIGHTS, Card
 from edgesr.bundle.records.rows import Parity, Quality, Speed
-from edgesr.deploy.variants import FILES
 from edgesr.models import zoo
 from edgesr.models.zoo import Network
 from edgesr.recipe import AnyRecipe
+from edgesr.variant import file_of, parse
 from edgesr.verify import parity, speed
 from edgesr.verify.jobs import Job, Run
 from edgesr.verify.measured import file_size
@@ -27,8 +27,8 @@ from edgesr.verify.resume import Measured, Rows
 
 STORED = (WEIGHTS, ORIGINAL)
 """What a bundle's files were made from, and are held against."""
-References = Callable[[bool], list[Expected]]
-"""Whether a file takes bytes -> what PyTorch makes of the grid."""
+References = Callable[[Job], list[Expected]]
+"""A file -> what PyTorch makes of the grid, in the windows that it takes."""
 
 
 @dataclass(frozen=True)
@@ -90,43 +90,50 @@ def _plain(found: list[Rows], job: Job) -> list[Quality] | None:
 
 
 def _references(folder: Path, card: Card) -> References:
-    """PyTorch runs where a job asks for it, once for floats and once for bytes."""
+    """PyTorch runs where a job asks for it, once for floats and once for bytes, and for windows."""
     stored = next((path for name in STORED if (path := folder / name).exists()), folder / STORED[0])
     module = zoo.load(stored).module
     assert isinstance(module, Network), "zoo.load gives these"
-    sizes = {"multiple": card.multiple, "least": card.min_size}
-    return cache(lambda bytes_io: parity.expected(module, bytes_io=bytes_io, **sizes))
+
+    @cache
+    def found(bytes_io: bool, window: tuple[int, int] | None) -> list[Expected]:
+        sizes = {"multiple": card.multiple, "least": card.min_size, "halo": card.halo}
+        return parity.expected(module, bytes_io=bytes_io, window=window, **sizes)
+
+    return lambda job: found(job.bytes_io, job.window)
 
 
 def _parity(job: Job, folder: Path, references: References) -> Parity:
-    expected = references(job.bytes_io)
+    expected = references(job)
     with job.opened() as (run, facts):
         row = job.row() | asdict(facts)
         row |= _compared(job, expected, run)
         if job.bytes_io:
-            plain = replace(job, dtype="float32", file=folder / FILES["fp32"])
+            answer = replace(parse(job.variant).answer(), window="")
+            plain = replace(job, dtype="float32", file=folder / file_of(str(answer)))
             with plain.opened() as (fp32, _):
                 row["bytes_off"] = parity.bytes_off(expected, run, fp32)
     return Parity(**row)
 
 
 def _compared(job: Job, expected: list[Expected], run: Run) -> dict[str, Any]:
-    """Clipped with clipped, where the file clips, or has eight bits, whose range is about 0..1."""
-    if not job.clipped and job.variant != "int8":
+    """Clipped with clipped, where the file clips, or has integers, whose range is about 0..1."""
+    if not job.clipped and not parse(job.variant).quantised:
         return parity.parity(expected, run)
     held = [each.clipped() for each in expected]
     return parity.parity(held, lambda lr: run(lr).clip(0, 1))
 
 
 def _speed(job: Job, jobs: list[Job], recipe: AnyRecipe) -> Speed:
-    """At every size at which a gate of the bundle judges the runtime, and those of the recipe."""
-    settings = recipe.verify
+    """At every size at which a gate of the bundle judges the runtime, and those of the recipe; of a
+    file that takes one size alone at that."""
+    settings, window = recipe.verify, parse(job.variant).window
     requested = [file_size(recipe.gates, job.runtime, each.variant) for each in jobs]
     sizes = dict.fromkeys([settings.size, *settings.shapes, *filter(None, requested)])
     found = speed.speed(
         job.runtime,
         job.file,
-        sizes=list(sizes),
+        sizes=[window] if window else list(sizes),
         threads=job.threads,
         runs=settings.runs,
         dtype=job.dtype,

@@ -9,6 +9,7 @@ from edgesr.bundle.records import rows as records
 from edgesr.bundle.records.evidence import Measurements
 from edgesr.bundle.records.rows import Placement, Quality, Shape, Speed
 from edgesr.recipe import Gates, VariantGates
+from edgesr.variant import parse
 
 Row = TypeVar("Row", bound=records.Job)
 RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web")
@@ -153,14 +154,27 @@ def file_limit(gates: Gates, runtime: str, variant: str, gate: str) -> float | N
     own = own_limit(gates, runtime, variant, gate)
     if own is not None or variant == "fp32":
         return own
-    everywhere: float | None = getattr(getattr(gates, variant.replace("-", "_")), gate)
-    return everywhere
+    if (everywhere := _everywhere(gates, variant)) is not None:
+        limit: float | None = getattr(everywhere, gate)
+        return limit
+    return gates.max_abs_diff if gate == "max_abs_diff" else None
+
+
+def _everywhere(gates: Gates, variant: str) -> VariantGates | None:
+    """What the variant must keep on every runtime; None of a copy of fp32 in windows, to which the
+    bundle's own gates apply."""
+    kind = parse(variant)
+    if kind.quantised:
+        return gates.int8
+    if kind.bytes_io:
+        return gates.uint8_io
+    return gates.fp16 if kind.numbers == "fp16" else None
 
 
 def file_size(gates: Gates, runtime: str, variant: str) -> str | None:
     """The LR size at which the latencies of a file are judged, where one is stated."""
+    if window := parse(variant).window:
+        return window
     own: VariantGates | None = getattr(gates, runtime).get(variant)
-    if (own is not None and own.size) or variant == "fp32":
-        return own.size if own else None
-    everywhere: str | None = getattr(gates, variant.replace("-", "_")).size
-    return everywhere
+    everywhere = _everywhere(gates, variant)
+    return (own.size if own else None) or (everywhere.size if everywhere else None)

@@ -17,6 +17,7 @@ from edgesr.deploy import fidelity
 from edgesr.errors import Unsupported, VerifyError
 from edgesr.inference.padding import fitting
 from edgesr.inference.tiling import to_bytes, to_values
+from edgesr.inference.windows import in_windows
 from edgesr.models.zoo import Network
 
 Batch = NDArray[np.float32]
@@ -75,7 +76,13 @@ class Expected:
 
 @torch.no_grad()
 def expected(
-    module: Network, *, bytes_io: bool = False, multiple: int = 1, least: int = 1
+    module: Network,
+    *,
+    bytes_io: bool = False,
+    multiple: int = 1,
+    least: int = 1,
+    window: tuple[int, int] | None = None,
+    halo: int = 0,
 ) -> list[Expected]:
     """The grid through `module`, as it was trained.
 
@@ -83,10 +90,18 @@ def expected(
         module: in eval mode on the CPU.
         bytes_io: round inputs and outputs to multiples of 1/255, as a file of bytes does.
         multiple, least: of the sides of pictures that the file takes; others are padded.
+        window, halo: where the file takes one size alone: PyTorch sees the same windows.
     """
     cases = grid(module.scale)
     inputs = [replace(case, lr=_rounded(case.lr)) if bytes_io else case for case in cases]
-    run = fitting(lambda lr: module(torch.from_numpy(lr)).numpy(), (2, 3), multiple, least)
+
+    def forward(lr: Batch) -> Batch:
+        sr: Batch = module(torch.from_numpy(lr)).numpy()
+        return sr
+
+    run = fitting(forward, (2, 3), multiple, least)
+    if window:
+        run = in_windows(forward, (2, 3), window, halo, multiple)
     found = []
     for case in inputs:
         sr: Batch = run(case.lr)

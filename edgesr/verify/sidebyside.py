@@ -11,7 +11,7 @@ from rich.table import Table
 from edgesr.bundle.records.evidence import Evidence
 from edgesr.bundle.records.rows import Input, Measured, Parity, Speed
 from edgesr.runtimes.base import LABELS
-from edgesr.verify.measured import photographs, ratio
+from edgesr.verify.measured import at, photographs, ratio
 
 NOTICEABLE = 1.05
 """A variant that is slower than fp32 by less than this is called neither slower nor faster."""
@@ -178,10 +178,16 @@ def variants(evidence: Evidence) -> list[Row]:
             evidence.variants[parity.variant],
             score.psnr_db if (score := scores.get(parity.variant)) else None,
             score.loss_db if score else None,
-            ratio(plain.p50_ms, speed.p50_ms) if plain and speed else None,
+            _speedup(plain, speed),
         )
         for speed, parity in own
     ]
+
+
+def _speedup(plain: Speed | None, speed: Speed | None) -> float | None:
+    """How many times faster than fp32 at the same size."""
+    base = at(plain, speed.size) if speed else None
+    return ratio(base.p50_ms, speed.p50_ms) if base and speed else None
 
 
 def slower(evidence: Evidence) -> Iterator[str]:
@@ -192,7 +198,7 @@ def slower(evidence: Evidence) -> Iterator[str]:
     exact = [row for row in evidence.speed if row.exact and not row.noisy]
     plain = {row.runtime: row for row in exact if row.variant == "fp32"}
     for row in exact:
-        base = plain.get(row.runtime, row)
+        base = at(plain.get(row.runtime, row), row.size) or row
         times = ratio(row.p50_ms, base.p50_ms)
         if times is not None and times >= NOTICEABLE:
             yield (

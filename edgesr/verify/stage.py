@@ -165,6 +165,7 @@ def _measure(
         recipe.verify.threads,
         proof.unproved(placed),
         sizes=(card.multiple, card.min_size),
+        halo=card.halo,
     )
     so_far = request.of_bundle(subject.folder, recipe)
     if place:

@@ -21,6 +21,7 @@ from edgesr.recipe import Verify
 from edgesr.targets import coreml, nnapi, qnn, tensorrt, web, xnnpack
 from edgesr.targets.delegate import Delegate, Fault, judge, partitions
 from edgesr.targets.graph import nodes, opset
+from edgesr.variant import parse
 
 Evidence = dict[str, Any]
 SIZE = Verify().size
@@ -76,7 +77,10 @@ def check_bundle(folder: Path, card: Card, targets: list[str], size: str) -> lis
     """`check_target` for each variant of a bundle that its card names."""
     check_names(targets)
     return [
-        Target(variant=variant, **check_target(folder / facts.file, target, size))
+        Target(
+            variant=variant,
+            **check_target(folder / facts.file, target, parse(variant).window or size),
+        )
         for target in targets
         for variant, facts in card.variants.items()
     ]

@@ -7,11 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from edgesr import recipe
+from edgesr.bounds import MAX_SIDE
 from edgesr.bundle.records.base import Digest, Few, File, Line, Many, Named, Number, Record, Whole
 
 FORMAT = 3
-VariantName = Literal["fp32", "fp16", "int8", "uint8-io"]
+VariantName = recipe.Variant
 Role = Literal["teacher", "student"]
+Side = Annotated[int, Field(ge=1, le=16 * MAX_SIDE)]
 Losses = Annotated[dict[Named, Number], Few]
 WEIGHTS = "weights.safetensors"
 ORIGINAL = "original.onnx"
@@ -26,7 +28,8 @@ class Picture(Record):
     dtype: Literal["float32", "float16", "uint8"]
     layout: Literal["NCHW", "NHWC"]
     range: Annotated[list[Literal[0, 1, 255]], Field(min_length=2, max_length=2)]
-    shape: Annotated[list[Named | Literal[1, 3]], Field(min_length=4, max_length=4)]
+    shape: Annotated[list[Named | Side], Field(min_length=4, max_length=4)]
+    """A name where it is free."""
 
 
 class Output(Picture):
@@ -64,6 +67,13 @@ class Variant(Record):
     flat_levels: Whole | None = None
     """The most 8-bit levels that a flat colour moves."""
     judged_on: Line | None = None
+
+    @property
+    def window(self) -> tuple[int, int] | None:
+        """Height and width of the one size that it takes, in LR pixels; None where it takes any."""
+        shape = self.input.shape
+        height, width = shape[1:3] if self.input.layout == "NHWC" else shape[2:4]
+        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
 class Origin(Record):

@@ -1,0 +1,85 @@
+"""The name of a variant, one of a bundle's model files, and what it says of the file.
+
+fp32   fp16   int8   uint8-io   int8-uint8-io   fp32-256x256   int8-uint8-io-256x256
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+FLOATS, INTEGERS = ("fp32", "fp16"), ("int8",)
+BYTES = "uint8-io"
+NUMBERS = "|".join((*FLOATS, *INTEGERS))
+PATTERN = rf"^(?:{BYTES}|(?:{NUMBERS})(?:-{BYTES})?)(?:-[1-9][0-9]{{0,4}}x[1-9][0-9]{{0,4}})?$"
+"""The numbers that a file computes with, fp32 if it names none; its ends; its window."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a name says.
+
+    Attributes:
+        numbers: that the file computes with: fp32, fp16, int8, ...
+        bytes_io: whether it takes and gives RGB bytes.
+        window: "WIDTHxHEIGHT" in LR pixels, the one size that it takes; empty where it takes any.
+    """
+
+    numbers: str
+    bytes_io: bool = False
+    window: str = ""
+
+    def __str__(self) -> str:
+        ends = BYTES if self.bytes_io else ""
+        shown = "" if self.numbers == "fp32" and self.bytes_io else self.numbers
+        return "-".join(filter(None, (shown, ends, self.window)))
+
+    @property
+    def quantised(self) -> bool:
+        """Whether it computes with integers, so that it is another function than the network."""
+        return self.numbers not in FLOATS
+
+    def fixed(self, window: str) -> Variant:
+        """The one that takes that window alone."""
+        return replace(self, window=window)
+
+    def answer(self) -> Variant:
+        """The file of floats that it must agree with: its own where it computes with integers."""
+        return Variant(self.numbers if self.quantised else "fp32", window=self.window)
+
+
+def check(name: str) -> str:
+    """`name` where it is a variant's.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(PATTERN, name):
+        raise ValueError(
+            f"expected {', '.join((*FLOATS, *INTEGERS, BYTES))}, int8-uint8-io-256x256"
+        )
+    return name
+
+
+def parse(name: str) -> Variant:
+    """What the name of a variant says.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = check(name).split("-")
+    window = parts.pop() if parts[-1][0].isdigit() else ""
+    numbers = parts[0] if parts[0] != "uint8" else "fp32"
+    return Variant(numbers, "io" in parts, window)
+
+
+def file_of(name: str) -> str:
+    """The model file of that variant in a bundle."""
+    return "model.onnx" if name == "fp32" else f"model.{name}.onnx"
+
+
+def name_of(file: str) -> str | None:
+    """The variant whose file is called so; None where it is no variant's."""
+    found = re.fullmatch(r"model(?:\.(.+))?\.onnx", file)
+    name = found and (found[1] or "fp32")
+    return name if name and re.fullmatch(PATTERN, name) else None
