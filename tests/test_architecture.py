@@ -47,7 +47,7 @@ MAY_IMPORT = {
 }
 """Of each room, the rooms that it may import beside the ground; an arrow downwards."""
 
-ABOVE = ("blend", "cli", "demo", "doctor", "weights", "weights_fetch", "__main__")
+ABOVE = ("benchmark", "blend", "cli", "demo", "doctor", "weights", "weights_fetch", "__main__")
 """Single files that join rooms, or that the losses stand on."""
 
 

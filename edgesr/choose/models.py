@@ -18,7 +18,6 @@ from edgesr.bundle.records.card import VariantName
 from edgesr.choose.table import Row
 from edgesr.data.named import Chain
 from edgesr.errors import DataError
-from edgesr.fit.turns import in_turn
 from edgesr.losses.perceptual import find_lpips
 from edgesr.models import zoo
 from edgesr.quality.evaluate import evaluate, load_images, upscaler_for
@@ -26,6 +25,7 @@ from edgesr.quality.scores import Scores
 from edgesr.recipe import Edge, Srgan
 from edgesr.verify.cost import Cost, cost, total
 from edgesr.verify.graph_cost import graph_cost
+from edgesr.verify.turns import Timed, in_turn
 from edgesr.workspace import weights_in
 
 COUNTED_AT = "64x64"
@@ -118,8 +118,8 @@ def _latencies(found: Sequence[Entry], asked: Asked) -> dict[str, float]:
     timed = [(entry.name, entry.file) for entry in found if entry.file]
     if not asked.size or not timed:
         return {}
-    files = [file for _, file in timed]
-    taken = in_turn("cpu", files, size=asked.size, threads=asked.threads)
+    files = [Timed(file) for _, file in timed]
+    taken = in_turn(files, size=asked.size, threads=asked.threads).rows
     return {name: each["p50_ms"] for (name, _), each in zip(timed, taken, strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""Commands that help to choose among many: runs, compare."""
+"""Commands that help to choose among many: runs, compare, benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesr import console
+from edgesr import console, shipped
 from edgesr.choose import table
 from edgesr.cli import completion
 from edgesr.cli.app import app
@@ -116,3 +116,54 @@ def compare(
     if output is not None:
         table.write(rows, output)
     table.show(rows)
+
+
+@command(app, "edgesr benchmark edge-s --size 320x180")
+def benchmark(
+    bundle: Annotated[
+        Path,
+        typer.Argument(parser=path, autocompletion=completion.bundles, help="By name or folder."),
+    ],
+    size: Annotated[str, typer.Option(help="LR size that is timed.")] = VERIFY.size,
+    threads: Threads = None,
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option(
+            autocompletion=completion.all_runtimes,
+            help="Only cpu, cuda, openvino, ncnn or web. May be repeated.",
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=path, help="On which losses are seen; a golden one unless given."
+        ),
+    ] = None,
+    output: TableFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Time every runtime and variant of a bundle that works here, in turns, fastest first.
+
+    Beside each stands how like fp32's its picture is, and below the line of Python that opens the
+    fastest.
+    """
+    from edgesr.benchmark import benchmark as measured
+    from edgesr.runtimes.base import LABELS
+    from edgesr.verify.quiet import cores
+
+    console.configure(quiet=quiet)
+    folder = shipped.find(opened().find_bundle(bundle))
+    threads = threads or len(cores())
+    found = measured(folder, size=size, threads=threads, runtimes=runtime or (), picture=picture)
+    rows = found.rows()
+    if output is not None:
+        table.write(rows, output)
+    table.show(rows)
+    base = LABELS[found.reference.job.runtime]
+    console.say(f"{size} LR, batch 1, CPU threads: {threads}; times: against {base}, fp32")
+    for line in found.absent:
+        console.say(f"not here: {line}")
+    if found.noisy:
+        console.warn(f"the machine was busy: {found.noisy}")
+    for line in found.winners(str(bundle)):
+        console.say(line)

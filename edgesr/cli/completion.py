@@ -50,6 +50,11 @@ def runtimes(incomplete: str) -> list[str]:
     return _fitting((name for name in LABELS if name not in providers("")), incomplete)
 
 
+def all_runtimes(incomplete: str) -> list[str]:
+    """The runtimes, ONNX Runtime's execution providers each by its name."""
+    return [*providers(incomplete), *runtimes(incomplete)]
+
+
 def targets(incomplete: str) -> list[str]:
     """The delegates whose documentation is known."""
     from edgesr.verify.targets import TARGETS

@@ -10,12 +10,12 @@ from edgesr import console
 from edgesr.deploy.export import export_onnx
 from edgesr.fit.budget import Latency
 from edgesr.fit.candidates import Candidate
-from edgesr.fit.turns import in_turn
 from edgesr.inference.session import Provider
 from edgesr.models import zoo
 from edgesr.recipe import Export, Verify
 from edgesr.verify.providers import placements
 from edgesr.verify.speed import speed
+from edgesr.verify.turns import Timed, in_turn
 
 PROCESSES = 3
 
@@ -47,12 +47,11 @@ class Bench:
         """
         files = [self.file(c) for c in console.track(candidates, "export", len(candidates))]
         console.say(f"timing {len(candidates)} networks in turn")
-        rows = in_turn(
-            self.provider, files, size=self.size, threads=self.threads, patience=self.patience
-        )
+        timed = [Timed(file, self.provider) for file in files]
+        taken = in_turn(timed, size=self.size, threads=self.threads, patience=self.patience)
         return {
             candidate: Latency(row["p50_ms"], row["p95_ms"])
-            for candidate, row in zip(candidates, rows, strict=True)
+            for candidate, row in zip(candidates, taken.rows, strict=True)
         }
 
     def alone(self, candidate: Candidate) -> Latency:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from edgesr.errors import VerifyError
-from edgesr.fit.turns import RUNS, TURNS, in_turn, measure
 from edgesr.runtimes.base import Tensor
 from edgesr.verify.speed import WARMUP
+from edgesr.verify.turns import RUNS, TURNS, Timed, in_turn, measure
 
 
 @dataclass
@@ -36,29 +36,29 @@ class Clock:
 
 def test_one_file_is_open_at_a_time_and_each_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("edgesr.fit.turns.load", lambda _: clock)
-    job = {"runtime": "cpu", "models": ["1", "2"], "size": "4x4", "threads": 1, "patience": 1e9}
-    found = measure(job)
+    monkeypatch.setattr("edgesr.verify.turns.load", lambda _: clock)
+    files = [{"model": "1"}, {"model": "2", "runtime": "openvino", "exact": False}]
+    found = measure({"files": files, "size": "4x4", "threads": 1, "patience": 1e9})["rows"]
     assert clock.journal == ["open 1", "close", "open 2", "close"] * TURNS
     assert clock.runs == WARMUP + RUNS
     assert [(row["p50_ms"], row["p95_ms"]) for row in found] == [(1000, 1000), (2000, 2000)]
 
 
 def test_the_worker_imports_no_torch() -> None:
-    code = "import sys, edgesr.fit.turns; sys.exit('torch' in sys.modules)"
+    code = "import sys, edgesr.verify.turns; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_failing_worker_is_an_error_that_says_at_what(tmp_path: Path) -> None:
     with pytest.raises(VerifyError, match=r"timing networks on cpu failed: \S"):
-        in_turn("cpu", [tmp_path / "nothing.onnx"], size="4x4", threads=1)
+        in_turn([Timed(tmp_path / "nothing.onnx")], size="4x4", threads=1)
 
 
 def test_a_file_that_takes_far_too_long_is_run_once_in_its_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("edgesr.fit.turns.load", lambda _: clock)
-    job = {"runtime": "cpu", "models": ["1"], "size": "4x4", "threads": 1, "patience": 5.0}
-    assert measure(job)[0]["p50_ms"] == 100e3
+    monkeypatch.setattr("edgesr.verify.turns.load", lambda _: clock)
+    job = {"files": [{"model": "1"}], "size": "4x4", "threads": 1, "patience": 5.0}
+    assert measure(job)["rows"][0]["p50_ms"] == 100e3
     assert clock.runs == 1
