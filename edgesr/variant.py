@@ -1,6 +1,6 @@
 """The name of a variant, one of a bundle's model files, and what it says of the file.
 
-fp32   fp16   int8   uint8-io   int8-uint8-io   fp32-256x256   int8-uint8-io-256x256
+fp32   fp16   int8   s8s8   a16w8   uint8-io   int8-uint8-io   fp32-256x256   ...
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-FLOATS, INTEGERS = ("fp32", "fp16"), ("int8",)
+FLOATS, INTEGERS = ("fp32", "fp16"), ("int8", "s8s8", "a16w8")
 BYTES = "uint8-io"
 NUMBERS = "|".join((*FLOATS, *INTEGERS))
 PATTERN = rf"^(?:{BYTES}|(?:{NUMBERS})(?:-{BYTES})?)(?:-[1-9][0-9]{{0,4}}x[1-9][0-9]{{0,4}})?$"
@@ -20,7 +20,8 @@ class Variant:
     """What a name says.
 
     Attributes:
-        numbers: that the file computes with: fp32, fp16, int8, ...
+        numbers: that the file computes with: fp32; fp16; int8, which is unsigned activations and
+            signed weights; s8s8, both signed; a16w8, activations of 16 bits.
         bytes_io: whether it takes and gives RGB bytes.
         window: "WIDTHxHEIGHT" in LR pixels, the one size that it takes; empty where it takes any.
     """

@@ -72,6 +72,14 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def integers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with every file of integers, never to be written to."""
+    workspace = Workspace(tmp_path_factory.mktemp("integers"))
+    settings = {"int8": {"images": 2, "min_channels": 1}}
+    return _make(workspace, settings, ("int8-uint8-io", "s8s8", "a16w8"))
+
+
+@pytest.fixture(scope="session")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whose fp16 file takes and gives float16, never to be written to."""
     workspace = Workspace(tmp_path_factory.mktemp("half"))

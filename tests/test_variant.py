@@ -12,6 +12,8 @@ NAMES = {
     "int8": Variant("int8"),
     "uint8-io": Variant("fp32", bytes_io=True),
     "int8-uint8-io": Variant("int8", bytes_io=True),
+    "s8s8": Variant("s8s8"),
+    "a16w8-64x48": Variant("a16w8", window="64x48"),
     "fp32-256x256": Variant("fp32", window="256x256"),
     "uint8-io-64x48": Variant("fp32", bytes_io=True, window="64x48"),
     "int8-uint8-io-64x48": Variant("int8", bytes_io=True, window="64x48"),

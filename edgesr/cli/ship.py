@@ -50,6 +50,16 @@ def export(
     uint8_io: Annotated[
         bool, typer.Option("--uint8-io", help="And model.uint8-io.onnx: RGB bytes in and out.")
     ] = False,
+    int8_uint8_io: Annotated[
+        bool,
+        typer.Option("--int8-uint8-io", help="And model.int8-uint8-io.onnx: int8, and bytes."),
+    ] = False,
+    s8s8: Annotated[
+        bool, typer.Option("--s8s8", help="And model.s8s8.onnx: int8, activations signed too.")
+    ] = False,
+    a16w8: Annotated[
+        bool, typer.Option("--a16w8", help="And model.a16w8.onnx: activations of 16 bits.")
+    ] = False,
     fixed: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,6 +102,7 @@ def export(
 ) -> None:
     """Export a run's student and teacher, or another project's model file, to exports/."""
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
+    requested |= {"int8-uint8-io": int8_uint8_io, "s8s8": s8s8, "a16w8": a16w8}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
     settings = list(overrides or [])
     if fixed:

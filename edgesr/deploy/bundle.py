@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,22 @@ from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
 from edgesr.deploy.golden import write_golden
 from edgesr.deploy.rewrites.apply import rewritten
 from edgesr.deploy.sight import sight
-from edgesr.deploy.variants import Variant, batch_of, clips, write_fixed, write_variant
+from edgesr.deploy.variants import (
+    Maker,
+    Variant,
+    batch_of,
+    clips,
+    completed,
+    write_fixed,
+    write_variant,
+)
 from edgesr.errors import EdgesrError, ExportError, cut
 from edgesr.folders import BUNDLE, replacing
 from edgesr.models.zoo import Network, OnnxNetwork, SRModel, Student
 from edgesr.recipe import AnyRecipe, Recipe
 from edgesr.recipe import io as recipe_io
 from edgesr.revision import git_revision
+from edgesr.variant import file_of, parse
 from edgesr.workspace import Workspace, sha256, write_text
 
 
@@ -149,8 +159,7 @@ def _write_models(
         "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
     }
     fp32, exported = _write_fp32(model, graph, multiple, recipe, folder, metadata)
-    made = (_write_variant(name, model, folder, recipe, metadata) for name in names)
-    free = [fp32, *(variant for variant in made if variant)]
+    free = [fp32, *_write_variants(names, model, folder, recipe, metadata)]
     fixed = [
         write_fixed(variant, window, folder, metadata)
         for window in dict.fromkeys(recipe.export.fixed)
@@ -210,20 +219,27 @@ def _write_fp32(
     return fp32, save(graph, file, settings, model.scale, own, simplified=simplified)
 
 
-def _write_variant(
-    name: str, model: SRModel, folder: Path, recipe: AnyRecipe, metadata: dict[str, str]
-) -> Variant | None:
-    """See `write_variant`. A network of another project may not fit it, which is said."""
+def _write_variants(
+    names: tuple[str, ...],
+    model: SRModel,
+    folder: Path,
+    recipe: AnyRecipe,
+    metadata: dict[str, str],
+) -> Iterator[Variant]:
+    """See `write_variant`. A network of another project may not fit some, which is said."""
     module = model.module
     assert isinstance(module, Network), "zoo.load gives these"
-    if isinstance(module, Student):
-        return write_variant(name, module, folder, recipe, metadata)
-    try:
-        return write_variant(name, module, folder, recipe, metadata)
-    except Exception as error:  # converters fail in as many ways as there are graphs
-        reason = error.message if isinstance(error, EdgesrError) else str(error)
-        console.warn(f"{name} is left out: {cut(reason)}")
-        return None
+    make, failed = Maker(module, folder / file_of("fp32"), recipe), False
+    for name in completed(names):
+        if isinstance(module, Student):
+            yield write_variant(name, make, folder, metadata)
+        elif not (failed and parse(name).quantised):
+            try:
+                yield write_variant(name, make, folder, metadata)
+            except Exception as error:  # converters fail in as many ways as there are graphs
+                reason = error.message if isinstance(error, EdgesrError) else str(error)
+                console.warn(f"{name} is left out: {cut(reason)}")
+                failed = failed or name == "int8"
 
 
 def _check(folder: Path, name: str) -> None:

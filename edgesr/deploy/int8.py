@@ -14,6 +14,7 @@ from itertools import product
 from typing import Any
 
 import onnx
+from onnxruntime.quantization import QuantType
 
 from edgesr import console
 from edgesr.deploy.export import to_graph
@@ -102,9 +103,44 @@ def strain(lost: float, fidelity: Fidelity, recipe: AnyRecipe) -> float:
     return max(found)
 
 
-def to_int8(
-    module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe
-) -> tuple[onnx.ModelProto, dict[str, Any]]:
+@dataclass(frozen=True)
+class Chosen:
+    """How a network has eight bits, for files of other integers that are made likewise.
+
+    Attributes:
+        int8: the graph, and how it came about.
+        quantiser: of the network, fine-tuned where that was needed.
+        facts: what card.json says of the graph.
+    """
+
+    int8: Int8
+    quantiser: Quantiser
+    court: Court
+    facts: dict[str, Any]
+
+
+def to_a16w8(chosen: Chosen) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The network of `chosen` with activations of 16 bits, the same ranges, weights and layers in
+    float, and what card.json says of it.
+
+    Raises:
+        ExportError: it loses more than the recipe allows, and than eight bits do.
+    """
+    int8 = chosen.int8
+    wide = dataclasses.replace(chosen.quantiser, activations=QuantType.QUInt16)
+    own = [name for name in int8.in_float if name not in wide.narrow]
+    found = _made(wide, chosen.court, int8.ranges, int8.method, own)
+    if found.loss.strain > max(1, int8.loss.strain):
+        raise ExportError(
+            f"activations of 16 bits lose {found.loss.psnr_db:.2f} dB, or fall short of gates.int8 "
+            "on a kind of picture"
+        )
+    keys = ("psnr_loss_db", "psnr_loss_db_of_one_layer")
+    facts = {key: value for key, value in chosen.facts.items() if key not in keys}
+    return found.model, facts | _lost(found.loss) | {"needs": NEEDS_16_BITS}
+
+
+def to_int8(module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe) -> Chosen:
     """`fp32`, the graph of `module`, in eight bits, and what card.json says of it.
 
     A network of another project is not fine-tuned.
@@ -145,7 +181,7 @@ def to_int8(
             f"has fewer than {settings.min_channels} channels"
         )
     _say(best, quantiser)
-    return best.model, {
+    facts = {
         "needs": NEEDS[settings.reduce_range],
         "calibration": best.method,
         "calibrated_on": best.ranges,
@@ -159,10 +195,18 @@ def to_int8(
         },
         "float_layers": best.in_float,
         "layers": len(quantiser.layers) + len(quantiser.narrow),
-        "psnr_loss_db_shipped": round(best.loss.psnr_db, 4),
-        "likeness_db": {kind: round(db, 2) for kind, db in best.loss.fidelity.kinds_db.items()},
-        "flat_levels": best.loss.fidelity.flat_levels,
+        **_lost(best.loss),
         "judged_on": f"{len(judges)} held-out photographs",
+    }
+    return Chosen(best, quantiser, court, facts)
+
+
+def _lost(loss: Loss) -> dict[str, Any]:
+    """What card.json says of a loss."""
+    return {
+        "psnr_loss_db_shipped": round(loss.psnr_db, 4),
+        "likeness_db": {kind: round(db, 2) for kind, db in loss.fidelity.kinds_db.items()},
+        "flat_levels": loss.fidelity.flat_levels,
     }
 
 
@@ -171,6 +215,7 @@ NEEDS = {
     False: "VNNI or a processor that adds in 32 bits: elsewhere 16-bit sums saturate",
 }
 """What a processor needs for an int8 file, by export.int8.reduce_range."""
+NEEDS_16_BITS = "16-bit activations, as QNN's HTP has; ONNX Runtime's CPU computes it in float"
 
 
 def _fitting(ranges: dict[str, list[Values]], fp32: onnx.ModelProto) -> dict[str, list[Values]]:

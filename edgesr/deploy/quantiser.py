@@ -31,12 +31,15 @@ METHODS = {
     "minmax": CalibrationMethod.MinMax,
     "percentile": CalibrationMethod.Percentile,
 }
-# The 256 levels of a picture as they are: quantising the input loses nothing, and the output no
-# more than the rounding to bytes that follows.
+# The levels of a picture as they are: quantising the input loses nothing, and the output no more
+# than the rounding to bytes that follows. Of 16 bits every 257th is one of the 256.
 LEVELS = {
-    "quant_type": QuantType.QUInt8,
-    "scale": np.array(1 / 255, np.float32),
-    "zero_point": np.array(0, np.uint8),
+    kind: {
+        "quant_type": kind,
+        "scale": np.array(1 / np.iinfo(dtype).max, np.float32),
+        "zero_point": np.array(0, dtype),
+    }
+    for kind, dtype in ((QuantType.QUInt8, np.uint8), (QuantType.QUInt16, np.uint16))
 }
 
 
@@ -49,12 +52,14 @@ class Quantiser:
         ranges: name -> pictures at LR, (1, 3, H, W) of one size, whose activations set the ranges.
         min_channels: a convolution to fewer stays in float.
         reduce_range: whether sums of two products fit 16 bits, see `deploy.saturation`.
+        activations: their type, of 8 bits or of 16, which QNN's HTP computes with.
     """
 
     fp32: onnx.ModelProto
     ranges: dict[str, list[NDArray[np.float32]]]
     min_channels: int = 1
     reduce_range: bool = True
+    activations: QuantType = QuantType.QUInt8
 
     @property
     def layers(self) -> list[str]:
@@ -80,7 +85,7 @@ class Quantiser:
                 op_types_to_quantize=["Conv", "Relu", *(OPERATORS if on_levels else ())],
                 nodes_to_exclude=in_float + self._behind(in_float),
                 per_channel=True,
-                activation_type=QuantType.QUInt8,
+                activation_type=self.activations,
                 weight_type=QuantType.QInt8,
                 calibrate_method=METHODS[method],
                 extra_options={"TensorQuantOverrides": self._steps(in_float, on_levels=on_levels)},
@@ -89,7 +94,9 @@ class Quantiser:
 
     def _steps(self, in_float: list[str], *, on_levels: bool) -> dict[str, list[dict[str, Any]]]:
         """The steps that no calibration sets: of pictures and of weights, a filter each."""
-        found = {name: [LEVELS] for name in ("lr", *(PICTURES if on_levels else ()))}
+        found = {
+            name: [LEVELS[self.activations]] for name in ("lr", *(PICTURES if on_levels else ()))
+        }
         constants = {tensor.name: tensor for tensor in self.fp32.graph.initializer}
         for conv in self._convolutions():
             if conv.name not in in_float:

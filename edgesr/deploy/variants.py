@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from edgesr.deploy.export import lowest_ir_version
 from edgesr.deploy.fixed import fix_shapes
 from edgesr.deploy.half import to_fp16
 from edgesr.deploy.heldout import heldout
-from edgesr.deploy.int8 import to_int8
+from edgesr.deploy.int8 import Chosen, to_a16w8, to_int8
 from edgesr.deploy.int8_tail import gives_levels
+from edgesr.deploy.signed import to_s8s8
 from edgesr.errors import ExportError
 from edgesr.models.foreign import Foreign
 from edgesr.models.zoo import Network
@@ -25,7 +27,7 @@ from edgesr.recipe import AnyRecipe
 from edgesr.variant import file_of, name_of, parse
 from edgesr.workspace import atomic
 
-MADE = ("fp16", "int8", "uint8-io")
+MADE = ("fp16", "int8", "uint8-io", "int8-uint8-io", "s8s8", "a16w8")
 """What can be made of fp32's file, by name, in the order of the card."""
 
 
@@ -94,10 +96,50 @@ class Variant:
         return {**facts, "layout": "NCHW", "range": [0, 1], "shape": shape}
 
 
-def write_variant(
-    name: str, module: Network, folder: Path, recipe: AnyRecipe, metadata: dict[str, str]
-) -> Variant:
-    """Make variant `name` of `module` from the bundle's fp32 file and write it beside that.
+def completed(names: Iterable[str]) -> tuple[str, ...]:
+    """`names` in the order in which they are made, with int8 where one of them is made of it."""
+    wanted = set(names)
+    if any(parse(name).quantised for name in wanted):
+        wanted.add("int8")
+    return tuple(name for name in MADE if name in wanted)
+
+
+class Maker:
+    """Makes variants of `module` from the file `fp32`."""
+
+    def __init__(self, module: Network, fp32: Path, recipe: AnyRecipe) -> None:
+        self.module, self.recipe, self._fp32 = module, recipe, fp32
+
+    def __call__(self, name: str) -> tuple[onnx.ModelProto, dict[str, Any]]:
+        """The graph of variant `name`, and what its card says beyond the contract.
+
+        Raises:
+            ExportError: there is no such variant, or its outputs are not what they should be.
+        """
+        floats, settings = onnx.load(self._fp32), self.recipe.export
+        match name:
+            case "fp16":
+                judges = heldout(self.recipe.data, self.module.scale)
+                return to_fp16(floats, judges, settings.fp16.io)
+            case "int8":
+                return self._int8.int8.model, self._int8.facts
+            case "uint8-io":
+                return to_bytes_io(floats), {}
+            case "int8-uint8-io":
+                return to_bytes_io(self._int8.int8.model), self._int8.facts
+            case "s8s8":
+                return to_s8s8(self._int8.int8.model), self._int8.facts
+            case "a16w8":
+                return to_a16w8(self._int8)
+        raise ExportError(f"variant {name} of {self.recipe.name}: expected {', '.join(MADE)}")
+
+    @cached_property
+    def _int8(self) -> Chosen:
+        return to_int8(self.module, onnx.load(self._fp32), self.recipe)
+
+
+def write_variant(name: str, make: Maker, folder: Path, metadata: dict[str, str]) -> Variant:
+    """Make variant `name` and write it beside the bundle's fp32 file.
 
     Args:
         metadata: what all files of the bundle say.
@@ -105,9 +147,10 @@ def write_variant(
     Raises:
         ExportError: the variant cannot be made, or is not a valid ONNX file.
     """
-    model, facts = convert(name, module, onnx.load(folder / file_of("fp32")), recipe)
-    clipped = clips(module, recipe) or name == "uint8-io" or gives_levels(model)
-    variant = Variant(name, clipped, module.scale, input_dtype(model), batch_of(model), facts=facts)
+    model, facts = make(name)
+    dtype = input_dtype(model)
+    clipped = clips(make.module, make.recipe) or dtype == "uint8" or gives_levels(model)
+    variant = Variant(name, clipped, make.module.scale, dtype, batch_of(model), facts=facts)
     _save(model, variant, folder, metadata)
     return variant
 
@@ -143,7 +186,7 @@ def _save(model: onnx.ModelProto, variant: Variant, folder: Path, metadata: dict
 
 def all_names(variants: Iterable[str], recipe: AnyRecipe) -> list[str]:
     """Every file of a bundle that has `variants` beside fp32's, by name."""
-    free = ["fp32", *variants]
+    free = ["fp32", *completed(variants)]
     windows = dict.fromkeys(recipe.export.fixed)
     return [*free, *(str(parse(name).fixed(window)) for window in windows for name in free)]
 
@@ -169,20 +212,3 @@ def input_dtype(model: onnx.ModelProto) -> str:
     """Type of what `model` takes, as NumPy calls it."""
     kind = model.graph.input[0].type.tensor_type.elem_type
     return str(onnx.helper.tensor_dtype_to_np_dtype(kind))
-
-
-def convert(
-    name: str, module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe
-) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """The graph of variant `name`, and what its card says beyond the contract.
-
-    Raises:
-        ExportError: there is no such variant, or its outputs are not what they should be.
-    """
-    if name == "fp16":
-        return to_fp16(fp32, heldout(recipe.data, module.scale), recipe.export.fp16.io)
-    if name == "int8":
-        return to_int8(module, fp32, recipe)
-    if name == "uint8-io":
-        return to_bytes_io(fp32), {}
-    raise ExportError(f"variant {name} of {recipe.name}: expected one of {', '.join(MADE)}")

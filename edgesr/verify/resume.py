@@ -14,7 +14,7 @@ from pydantic import Field
 
 from edgesr import console
 from edgesr.bundle.records.base import Digest, Few, Line, Named, Record
-from edgesr.bundle.records.evidence import Measurements, Settings
+from edgesr.bundle.records.evidence import MOST_ROWS, Measurements, Settings
 from edgesr.bundle.records.rows import Job as Row
 from edgesr.bundle.records.rows import Machine, Parity, Quality, Speed
 from edgesr.errors import BundleError
@@ -37,7 +37,7 @@ class Measured(Record):
     machine: Machine
     versions: Annotated[dict[Named, Line], Few]
     settings: Settings
-    rows: Annotated[list[Rows], Field(max_length=64)]
+    rows: Annotated[list[Rows], Field(max_length=MOST_ROWS)]
 
     def is_like(self, other: Measured | Measurements) -> bool:
         """Whether both are of the same bundle, machine, versions and settings."""

@@ -129,7 +129,8 @@ def test_drawn_pictures_widen_the_ranges(quantiser: Quantiser) -> None:
 
 
 def test_the_card_says_how_it_came_about(module: zoo.Student, graph: onnx.ModelProto) -> None:
-    model, facts = int8.to_int8(module, graph, RECIPE)
+    chosen = int8.to_int8(module, graph, RECIPE)
+    model, facts = chosen.int8.model, chosen.facts
     assert kinds(model)["QuantizeLinear"] > 0
     assert len(facts["psnr_loss_db"]) == 6
     assert facts["psnr_loss_db_shipped"] in facts["psnr_loss_db"].values()
@@ -148,7 +149,7 @@ def test_without_reduced_ranges_the_card_names_what_the_processor_needs(
 ) -> None:
     settings = RECIPE.export.int8.model_copy(update={"reduce_range": False})
     export = RECIPE.export.model_copy(update={"int8": settings})
-    _, facts = int8.to_int8(module, graph, RECIPE.model_copy(update={"export": export}))
+    facts = int8.to_int8(module, graph, RECIPE.model_copy(update={"export": export})).facts
     assert "VNNI" in facts["needs"]
 
 
@@ -236,7 +237,7 @@ def test_a_file_that_is_mostly_float_is_warned_of(
 ) -> None:
     text = RECIPE.gates.int8.model_copy(update={"min_text_db": 99.0})  # no int8 layer keeps to it
     gates = RECIPE.gates.model_copy(update={"int8": text})
-    _, facts = int8.to_int8(module, graph, RECIPE.model_copy(update={"gates": gates}))
+    facts = int8.to_int8(module, graph, RECIPE.model_copy(update={"gates": gates})).facts
     assert len(facts["float_layers"]) == 4
     assert facts["likeness_db"]["text"] >= 99
     assert "4 of 4 convolutions stay in float" in capsys.readouterr().err
@@ -256,7 +257,8 @@ def test_finetuning_is_tried_where_calibration_loses_too_much_and_kept_where_it_
     monkeypatch.setattr(int8, "to_graph", lambda *_: (tuned, True))
     settings = RECIPE.export.int8.model_copy(update={"finetune_steps": 5})
     export = RECIPE.export.model_copy(update={"int8": settings})
-    model, facts = int8.to_int8(module, graph, RECIPE.model_copy(update={"export": export}))
+    chosen = int8.to_int8(module, graph, RECIPE.model_copy(update={"export": export}))
+    model, facts = chosen.int8.model, chosen.facts
     assert facts["finetuned"]
     assert facts["float_layers"] == []
     assert model.graph.name == "tuned"

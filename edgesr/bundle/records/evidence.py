@@ -32,6 +32,8 @@ from edgesr.bundle.records.rows import (
 )
 
 FORMAT = 3
+MOST_ROWS = 1000
+"""Of files on runtimes: a bundle has up to seven kinds of files, each in several windows."""
 Timestamp = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 """UTC, to the second: `2026-01-31T09:30:00Z`."""
 
@@ -105,13 +107,13 @@ class Measurements(Record):
     file: FileSize
     variants: Annotated[dict[VariantName, Whole], Field(min_length=1)]
     """The bytes of each file."""
-    providers: Annotated[list[Placement], Few]
-    unsupported: Annotated[list[Unsupported], Few]
-    parity: Annotated[list[Parity], Field(min_length=1, max_length=64)]
-    speed: Annotated[list[Speed], Field(max_length=64)]
+    providers: Annotated[list[Placement], Field(max_length=MOST_ROWS)]
+    unsupported: Annotated[list[Unsupported], Field(max_length=MOST_ROWS)]
+    parity: Annotated[list[Parity], Field(min_length=1, max_length=MOST_ROWS)]
+    speed: Annotated[list[Speed], Field(max_length=MOST_ROWS)]
     cost: Cost
     quality: Annotated[list[Quality], Field(min_length=1, max_length=1000)]
-    targets: Annotated[list[Target], Few]
+    targets: Annotated[list[Target], Field(max_length=MOST_ROWS)]
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
