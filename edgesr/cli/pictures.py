@@ -176,6 +176,7 @@ def upscale(
     pixels: video.Pixels = "",
     size: video.FrameSize = "",
     damaged: video.OfDamaged = "repeat",
+    segment: video.Segment = None,
     quiet: Quiet = False,
 ) -> None:
     """Enlarge images and videos by a model's scale, tile by tile, or to any size below that.
@@ -218,7 +219,7 @@ def upscale(
         bundle = shipped.find(workspace.find_bundle(named)) if named else video.suited(workspace)
         encoding = video.Encoding(codec, crf, preset, pixels, threads or 0)
         raw = video.raw(size, pixels)
-        video.upscale(opening.one(bundle), source, output, encoding, damaged, raw)
+        video.upscale(opening.one(bundle), source, output, encoding, damaged, raw, segment)
         return
     bundles = (
         {"": shipped.find(workspace.find_bundle(named))}

@@ -39,6 +39,10 @@ FrameSize = Annotated[
         "--size", metavar="WxH", help="Of raw frames, as --pix-fmt.", rich_help_panel=PANEL
     ),
 ]
+Segment = Annotated[
+    float | None,
+    typer.Option(min=1, metavar="SECONDS", help="Finish it piece by piece.", rich_help_panel=PANEL),
+]
 OfDamaged = Annotated[
     Damaged,
     typer.Option("--damaged", help="What to do about frames.", rich_help_panel=PANEL),
@@ -82,10 +86,18 @@ def upscale(
     encoding: Encoding,
     damaged: Damaged,
     raw: Raw | None,
+    segment: float | None,
 ) -> None:
     """Enlarge a video, and say where it is."""
     frames = upscale_video(
-        enlarge, source, target, encoding=encoding, damaged=damaged, raw=raw, bar=console.bar
+        enlarge,
+        source,
+        target,
+        encoding=encoding,
+        damaged=damaged,
+        raw=raw,
+        segment=segment,
+        bar=console.bar,
     )
     console.say(f"{'stdout' if target == PIPE else target}: {frames} frames")
 

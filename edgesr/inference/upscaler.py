@@ -64,6 +64,7 @@ class Upscaler:
         cuda: how a GPU is used: its memory, TF32, the search for algorithms.
 
     Attributes:
+        file: the model file.
         scale: how many times larger the result is.
         halo: radius of the model's receptive field, in LR pixels.
         min_size: the shortest side that the model takes, in LR pixels.
@@ -106,7 +107,7 @@ class Upscaler:
         file = shipped.find(Path(path))
         if file.is_dir():
             file /= file_of(variant)
-        self._file = file
+        self.file = file
         self._arguments: dict[str, Any] = {"threads": threads, "provider": provider, "tile": tile}
         self._arguments |= {"memory": memory, "wrap": wrap, "cuda": cuda}
         self._arguments |= {"runtime": runtime, "exact": exact}
@@ -196,13 +197,13 @@ class Upscaler:
     def __reduce__(self) -> tuple[Callable[..., Upscaler], tuple[Path]]:
         """A pickle names the file and the arguments: whoever loads it opens the file again."""
         self._alive()
-        return partial(type(self), **self._arguments), (self._file.absolute(),)
+        return partial(type(self), **self._arguments), (self.file.absolute(),)
 
     def _alive(self) -> Model:
         """The model, in which a call looks up all that it uses once."""
         if (model := self._model) is None:
             raise ModelError(
-                f"the upscaler of {self._file} is closed", "Open another: edgesr.Upscaler(...)"
+                f"the upscaler of {self.file} is closed", "Open another: edgesr.Upscaler(...)"
             )
         return model
 

@@ -42,6 +42,7 @@ class Clip:
         facts: see `Facts`.
         container: the open file.
         copied: its audio and subtitle streams.
+        begins: the stamp of its first frame.
         shown: how players turn the frames, as a display matrix; None where they do not.
         colours: primaries and transfer curve, by their numbers in ITU-T H.273.
 
@@ -60,10 +61,12 @@ class Clip:
         self._lost: list[int] = []
         self._next = 0
         self._last: int | None = None
+        self._from: int | None = None
         self._size_told = self._times_told = False
         self._items = self._decoded()
         self._before = deque[Item]()
         self.facts, self.colours, self.shown = self._first()
+        self.begins = next(item.stamp for item in self._before if isinstance(item, Picture))
 
     def _first(self) -> tuple[Facts, tuple[int, int], list[int] | None]:
         """What the first frame says; the items up to it wait for `items`."""
@@ -100,6 +103,20 @@ class Clip:
         while self._before:
             yield self._before.popleft()
         yield from self._items
+
+    def seek(self, stamp: int) -> None:
+        """Have `items` begin at the key frame before `stamp`, or at it."""
+        self.container.seek(stamp, stream=self._video)
+        self._before.clear()
+        self._lost.clear()
+        self._last, self._from, self._items = None, stamp, self._decoded()
+
+    def copies(self) -> Iterator[Any]:
+        """The packets of sound and subtitles alone, from the beginning."""
+        if not self.copied:
+            return
+        self.container.seek(0)
+        yield from (p for p in self.container.demux(self.copied) if p.dts is not None)
 
     def _decoded(self) -> Iterator[Item]:
         for packet in self._packets():
@@ -148,6 +165,8 @@ class Clip:
         return [frame for frame in frames if not frame.is_corrupt]
 
     def _lose(self, stamp: int) -> None:
+        if self._from is not None and stamp < self._from:
+            return  # what leads to a key frame in mid-stream cannot be decoded, nor is it asked for
         done = {"repeat": "the one before it is repeated", "skip": "it is left out"}
         at = float(stamp * self._video.time_base)
         self._tell_damage(

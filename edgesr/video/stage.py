@@ -65,13 +65,15 @@ def upscale_video(
     encoding: Encoding = STANDARD,
     damaged: Damaged = "repeat",
     raw: Raw | None = None,
+    segment: float | None = None,
     bar: OpenBar = unseen,
 ) -> int:
     """Enlarge the video `source` into `target`; returns how many frames that has.
 
     Sound and subtitles are copied; stamps, matrix, range, rotation, shape of pixels, titles and
     chapters are kept. A file is written under another name and gets its own at the end. Where
-    somebody asks to stop, what was written until then is kept as `clip.part.mp4`.
+    somebody asks to stop, what was written until then is kept as `clip.part.mp4`; in segments,
+    those that are finished wait in `clip.mp4.segments`, and the same call goes on behind them.
 
     Args:
         enlarge: an Upscaler, or `Sized` for another size than the model's own.
@@ -80,6 +82,7 @@ def upscale_video(
         damaged: what is done about a frame that cannot be decoded.
         raw: what the frames of `source` are, where they have no header; those of `target` then
             have none either.
+        segment: seconds of a segment; None for no segments.
         bar: shows how many frames are done.
 
     Raises:
@@ -96,10 +99,22 @@ def upscale_video(
         pixels.check_target(target, encoding)
         if raw:
             raise VideoError(f"{target}: raw frames become raw frames", "Pipe y4m, or name -o -.")
+    if segment is not None and (is_plain(source) or is_plain(target) or raw):
+        raise VideoError("segments are of video files, not of y4m or raw frames")
     with opened(source, damaged, raw) as read:
         if is_plain(target):
             return _to_plain(enlarge, read, target, bar)
-        return _to_file(enlarge, read, target, encoding, bar)
+        frames, large = _prepared(enlarge, read.facts, target, encoding)
+        if segment is None:
+            return _to_file(read, frames, large, target, encoding, bar)
+        from edgesr.video.reading import Clip
+        from edgesr.video.segments import job, upscale_segments
+
+        assert isinstance(read, Clip), "neither y4m nor raw, as was looked at above"
+        made_of = job(source, frames, segment, encoding, damaged)
+        return upscale_segments(
+            read, frames, target, made_of, seconds=segment, large=large, encoding=encoding, bar=bar
+        )
 
 
 @contextmanager
@@ -132,17 +147,25 @@ def _to_plain(enlarge: Chooser, read: Source, target: Path, bar: OpenBar) -> int
         return Flow(read, frames, Y4mWriter(file, large, kind), bar=bar).run()
 
 
-def _to_file(enlarge: Chooser, read: Source, target: Path, encoding: Encoding, bar: OpenBar) -> int:
-    from edgesr.video.reading import Clip
-    from edgesr.video.writing import Writer
-
-    facts = read.facts
+def _prepared(
+    enlarge: Chooser, facts: Facts, target: Path, encoding: Encoding
+) -> tuple[Frames, Facts]:
+    """What enlarges the frames of a video file, and the facts of the result."""
     upscaler, _ = enlarge.choose(facts.width, facts.height)
     bits = facts.bits if upscaler.takes_16_bits else 8
     kind = pixels.pixel_format(encoding, target, bits)
     frames = Frames(enlarge, facts.width, facts.height, even=pixels.is_subsampled(kind))
     large = replace(facts, width=frames.size[0], height=frames.size[1], bits=bits)
     _tell(facts, frames.size, kind)
+    return frames, large
+
+
+def _to_file(
+    read: Source, frames: Frames, large: Facts, target: Path, encoding: Encoding, bar: OpenBar
+) -> int:
+    from edgesr.video.reading import Clip
+    from edgesr.video.writing import Writer
+
     with atomic(target) as temporary:
         clip = read if isinstance(read, Clip) else None
         writer = Writer(temporary, target, large, encoding, clip)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from heapq import merge
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +22,8 @@ from edgesr.video.reading import Clip
 log = logging.getLogger(__name__)
 
 AREA = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
+QUICK = (".mp4", ".m4v", ".mov")
+"""Containers whose index is put at their beginning, so that they play while they are loaded."""
 SWSCALES = {6: 5}
 """Numbers of matrices in ITU-T H.273 that swscale knows by another one."""
 
@@ -33,6 +37,7 @@ class Writer:
         target: the name that it will have, whose suffix chooses the codec.
         facts: of the frames, enlarged.
         clip: what sound, subtitles, chapters and titles are copied from; None for none.
+        alone: whether of `clip` the colours alone are taken, for a file that is joined with others.
 
     Raises:
         VideoError: the encoder does not take such frames.
@@ -43,17 +48,19 @@ class Writer:
     facts: Facts
     encoding: Encoding
     clip: Clip | None = None
+    alone: bool = False
     _copies: dict[Any, Any] = field(default_factory=dict)
     _last: Any = None
 
     def __post_init__(self) -> None:
-        quick = self.target.suffix.lower() in (".mp4", ".m4v", ".mov")
-        options = {"movflags": "+faststart"} if quick else {}
-        self._container = av.open(str(self.path), "w", options=options)
+        self._container = _created(self.path, self.target)
         self._format = pixel_format(self.encoding, self.target, self.facts.bits)
         self._video = self._video_stream()
         if self.clip is not None:
-            self._copy_from(self.clip)
+            context = self._video.codec_context
+            context.color_primaries, context.color_trc = self.clip.colours
+            if not self.alone:
+                self._copies = _copy_from(self.clip, self._container, self._video, self.target)
         try:
             self._container.start_encoding()
         except (av.FFmpegError, ValueError) as error:
@@ -80,26 +87,6 @@ class Writer:
             context.colorspace = self.facts.matrix
             context.color_range = ColorRange.JPEG if facts.full else ColorRange.MPEG
         return stream
-
-    def _copy_from(self, clip: Clip) -> None:
-        context = self._video.codec_context
-        context.color_primaries, context.color_trc = clip.colours
-        if clip.shown is not None:
-            self._video.set_display_matrix(clip.shown)
-        self._container.metadata.update(clip.container.metadata)
-        for stream in clip.copied:
-            try:
-                copy = self._container.add_stream_from_template(stream)
-            except ValueError as error:
-                log.warning(
-                    f"{self.target}: stream {stream.index} ({stream.type}) is left out: {error}"
-                )
-                continue
-            copy.metadata.update(stream.metadata)
-            copy.disposition = stream.disposition
-            self._copies[stream] = copy
-        if chapters := clip.container.chapters():
-            self._container.set_chapters(chapters)
 
     def write(self, item: Item) -> None:
         """Encode a frame, or copy what is copied.
@@ -144,3 +131,87 @@ class Writer:
     def abandon(self) -> None:
         """Close the file, whatever is in it."""
         self._container.close()
+
+
+def _created(path: Path, target: Path) -> Any:
+    quick = target.suffix.lower() in QUICK
+    return av.open(str(path), "w", options={"movflags": "+faststart"} if quick else {})
+
+
+def _copy_from(clip: Clip, container: Any, video: Any, target: Path) -> dict[Any, Any]:
+    """Give `container` what `clip` has beside its frames; returns the streams to copy, and where
+    each goes."""
+    if clip.shown is not None:
+        video.set_display_matrix(clip.shown)
+    container.metadata.update(clip.container.metadata)
+    copies = {}
+    for stream in clip.copied:
+        try:
+            copy = container.add_stream_from_template(stream)
+        except ValueError as error:
+            log.warning(f"{target}: stream {stream.index} ({stream.type}) is left out: {error}")
+            continue
+        copy.metadata.update(stream.metadata)
+        copy.disposition = stream.disposition
+        copies[stream] = copy
+    if chapters := clip.container.chapters():
+        container.set_chapters(chapters)
+    return copies
+
+
+def join(parts: Sequence[tuple[Path, int]], path: Path, target: Path, clip: Clip) -> None:
+    """Put video files one behind the other, their packets as they are, and what `clip` has beside
+    its frames.
+
+    Args:
+        parts: files of one encoder, and when the first frame of each is shown, in steps of the time
+            base of `clip`.
+        path, target: see `Writer`.
+    """
+    with _created(path, target) as container, av.open(str(parts[0][0])) as first:
+        video: Any = container.add_stream_from_template(first.streams.video[0])
+        copies = _copy_from(clip, container, video, target)
+        container.start_encoding()
+        frames = _joined(parts, clip.facts.time_base, video)
+        others = ((p, copies[p.stream]) for p in clip.copies() if p.stream in copies)
+        for packet, stream in merge(frames, others, key=lambda pair: _seconds(pair[0])):
+            packet.stream = stream
+            container.mux(packet)
+
+
+def _seconds(packet: Any) -> float:
+    return float(packet.dts * packet.time_base)
+
+
+def _joined(
+    parts: Sequence[tuple[Path, int]], time_base: Fraction, video: Any
+) -> Iterator[tuple[Any, Any]]:
+    """The packets of `parts` with the times that they have behind each other."""
+    last: Fraction | None = None
+    for path, begins in parts:
+        with av.open(str(path)) as part:
+            source: Any = part.streams.video[0]
+            later = round(begins * time_base / source.time_base) - (source.start_time or 0)
+            for packet in _dated(part.demux(source)):
+                packet.pts, packet.dts = packet.pts + later, packet.dts + later
+                if last is not None and packet.dts * packet.time_base <= last:
+                    # A part begins to decode before it shows, as the one before it ended.
+                    packet.dts = int(last / packet.time_base) + 1
+                last = packet.dts * packet.time_base
+                yield packet, video
+
+
+def _dated(packets: Iterator[Any]) -> Iterator[Any]:
+    """`packets` that all say when they are decoded: Matroska leaves it out of the first ones."""
+    undated: list[Any] = []
+    for packet in packets:
+        if packet.dts is None and packet.size:
+            undated.append(packet)
+            continue
+        before = packet.dts if packet.dts is not None else min((p.pts for p in undated), default=0)
+        for at, each in enumerate(undated):
+            each.dts = before - len(undated) + at
+        yield from undated
+        undated = []
+        if packet.size:
+            yield packet
