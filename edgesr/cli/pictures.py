@@ -74,7 +74,7 @@ def evaluate(
 ) -> None:
     """PSNR, SSIM and LPIPS on a folder of images, with bicubic and Lanczos as the controls.
 
-    Of two videos PSNR and SSIM, frame by frame.
+    Of two videos the same, frame by frame.
     """
     from edgesr.data import named
     from edgesr.quality import compare, degraded, present
@@ -85,7 +85,8 @@ def evaluate(
     if output is not None:
         check_file(output, (".json", ".csv"), "--output")
     if video.is_video(model):
-        video.evaluate(model, data, output, other_options=bool(against or degradation or weights))
+        for_models = bool(against or degradation)
+        video.evaluate(model, data, weights, output, other_options=for_models)
         return
     workspace = opened()
     model = workspace.find_model(model)

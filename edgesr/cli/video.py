@@ -102,7 +102,9 @@ def upscale(
     console.say(f"{'stdout' if target == PIPE else target}: {frames} frames")
 
 
-def evaluate(found: Path, truth: Path, output: Path | None, *, other_options: bool) -> None:
+def evaluate(
+    found: Path, truth: Path, weights: str, output: Path | None, *, other_options: bool
+) -> None:
     """Compare two videos frame by frame.
 
     Raises:
@@ -113,9 +115,9 @@ def evaluate(found: Path, truth: Path, output: Path | None, *, other_options: bo
     if not is_video(truth) or other_options:
         raise VideoError(
             f"{found} is a video: expected a second video as --data, and no other option than "
-            "--output"
+            "--weights and --output"
         )
-    scores = compare_clips(found, truth)
+    scores = compare_clips(found, truth, weights)
     console.out.print(scores.table())
     console.say(scores.protocol)
     write_scores(scores, output)

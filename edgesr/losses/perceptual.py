@@ -111,6 +111,14 @@ def find_lpips(folder: str = "") -> nn.Module | None:
     return module
 
 
+def distance(lpips: nn.Module | None, sr: Tensor, hr: Tensor) -> float | None:
+    """LPIPS of two pictures, (1, 3, H, W), RGB 0..1; None without a network."""
+    if lpips is None:
+        return None
+    with torch.inference_mode():
+        return float(lpips(sr, hr, normalize=True))
+
+
 def _lpips_state(
     module: nn.Module, backbone: dict[str, Tensor], heads: dict[str, Tensor]
 ) -> dict[str, Tensor]:

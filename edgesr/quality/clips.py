@@ -13,22 +13,26 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from edgesr.data.degrade import to_tensor
+from edgesr.losses.perceptual import distance, find_lpips
 from edgesr.metrics import Image, mean_db, psnr, psnr_rgb, ssim
 from edgesr.video.facts import Picture, VideoError
 from edgesr.video.stage import opened
 
-MIN_SIDE = 11
-"""SSIM's window."""
+MIN_SIDE = 32
+"""The least that LPIPS takes."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame's scores; `psnr_db` on Y is infinite where two frames are identical."""
+    """A frame's scores; `psnr_db` on Y is infinite where two frames are identical, and `lpips` None
+    without AlexNet's weights."""
 
     number: int
     psnr_db: float
     ssim: float
     psnr_rgb_db: float
+    lpips: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,23 +43,29 @@ class ClipScores:
 
     protocol = (
         "PSNR and SSIM (11x11 Gaussian, sigma 1.5) on Y of BT.601 (16-235) of 8-bit RGB, as each "
-        "video's matrix and range make it; psnr_rgb_db over RGB. Frames are paired in the order in "
+        "video's matrix and range make it; psnr_rgb_db over RGB. LPIPS v0.1 with AlexNet on RGB, "
+        "lower is better. Frames are paired in the order in "
         "which they are shown. One without any error counts as 100 dB in the mean."
     )
 
     @property
-    def mean(self) -> dict[str, float]:
+    def mean(self) -> dict[str, float | None]:
         """The mean of each score over the frames."""
+        found = [frame.lpips for frame in self.frames if frame.lpips is not None]
         return {
             "psnr_db": mean_db(frame.psnr_db for frame in self.frames),
             "ssim": float(np.mean([frame.ssim for frame in self.frames])),
             "psnr_rgb_db": mean_db(frame.psnr_rgb_db for frame in self.frames),
+            "lpips": float(np.mean(found)) if found else None,
         }
 
     def as_dict(self) -> dict[str, Any]:
         """For a JSON file, which has no infinity: null stands for it."""
         rows = [
-            {key: value if math.isfinite(value) else None for key, value in asdict(frame).items()}
+            {
+                key: value if value is None or math.isfinite(value) else None
+                for key, value in asdict(frame).items()
+            }
             for frame in self.frames
         ]
         return {"protocol": self.protocol, "mean": self.mean, "frames": rows}
@@ -71,7 +81,7 @@ class ClipScores:
     def table(self) -> Table:
         """The mean, and the frames that are best and worst."""
         view = Table()
-        for title in ("frame", "PSNR dB", "SSIM", "RGB dB"):
+        for title in ("frame", "PSNR dB", "SSIM", "RGB dB", "LPIPS"):
             view.add_column(title, justify="right")
         ordered = sorted(self.frames, key=lambda frame: frame.psnr_db)
         for frame in (ordered[0], ordered[-1]):
@@ -81,21 +91,26 @@ class ClipScores:
         return view
 
 
-def _cells(scores: dict[str, float]) -> list[str]:
+def _cells(scores: dict[str, Any]) -> list[str]:
     return [
         f"{scores['psnr_db']:.2f}",
         f"{scores['ssim']:.4f}",
         f"{scores['psnr_rgb_db']:.2f}",
+        "" if scores["lpips"] is None else f"{scores['lpips']:.3f}",
     ]
 
 
-def compare_clips(found: Path, truth: Path) -> ClipScores:
+def compare_clips(found: Path, truth: Path, weights_folder: str = "") -> ClipScores:
     """Score every frame of the video `found` against that of `truth`.
 
+    Args:
+        weights_folder: where LPIPS's weights are looked for first.
+
     Raises:
+        WeightsError: the weights are there but damaged.
         VideoError: one cannot be read, is damaged, or has frames of another size or number.
     """
-    frames = []
+    frames, lpips = [], find_lpips(weights_folder)
     for number, (one, other) in enumerate(_pairs(found, truth)):
         if one.shape != other.shape:
             sizes = (f"{each.shape[1]} x {each.shape[0]}" for each in (one, other))
@@ -103,10 +118,10 @@ def compare_clips(found: Path, truth: Path) -> ClipScores:
                 f"{found} and {truth} have frames of {' and '.join(sizes)}, expected one size"
             )
         if min(one.shape[:2]) < MIN_SIDE:
-            raise VideoError(f"{found}: SSIM needs frames of at least {MIN_SIDE} a side")
-        frames.append(
-            Frame(number, psnr(one, other, 0), ssim(one, other, 0), psnr_rgb(one, other, 0))
-        )
+            raise VideoError(f"{found}: LPIPS needs frames of at least {MIN_SIDE} a side")
+        differences = psnr(one, other, 0), ssim(one, other, 0), psnr_rgb(one, other, 0)
+        seen = distance(lpips, to_tensor(one), to_tensor(other))
+        frames.append(Frame(number, *differences, seen))
     return ClipScores(frames)
 
 

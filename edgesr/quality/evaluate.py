@@ -19,7 +19,7 @@ from edgesr.data.named import Chain, seed_of
 from edgesr.errors import DataError, ModelError
 from edgesr.inference import contract
 from edgesr.inference.session import open_session
-from edgesr.losses.perceptual import find_lpips
+from edgesr.losses.perceptual import distance, find_lpips
 from edgesr.metrics import Image, psnr, psnr_rgb, ssim
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
@@ -145,14 +145,10 @@ def enlarge_by_lanczos(lr: Image, scale: int) -> Image:
 
 
 def _scores(sr: Image, hr: Image, shave: int, lpips: nn.Module | None) -> Scores:
-    distance = None
-    if lpips is not None:
-        with torch.inference_mode():
-            distance = float(lpips(to_tensor(sr), to_tensor(hr), normalize=True))
     return Scores(
         psnr(sr, hr, shave),
         ssim(sr, hr, shave),
-        distance,
+        distance(lpips, to_tensor(sr), to_tensor(hr)),
         psnr_rgb(sr, hr, shave),
         grid(sr, hr, shave),
     )
