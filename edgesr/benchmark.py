@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edgesr import console
+from edgesr.bounds import parse_size
 from edgesr.bundle.card import read_card
 from edgesr.bundle.check import read_golden
 from edgesr.bundle.likeness import IDENTICAL_DB, likeness_db
@@ -15,9 +16,11 @@ from edgesr.bundle.records.card import Card
 from edgesr.errors import DataError, MissingPackage, VerifyError
 from edgesr.extras import onnx_runtime
 from edgesr.inference import decode
+from edgesr.inference.padding import padded
 from edgesr.inference.tiling import Pixels, to_values
 from edgesr.runtimes.base import LABELS, Name, Values
 from edgesr.runtimes.registry import load
+from edgesr.variant import parse
 from edgesr.verify.jobs import Job, plan
 from edgesr.verify.turns import Timed, in_turn
 
@@ -35,12 +38,20 @@ class Ran:
         like_db: PSNR on RGB of its picture against fp32's, both held to 0..1; `IDENTICAL_DB` at
             most.
         latency: of `verify.turns.Taken`.
+        size: LR "WIDTHxHEIGHT" that was timed.
     """
 
     job: Job
     precision: str
     like_db: float
     latency: dict[str, float]
+    size: str
+
+    @property
+    def ms_per_pixel(self) -> float:
+        """Of LR, in the median."""
+        width, height = parse_size(self.size)
+        return self.latency["p50_ms"] / (width * height)
 
     @property
     def variant(self) -> str:
@@ -64,7 +75,7 @@ class Ran:
 @dataclass(frozen=True)
 class Benchmark:
     """Attributes:
-    ran: the fastest first.
+    ran: the fastest first, in time per LR pixel.
     reference: fp32 of the first runtime, ONNX Runtime's CPU where it is there.
     absent: a line of each runtime, and each file on one, that did not run, and why.
     noisy: why the times are not to be judged; empty where the machine was quiet.
@@ -83,7 +94,7 @@ class Benchmark:
                 "variant": ran.variant,
                 "p50 ms": ran.latency["p50_ms"],
                 "p95 ms": ran.latency["p95_ms"],
-                "times": self.reference.latency["p50_ms"] / ran.latency["p50_ms"],
+                "times": self.reference.ms_per_pixel / ran.ms_per_pixel,
                 "dB to fp32": "same" if ran.like_db >= IDENTICAL_DB else round(ran.like_db, 1),
             }
             for ran in self.ran
@@ -113,10 +124,11 @@ def benchmark(
     each makes of a picture with what fp32 makes of it on the first of the runtimes.
 
     Args:
-        size: LR "WIDTHxHEIGHT" that is timed.
+        size: LR "WIDTHxHEIGHT" that is timed, but of files that take one size alone.
         threads: of the CPU.
         runtimes: only these.
-        picture: LR; the bundle's golden photograph unless given.
+        picture: LR; the bundle's golden photograph unless given. It is mirrored up to the largest
+            window: at a picture's own edge a file of one window sees something else.
 
     Raises:
         BundleError: it is no bundle, or an incomplete one.
@@ -124,7 +136,9 @@ def benchmark(
         VerifyError: an unknown runtime, or none that runs fp32.
     """
     card = read_card(bundle)
-    lr = to_values(_pixels(bundle, card, picture)[None])
+    windows = [facts.window or (1, 1) for facts in card.variants.values()]
+    least = max(height for height, _ in windows), max(width for _, width in windows)
+    lr = to_values(padded(_pixels(bundle, card, picture), (0, 1), 1, least)[None])
     jobs, absent = _jobs(bundle, card, threads, runtimes)
     expected: Values | None = None
     likeness = {}
@@ -134,10 +148,16 @@ def benchmark(
         expected = sr if expected is None else expected
         likeness[job] = facts.precision, likeness_db(expected, sr)
     console.say(f"timing {len(jobs)} in turn")
-    timed = [Timed(job.file, job.runtime, job.dtype, job.exact) for job in jobs]
+    timed = [
+        Timed(job.file, job.runtime, job.dtype, job.exact, parse(job.variant).window)
+        for job in jobs
+    ]
     taken = in_turn(timed, size=size, threads=threads)
-    ran = [Ran(j, *likeness[j], row) for j, row in zip(jobs, taken.rows, strict=True)]
-    fastest_first = sorted(ran, key=lambda each: each.latency["p50_ms"])
+    ran = [
+        Ran(job, *likeness[job], row, file.size or size)
+        for job, file, row in zip(jobs, timed, taken.rows, strict=True)
+    ]
+    fastest_first = sorted(ran, key=lambda each: each.ms_per_pixel)
     return Benchmark(fastest_first, ran[0], absent, taken.noisy)
 
 
@@ -154,7 +174,9 @@ def _jobs(
         try:
             _check(name)
             sizes = (card.multiple, card.min_size)
-            jobs, refused = plan(bundle, card.variants, [name], threads, sizes=sizes)
+            jobs, refused = plan(
+                bundle, card.variants, [name], threads, sizes=sizes, halo=card.halo
+            )
         except (VerifyError, MissingPackage) as error:
             absent.append(f"{LABELS[name]}: {_one_line(error)}")
             continue

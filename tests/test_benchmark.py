@@ -64,15 +64,30 @@ def test_each_line_opens_what_was_timed(made: Path, untimed: list[Any]) -> None:
     for ran in found.ran:
         opened = eval(ran.python(made.as_posix()), {"edgesr": edgesr})
         assert opened(np.zeros((5, 6, 3), np.uint8)).shape == (20, 24, 3)
-        assert opened._file == ran.job.file
+        assert opened.file == ran.job.file
     fast, same = found.winners("tiny")
     assert fast == found.ran[0].python("tiny")
     assert same == 'edgesr.Upscaler("tiny", provider="cpu", threads=1)  # as fp32'
 
 
+def test_a_file_of_one_window_is_timed_at_it_and_compared_by_the_pixel(
+    fixed: Path, untimed: list[Any]
+) -> None:
+    found = benchmark.benchmark(fixed, size="80x24", threads=1, runtimes=["cpu"])
+    ((files, _),) = untimed
+    assert [file.size for file in files] == [""] * 4 + ["40x24"] * 4
+    rows = {row["variant"]: row for row in found.rows()}
+    assert rows["fp32-40x24"]["dB to fp32"] == "same"
+    assert rows["fp32"]["times"] == 1.0
+    assert rows["fp32-40x24"]["times"] == 20 / rows["fp32-40x24"]["p50 ms"] / 2
+    assert found.ran[0].job.variant == "uint8-io"  # 17 ms for 80x24, before 13 for 40x24
+    window = next(ran for ran in found.ran if ran.job.variant == "uint8-io-40x24")
+    assert 'variant="uint8-io-40x24"' in window.python("x")
+
+
 def test_precision_and_runtime_stand_in_the_line() -> None:
     job = Job("openvino", "fp32", Path("model.onnx"), "float32", 2, exact=False)
-    ran = Ran(job, "bfloat16", 50.0, {"p50_ms": 1.0, "p95_ms": 1.0})
+    ran = Ran(job, "bfloat16", 50.0, {"p50_ms": 1.0, "p95_ms": 1.0}, "8x8")
     assert ran.variant == "fp32, bfloat16"
     opens = 'edgesr.Upscaler("x", runtime="openvino", threads=2, exact=False)'
     assert ran.python("x") == opens

@@ -29,12 +29,17 @@ RUNS = 5
 
 @dataclass(frozen=True)
 class Timed:
-    """A file on a runtime; see `verify.jobs.Job`."""
+    """A file on a runtime; see `verify.jobs.Job`.
+
+    Attributes:
+        size: LR "WIDTHxHEIGHT" of the one size that it takes; empty where it takes any.
+    """
 
     model: Path
     runtime: Name = "cpu"
     dtype: str = "float32"
     exact: bool = True
+    size: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def in_turn(
     """Time `files` at batch 1 on noise, `TURNS` times `RUNS` runs each.
 
     Args:
-        size: LR "WIDTHxHEIGHT".
+        size: LR "WIDTHxHEIGHT", of files that take any.
         patience: seconds; a file whose first run takes longer is not run again in its turn.
 
     Raises:
@@ -84,7 +89,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 
 def _turn(file: Timed, job: dict[str, Any]) -> list[float]:
     """Seconds of each run after the warm-up."""
-    lr = noise(job["size"], file.dtype)
+    lr = noise(file.size or job["size"], file.dtype)
     runtime = load(file.runtime)
     with closing(runtime.open(file.model, threads=job["threads"], exact=file.exact)) as running:
         if (first := running.run(lr)[1]) > job["patience"]:

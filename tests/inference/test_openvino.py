@@ -66,6 +66,15 @@ def test_threads_processes_and_batches_are_as_with_onnx_runtime() -> None:
         assert np.array_equal(found, shared(image))
 
 
+def test_windows_of_one_size_are_those_of_onnx_runtime(fixed: Path) -> None:
+    image = noise(61, 90, 3)
+    ours, theirs = (
+        Upscaler(fixed, variant="fp32-40x24", threads=1, runtime=runtime)(image).astype(int)
+        for runtime in ("onnxruntime", "openvino")
+    )
+    assert np.abs(ours - theirs).max() <= 1
+
+
 def test_the_golden_vectors_hold() -> None:
     rows = check(EXPORTS / "edge-xs", "openvino")
     assert {row.variant for row in rows} == {"fp32", "fp16", "int8", "uint8-io"}
