@@ -129,6 +129,7 @@ def benchmark(
     runtime: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="NAME",
             autocompletion=completion.all_runtimes,
             help="Only cpu, cuda, openvino, ncnn or web. May be repeated.",
         ),

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+from typer.testing import CliRunner
 
 from edgesr.bundle.check import check
+from edgesr.cli import app
 from edgesr.errors import MissingPackage, ModelError, VerifyError
 from edgesr.extras import absent
 from edgesr.inference.upscaler import Upscaler
@@ -79,6 +82,19 @@ def test_the_golden_vectors_hold() -> None:
     rows = check(EXPORTS / "edge-xs", "openvino")
     assert {row.variant for row in rows} == {"fp32", "fp16", "int8", "uint8-io"}
     assert all(row.passed for row in rows)
+
+
+def test_the_commands_take_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(noise(12, 17, 3)).save("small.png")
+    words = ["upscale", "edge-xs", "small.png", "--runtime", "openvino", "-o", "big.png"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    ours = Upscaler("edge-xs", provider="cpu")(noise(12, 17, 3)).astype(int)
+    with Image.open("big.png") as found:
+        assert np.abs(np.asarray(found) - ours).max() <= 1
+    done = CliRunner().invoke(app, ["bundle", "check", "edge-xs", "--runtime", "openvino"])
+    assert (done.exit_code, "PASSED" in done.output) == (0, True), done.output
 
 
 def test_what_openvino_cannot_open_is_named(tmp_path: Path) -> None:
