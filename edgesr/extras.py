@@ -15,10 +15,12 @@ TRAINING = frozenset(
     )
 )
 """The modules that `edgesr[train]` brings."""
+LITERT = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
 INSTALL = {
     RUNTIME: 'pip install "edgesr[cpu]", or "edgesr[gpu]" for an NVIDIA GPU',
     "openvino": 'pip install "edgesr[openvino]"',
     "av": 'pip install "edgesr[video]"',
+    **dict.fromkeys(LITERT, 'pip install "edgesr[litert]"'),
     **dict.fromkeys(TRAINING, 'pip install "edgesr[train]"'),
 }
 

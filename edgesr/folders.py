@@ -33,6 +33,7 @@ RUN = (
 BUNDLE = (
     *("card.json", "README.md", "SHA256SUMS", "recipe.toml", "run.json", "log.jsonl"),
     *("weights.safetensors", "model.onnx", "model.*.onnx", "golden/*"),
+    *("model.tflite", "model.*.tflite"),
     *("verify.json", "junit.xml", "report.html"),
 )
 """What edgesr writes into `exports/<name>/`."""

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "quality": (
         *("bundle", "data", "inference", "losses", "metrics", "models", "video", "weights"),
     ),
-    "deploy": ("bundle", "data", "inference", "metrics", "models", "recipe"),
+    "deploy": ("bundle", "data", "inference", "metrics", "models", "recipe", "runtimes"),
     "verify": (
         *("bundle", "data", "deploy", "inference", "losses", "metrics", "models", "quality"),
         *("recipe", "runtimes", "targets"),

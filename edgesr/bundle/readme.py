@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from edgesr.bundle.records.card import Card, Variant
+from edgesr.bundle.records.card import Card, Other, Variant
 from edgesr.console import printable
 from edgesr.variant import parse
 
@@ -24,6 +24,10 @@ ADVICE = {
     "a16w8": "for NPUs with activations of 16 bits (Qualcomm's HTP): nearly nothing is lost",
     "window": "for delegates that refuse shapes that are not fixed: the same for {} alone",
 }
+
+
+LABELS = {"litert": "LiteRT (TensorFlow Lite)"}
+"""Of the runtimes that open no ONNX."""
 
 
 def readme(card: Card, *, invents: bool, kind: str = "bicubic") -> str:
@@ -49,6 +53,7 @@ def readme(card: Card, *, invents: bool, kind: str = "bicubic") -> str:
         fixed={name: each for name, each in card.variants.items() if each.window},
         advice=_advice,
         size=_size,
+        labels=LABELS,
         invents=invents,
         kind=kind,
     )
@@ -61,7 +66,7 @@ def _advice(name: str) -> str:
     return ADVICE[name]
 
 
-def _size(variant: Variant) -> str:
+def _size(variant: Variant | Other) -> str:
     return f"{variant.bytes / 1e6:.2f} MB"
 
 

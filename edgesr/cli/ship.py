@@ -69,6 +69,9 @@ def export(
             "repeated.",
         ),
     ] = None,
+    tflite: Annotated[
+        bool, typer.Option("--tflite", help="Of fp32, fp16 and int8 a copy for LiteRT, too.")
+    ] = False,
     again: Annotated[
         bool,
         typer.Option(
@@ -104,6 +107,7 @@ def export(
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     requested |= {"int8-uint8-io": int8_uint8_io, "s8s8": s8s8, "a16w8": a16w8}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
+    formats = ("tflite",) if tflite else ()
     settings = list(overrides or [])
     if fixed:
         settings.append(f"export.fixed={json.dumps(fixed)}")
@@ -116,6 +120,11 @@ def export(
     if checkpoint == "best" and (again or file.is_file()):
         raise EdgesrError(
             "--checkpoint best is of a run", "Name a run: edgesr export RUN --checkpoint best"
+        )
+    if file.is_file() and formats:
+        raise EdgesrError(
+            f"--tflite is of edge students that edgesr trained, not of {file}",
+            "Leave it out.",
         )
     if file.is_file():
         from edgesr.deploy.foreign import export_file
@@ -131,9 +140,17 @@ def export(
     else:
         run = workspace.find_run(name)
         asked = variants if onnx or variants else None
-        folders = stage.export(run, workspace, asked, settings, checkpoint=checkpoint, force=force)
+        folders = stage.export(
+            run,
+            workspace,
+            asked,
+            settings,
+            formats=formats,
+            checkpoint=checkpoint,
+            force=force,
+        )
     for folder in folders:
-        for file in sorted(folder.glob("*.onnx")):
+        for file in sorted(folder.glob("model*")):
             size = file.stat().st_size
             console.say(f"exports/{folder.name}/{file.name}  {size / 1e6:.2f} MB")
 
@@ -161,8 +178,8 @@ def verify(
         typer.Option(
             metavar="RUNTIME",
             autocompletion=completion.runtimes,
-            help="openvino, ncnn or web, measured beside onnxruntime, which always runs. May be "
-            "repeated.",
+            help="openvino, ncnn, web or litert, measured beside onnxruntime, which always runs. "
+            "May be repeated.",
         ),
     ] = None,
     data: Annotated[

@@ -21,6 +21,7 @@ from edgesr.deploy.export import Exported, export_onnx, finish, save
 from edgesr.deploy.fixed import check_window
 from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
 from edgesr.deploy.golden import write_golden
+from edgesr.deploy.others import write_others
 from edgesr.deploy.rewrites.apply import rewritten
 from edgesr.deploy.sight import sight
 from edgesr.deploy.variants import (
@@ -52,6 +53,7 @@ def write_bundle(
     extras: list[Path],
     run: Run | None = None,
     variants: tuple[str, ...] = (),
+    formats: tuple[str, ...] = (),
 ) -> Path:
     """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
 
@@ -64,6 +66,7 @@ def write_bundle(
         run: what run.json says; as it is among `extras` unless given.
         variants: which files to make beside fp32's, by their names in `deploy.variants`; of each
             file a copy for each size in `export.fixed`, too.
+        formats: for which other runtimes to make copies, by their names in `deploy.others`.
 
     Raises:
         ExportError: a file falls short of its contract, or of its own golden vectors.
@@ -78,12 +81,13 @@ def write_bundle(
         if run is not None:
             run.write(folder / "run.json")
         facts = _write_models(model, recipe, folder, variants, role, teacher)
+        write_golden(folder, facts)
+        facts = _with_others(facts, model, folder, recipe, formats)
         facts.write(folder / "card.json")
         write_text(
             folder / "README.md",
             readme(facts, **_kind(recipe)),
         )
-        write_golden(folder, facts)
         write_checksums(folder)
         _check(folder, recipe.name)
     return target
@@ -183,6 +187,19 @@ def _write_models(
         return Card.model_validate(facts)
     except ValidationError as error:
         raise ExportError(f"{model.path} has no card: {cut(str(error))}") from None
+
+
+def _with_others(
+    card: Card, model: SRModel, folder: Path, recipe: AnyRecipe, formats: tuple[str, ...]
+) -> Card:
+    """The card, and the files for other runtimes, where they are asked for."""
+    if not formats:
+        return card
+    module = model.module
+    assert isinstance(module, Network), "zoo.load gives these"
+    others = write_others(module, folder, card, recipe, formats)
+    sums = {each.file: sha256(folder / each.file) for each in others}
+    return card.model_copy(update={"others": others, "sha256": card.sha256 | sums})
 
 
 def _graph(model: SRModel, recipe: AnyRecipe) -> tuple[onnx.ModelProto | None, int]:

@@ -10,6 +10,7 @@ from edgesr.bundle.card import read_card
 from edgesr.bundle.records.run import Checkpoint, Run
 from edgesr.deploy import foreign
 from edgesr.deploy.bundle import write_bundle
+from edgesr.deploy.others import check_formats, files_in, formats_in, of_formats
 from edgesr.deploy.variants import MADE, all_names, names_in
 from edgesr.errors import BundleError, ExportError, ModelError
 from edgesr.folders import locked
@@ -37,6 +38,7 @@ def export(
     variants: tuple[str, ...] | None = (),
     overrides: Sequence[str] = (),
     *,
+    formats: tuple[str, ...] = (),
     checkpoint: Checkpoint = "last",
     force: bool = False,
 ) -> list[Path]:
@@ -48,6 +50,8 @@ def export(
             `deploy.variants`; None makes those that the recipe's gates ask for, and those that
             the bundle which is replaced has. The teacher's bundle gets fp32 alone.
         overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
+        formats: for which runtimes that open no ONNX to make copies, by their names in
+            `deploy.others`. With variants of None also those that the bundle had.
         checkpoint: the weights after the last step, or of the best validation
             (`training.keep_best`).
         force: replace an earlier bundle even where files of it, or another network, are lost.
@@ -62,6 +66,7 @@ def export(
         ExportError: an ONNX file falls short of its contract, or the earlier bundle would lose
             something.
     """
+    check_formats(formats)
     record = Run.read(run / "run.json", NO_RUN)
     recipe = recipe_io.load(run / "recipe.toml", overrides=_checked(overrides))
     if checkpoint == "best":
@@ -72,7 +77,8 @@ def export(
     made = variants
     if made is None:
         made, recipe = _unless_named(recipe, workspace)
-    own = _export_own(run, model, recipe, record, teacher, workspace, made, force=force)
+        formats = tuple(dict.fromkeys([*formats, *formats_in(workspace.bundle(recipe.name))]))
+    own = _export_own(run, model, recipe, record, teacher, workspace, made, formats, force=force)
     _warn_ungated(recipe, made)
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
 
@@ -131,7 +137,10 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
         )
     model = zoo.load(weights_in(folder) or folder / WEIGHTS[1])
     variants = tuple(name for name in MADE if name in names_in(folder))
-    return _export_own(folder, model, recipe, record, None, workspace, variants, force=False)
+    formats = formats_in(folder)
+    return _export_own(
+        folder, model, recipe, record, None, workspace, variants, formats, force=False
+    )
 
 
 def _export_own(
@@ -142,14 +151,18 @@ def _export_own(
     teacher: SRModel | None,
     workspace: Workspace,
     variants: tuple[str, ...],
+    formats: tuple[str, ...],
     *,
     force: bool,
 ) -> Path:
+    check_formats(formats)
     target, recipe = workspace.bundle(recipe.name), foreign.fitted(recipe, model)
     with locked(target, f"edgesr export {recipe.name}"):
         if not force:
             own = run.resolve() in (target.resolve(), workspace.run(recipe.name).resolve())
-            _check_lost(target, model, all_names(variants, recipe), own=own)
+            names = all_names(variants, recipe)
+            files = [*map(file_of, names), *of_formats(names, formats)]
+            _check_lost(target, model, files, own=own)
         return write_bundle(
             model,
             recipe,
@@ -160,14 +173,15 @@ def _export_own(
             extras=[run / "log.jsonl"],
             run=record,
             variants=variants,
+            formats=formats,
         )
 
 
-def _check_lost(target: Path, model: SRModel, names: list[str], *, own: bool) -> None:
+def _check_lost(target: Path, model: SRModel, files: list[str], *, own: bool) -> None:
     """Refuse to replace an earlier bundle that would lose something.
 
     Args:
-        names: of all files that the new one has.
+        files: all model files that the new one has.
         own: what is exported is the run of the bundle's name, or the bundle itself.
 
     Raises:
@@ -179,12 +193,13 @@ def _check_lost(target: Path, model: SRModel, names: list[str], *, own: bool) ->
             f"{target} holds another network than {model.path}",
             "Rename that folder, or replace it: --force.",
         )
-    lost = [file_of(name) for name in names_in(target) if name not in names]
+    there = [*map(file_of, names_in(target)), *files_in(target)]
+    lost = [file for file in there if file not in files]
     if lost:
         raise ExportError(
             f"{target} also has {', '.join(lost)}, not asked for now",
             f"Make all that it has anew: edgesr export {target.name} --again. Ask for them too: "
-            "--fp16, --int8, --uint8-io, --fixed. Or let them go: --force.",
+            "--fp16, --int8, --uint8-io, --fixed, --tflite. Or let them go: --force.",
         )
 
 
@@ -252,7 +267,8 @@ def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> l
     if _whole(folder):
         return [folder]
     with locked(folder, f"edgesr export {recipe.name}"):
-        _check_lost(folder, teacher, all_names((), own), own=True)
+        files = [file_of(name) for name in all_names((), own)]
+        _check_lost(folder, teacher, files, own=True)
         return [write_bundle(teacher, own, workspace, role="teacher", teacher=None, extras=extras)]
 
 

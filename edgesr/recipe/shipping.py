@@ -224,9 +224,11 @@ class Gates(Table):
     """ncnn; measured where `edgesr verify --runtime ncnn` asks."""
     web: dict[Variant, VariantGates] = {}
     """ONNX Runtime Web; measured where `edgesr verify --runtime web` asks."""
+    litert: dict[Variant, VariantGates] = {}
+    """LiteRT; measured where `edgesr verify --runtime litert` asks, on a bundle's .tflite files."""
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Those beside fp32 that a runtime's table names: without its file such a gate fails."""
-        named = {*self.cpu, *self.cuda, *self.openvino, *self.ncnn, *self.web}
+        named = {*self.cpu, *self.cuda, *self.openvino, *self.ncnn, *self.web, *self.litert}
         return tuple(sorted(named - {"fp32"}))

@@ -1,4 +1,4 @@
-"""What runs an ONNX file: ONNX Runtime, OpenVINO, ncnn, ONNX Runtime Web, each a small adapter.
+"""What runs a model file: ONNX Runtime, OpenVINO, ncnn, LiteRT, ..., each a small adapter.
 
 Imports no torch and no runtime; `runtimes.registry` opens the one that is meant.
 """
@@ -17,15 +17,18 @@ Pixels = NDArray[np.uint8]
 Tensor = Values | NDArray[np.float16] | Pixels
 """float32 or float16 (B, 3, H, W) RGB 0..1, or bytes (B, H, W, 3), as the file wants it."""
 
-Name = Literal["cpu", "cuda", "openvino", "ncnn", "web"]
+Name = Literal["cpu", "cuda", "openvino", "ncnn", "web", "litert"]
 LABELS: dict[str, str] = {
     "cpu": "CPU",
     "cuda": "CUDA",
     "openvino": "OpenVINO",
     "ncnn": "ncnn",
     "web": "Web",
+    "litert": "LiteRT",
 }
 """As tables print them; CPU and CUDA are ONNX Runtime's."""
+OWN_FILES: dict[str, str] = {"litert": "tflite"}
+"""Runtimes that open no ONNX file but one of their own, which the bundle holds; its suffix."""
 
 EXACT = "float32"
 """The precision that a runtime states where it computes float32 files in float32."""
@@ -79,7 +82,7 @@ class Runtime(Protocol):
     """What opens files."""
 
     def open(self, model: Path, *, threads: int, exact: bool = True) -> Running:
-        """Open an ONNX file.
+        """Open a model file: ONNX, or of those of `OWN_FILES` its own.
 
         Args:
             threads: of the CPU.

@@ -28,3 +28,7 @@ def load(name: Name) -> Runtime:
             from edgesr.runtimes.web import Web
 
             return Web()
+        case "litert":
+            from edgesr.runtimes.litert import LiteRt
+
+            return LiteRt()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from edgesr.bundle.records.card import Variant, VariantName
+from edgesr.bundle.records.card import Other, Variant, VariantName
 from edgesr.bundle.records.rows import Unsupported as Refused
 from edgesr.errors import Unsupported, VerifyError
 from edgesr.inference.padding import fitting, one_by_one
 from edgesr.inference.tiling import to_bytes, to_values
 from edgesr.inference.windows import in_windows
-from edgesr.runtimes.base import Facts, Name, Running, Values
+from edgesr.runtimes.base import LABELS, OWN_FILES, Facts, Name, Running, Values
 from edgesr.runtimes.registry import load
 
 Run = Callable[[Values], Values]
-ASKABLE = ("onnxruntime", "openvino", "ncnn", "web")
+ASKABLE = ("onnxruntime", "openvino", "ncnn", "web", "litert")
 LOOSE = ("cuda", "openvino")
 """Runtimes whose defaults may compute float32 files in less than float32."""
 
@@ -110,7 +110,7 @@ def check_requested(requested: list[str]) -> list[Name]:
     for name in requested:
         if name not in ASKABLE:
             raise VerifyError(f"--runtime {name}: expected one of {', '.join(ASKABLE)}")
-    others: tuple[Name, ...] = ("openvino", "ncnn", "web")
+    others: tuple[Name, ...] = ("openvino", "ncnn", "web", "litert")
     found = [name for name in others if name in requested]
     for name in found:
         load(name)
@@ -125,6 +125,7 @@ def plan(
     unproved: Mapping[tuple[str, str], str] = MappingProxyType({}),
     sizes: tuple[int, int] = (1, 1),
     halo: int = 0,
+    others: Sequence[Other] = (),
 ) -> tuple[list[Job], list[Refused]]:
     """Every job that a runtime takes, fp32 first, and a row for each of the others.
 
@@ -133,12 +134,13 @@ def plan(
         unproved: runtime and variant of what would be measured under a provider's name and did not
             run there, and why.
         sizes, halo: see `Job`.
+        others: the files of runtimes that open no ONNX.
 
     Raises:
-        VerifyError: a runtime does not take fp32.
+        VerifyError: a runtime does not take fp32, or the bundle has no file for it.
     """
     jobs, refused = [], []
-    for each in _all(folder, variants, runtimes, threads):
+    for each in _all(folder, variants, others, runtimes, threads):
         job = replace(each, sizes=sizes, halo=halo)
         try:
             if reason := unproved.get((job.runtime, job.variant)):
@@ -156,14 +158,37 @@ def plan(
 
 
 def _all(
-    folder: Path, variants: dict[VariantName, Variant], runtimes: list[Name], threads: int
+    folder: Path,
+    variants: dict[VariantName, Variant],
+    others: Sequence[Other],
+    runtimes: list[Name],
+    threads: int,
 ) -> Iterator[Job]:
-    plain_first = sorted(variants.items(), key=lambda item: item[0] != "fp32")
     for runtime in runtimes:
-        for variant, facts in plain_first:
+        files: Mapping[VariantName, Variant | Other] = variants
+        if runtime in OWN_FILES:
+            files = _own_files(folder, others, runtime)
+        for variant, facts in sorted(files.items(), key=lambda item: item[0] != "fp32"):
             dtype, clipped = facts.input.dtype, facts.output.clipped
             job = Job(runtime, variant, folder / facts.file, dtype, threads, clipped)
-            job = replace(job, single=facts.input.shape[0] == 1, window=facts.window)
+            job = replace(job, single=facts.input.shape[0] == 1, window=_window(facts))
             yield job
             if variant == "fp32" and runtime in LOOSE:
                 yield replace(job, exact=False)
+
+
+def _own_files(
+    folder: Path, others: Sequence[Other], runtime: Name
+) -> Mapping[VariantName, Variant | Other]:
+    """The files that the bundle has for a runtime that opens no ONNX, by variant."""
+    found = {each.variant: each for each in others if each.runtime == runtime}
+    if not found:
+        raise VerifyError(
+            f"{folder.name} has no file for {LABELS[runtime]}",
+            f"Export it with one: edgesr export {folder.name} --{OWN_FILES[runtime]}",
+        )
+    return found
+
+
+def _window(facts: Variant | Other) -> tuple[int, int] | None:
+    return facts.window if isinstance(facts, Variant) else None

@@ -17,6 +17,7 @@ from edgesr.bundle.records.rows import Parity, Quality, Speed
 from edgesr.models import zoo
 from edgesr.models.zoo import Network
 from edgesr.recipe import AnyRecipe
+from edgesr.runtimes.base import OWN_FILES
 from edgesr.variant import file_of, parse
 from edgesr.verify import parity, speed
 from edgesr.verify.jobs import Job, Run
@@ -108,7 +109,7 @@ def _parity(job: Job, folder: Path, references: References) -> Parity:
     with job.opened() as (run, facts):
         row = job.row() | asdict(facts)
         row |= _compared(job, expected, run)
-        if job.bytes_io:
+        if job.bytes_io and job.runtime not in OWN_FILES:
             answer = replace(parse(job.variant).answer(), window="")
             plain = replace(job, dtype="float32", file=folder / file_of(str(answer)))
             with plain.opened() as (fp32, _):

@@ -9,10 +9,11 @@ from edgesr.bundle.records import rows as records
 from edgesr.bundle.records.evidence import Measurements
 from edgesr.bundle.records.rows import Placement, Quality, Shape, Speed
 from edgesr.recipe import Gates, VariantGates
+from edgesr.runtimes.base import OWN_FILES
 from edgesr.variant import parse
 
 Row = TypeVar("Row", bound=records.Job)
-RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web")
+RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web", "litert")
 ORT = ("cpu", "cuda")
 NO_WEIGHTS = "AlexNet's weights are missing: edgesr weights --fetch"
 GRAPHICS = "gates look at photographs"
@@ -125,7 +126,9 @@ def of_file(evidence: Measurements, runtime: str, variant: str, size: str) -> It
     noisy = noisy or (plain.noisy if plain else "")
     yield Measured("min_speedup", f"{where}, {size}", speedup, noisy)
     yield Measured("max_abs_diff", where, parity.max_abs_diff if parity else None)
-    bytes_ = next((n for name, n in evidence.variants.items() if name == variant), None)
+    bytes_ = evidence.others.get(where)
+    if runtime not in OWN_FILES:
+        bytes_ = evidence.variants.get(variant)
     yield Measured("max_mb", where, bytes_ / 1e6 if bytes_ else None)
     yield Measured("max_psnr_loss_db", where, _loss(find(_kind(evidence, True), runtime, variant)))
     if drawn := find(_kind(evidence, False), runtime, variant):

@@ -15,8 +15,10 @@ from edgesr.bundle import card as bundle_cards
 from edgesr.bundle.card import read_card
 from edgesr.bundle.checksums import EVIDENCE, check_checksums, digest
 from edgesr.bundle.records.base import told
+from edgesr.bundle.records.card import Card
 from edgesr.bundle.records.evidence import FORMAT, Evidence, Measurements
-from edgesr.errors import BundleError, VerifyError
+from edgesr.deploy.others import prove
+from edgesr.errors import BundleError, ExportError, VerifyError
 from edgesr.folders import locked
 from edgesr.places import check_writable
 from edgesr.recipe import Edge, Srgan
@@ -67,7 +69,7 @@ def verify(
         folder: the bundle.
         providers: "cpu", "cuda"; what is asked for must really run. None: CPU, and CUDA where it
             works.
-        runtimes: "openvino", "ncnn", "web", measured beside ONNX Runtime; see `runtimes`.
+        runtimes: "openvino", "ncnn", "web", "litert", measured beside ONNX Runtime; see `runtimes`.
         data: HR photographs to measure quality on; the pictures that ship unless given, see
             `data.judges`.
         targets: delegates to check each variant against by their documentation, see
@@ -158,6 +160,7 @@ def _measure(
     subject: Subject, placed: list[proof.Placement], request: Request, place: Path | None
 ) -> dict[str, Any]:
     card, recipe = subject.card, subject.recipe
+    _prove_others(subject.folder, card, request)
     jobs, refused = plan(
         subject.folder,
         card.variants,
@@ -166,6 +169,7 @@ def _measure(
         proof.unproved(placed),
         sizes=(card.multiple, card.min_size),
         halo=card.halo,
+        others=card.others,
     )
     so_far = request.of_bundle(subject.folder, recipe)
     if place:
@@ -183,6 +187,7 @@ def _measure(
         "machine": so_far.machine,
         "file": {"bytes": (subject.folder / "model.onnx").stat().st_size},
         "variants": {name: facts.bytes for name, facts in card.variants.items()},
+        "others": {f"{each.runtime}, {each.variant}": each.bytes for each in card.others},
         "providers": [p.as_dict() for p in placed],
         "unsupported": refused,
         "parity": [each.parity for each in rows],
@@ -190,6 +195,20 @@ def _measure(
         "cost": cost.compare(card, _cost(subject), recipe.verify.size),
         "quality": [row for each in rows for row in each.quality],
     }
+
+
+def _prove_others(folder: Path, card: Card, request: Request) -> None:
+    """Hold the files of the runtimes that were asked for against the golden vectors.
+
+    Raises:
+        BundleError: one gives something else.
+    """
+    for each in card.others:
+        if each.runtime in request.runtimes:
+            try:
+                prove(folder / each.file, each, folder, card.scale)
+            except ExportError as error:
+                raise BundleError(error.message, "Export the bundle again.") from None
 
 
 def _cost(subject: Subject) -> dict[str, cost.Cost]:

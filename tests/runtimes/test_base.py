@@ -18,12 +18,15 @@ def test_no_adapter_imports_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["openvino", "ncnn"])
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("openvino", "openvino"), ("ncnn", "ncnn"), ("litert", "ai_edge_litert.interpreter")],
+)
 def test_a_runtime_that_is_not_installed_says_how_it_is(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, f"edgesr.runtimes.{name}", raising=False)
-    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(VerifyError, match=rf"runtime {name} was asked for") as caught:
         load(name)  # type: ignore[arg-type]
     assert caught.value.remedy == f"Install it: pip install 'edgesr[{name}]'"

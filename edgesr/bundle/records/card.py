@@ -76,6 +76,23 @@ class Variant(Record):
         return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
+class Other(Record):
+    """A model file for a runtime that opens no ONNX: a copy of one of the variants."""
+
+    runtime: Literal["litert"]
+    variant: VariantName
+    file: File
+    bytes: Whole
+    input: Picture
+    output: Output
+    largest: Side | None = None
+    """LR pixels of the longest side that it takes; None where any is taken."""
+    made_by: Line
+    """The converter and torch, with their versions."""
+    proved_by: Line | None
+    """The runtime by which it holds the golden vectors; None where it was not run."""
+
+
 class Origin(Record):
     """The network that taught."""
 
@@ -109,6 +126,8 @@ class Card(Record):
     spec: recipe.Model | None
     """None where it is a network of another project."""
     variants: Annotated[dict[VariantName, Variant], Field(min_length=1)]
+    others: Annotated[list[Other], Few] = Field(default_factory=list)
+    """Files for other runtimes than those that open ONNX."""
     sha256: Annotated[dict[File, Digest], Few]
     """Of the model files, the weights and the recipe."""
     role: Role
@@ -117,6 +136,7 @@ class Card(Record):
     @model_validator(mode="after")
     def complete(self) -> Self:
         files = [variant.file for variant in self.variants.values()]
+        files += [other.file for other in self.others]
         missing = [] if "fp32" in self.variants else ["the variant fp32"]
         stored = ORIGINAL if ORIGINAL in self.sha256 else WEIGHTS
         stated = (*files, stored, "recipe.toml")

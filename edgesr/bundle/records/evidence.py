@@ -107,6 +107,8 @@ class Measurements(Record):
     file: FileSize
     variants: Annotated[dict[VariantName, Whole], Field(min_length=1)]
     """The bytes of each file."""
+    others: Annotated[dict[Named, Whole], Few] = Field(default_factory=dict)
+    """The same of files for runtimes that open no ONNX: "litert, int8"."""
     providers: Annotated[list[Placement], Field(max_length=MOST_ROWS)]
     unsupported: Annotated[list[Unsupported], Field(max_length=MOST_ROWS)]
     parity: Annotated[list[Parity], Field(min_length=1, max_length=MOST_ROWS)]
