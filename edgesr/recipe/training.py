@@ -62,10 +62,11 @@ class Training(Optimisation):
     """Side of a square HR patch in pixels, a multiple of `model.scale` (paper: 96, so 24 at LR)."""
     init: Place = "random"
     """Where the student starts: `random`, `teacher` (head, tail and evenly spaced blocks of
-    the teacher) or an edgesr model, named as a teacher is: of the same table; an SRGAN generator
-    of fewer blocks, between which the new ones start as the identity; or an edge student of the
-    same width, whose convolutions are merged in pairs where it is deeper, and added to where it
-    is not."""
+    the teacher) or an edgesr model, named as a teacher is: of the same table; a wider
+    one, spandrel's too, which is pruned: channels whose removal changes the held-out photographs
+    least are removed; an SRGAN generator of fewer blocks, between which the new ones start as the
+    identity; or an edge student of the same width, whose convolutions are merged in pairs where it
+    is deeper, and added to where it is not."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights that is validated and shipped; 0 for none."""
     validate_every: Steps = 5_000

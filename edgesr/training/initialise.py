@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from edgesr.models.srgan import Generator
 from edgesr.models.zoo import SRModel, Student, Trainable, build, describe, load
 from edgesr.recipe import Edge, Spandrel, Srgan
 from edgesr.training.depth import change_depth
+from edgesr.training.prune import Pair, prune
 from edgesr.training.scale import change_scale
 from edgesr.workspace import Workspace
 
@@ -30,11 +32,12 @@ class Start:
 
     Attributes:
         way: at random; from blocks of the teacher; from a model of the same table; grown from a
-            generator of fewer blocks; from an edge student of another depth, or of another scale.
+            generator of fewer blocks; from an edge student of another depth, or of another scale;
+            pruned, of which the source has more channels.
         source: that model.
     """
 
-    way: Literal["random", "blocks", "same", "grown", "depth", "scale"]
+    way: Literal["random", "blocks", "same", "grown", "depth", "scale", "pruned"]
     source: SRModel | None = None
 
 
@@ -55,12 +58,13 @@ def find_start(
     source = load(workspace.find_weights(init))
     theirs = source.spec
     if isinstance(spec, Spandrel):
-        _check_same_layers(spec, source)
-        return Start("same", source)
+        return Start("same" if _check_layers(spec, source) else "pruned", source)
     if theirs == spec:
         return Start("same", source)
     if isinstance(spec, Srgan) and isinstance(theirs, Srgan) and _grows(theirs, spec):
         return Start("grown", source)
+    if isinstance(theirs, Srgan | Edge) and _is_wider(theirs, spec):
+        return Start("pruned", source)
     if isinstance(spec, Edge) and isinstance(theirs, Edge) and theirs.channels == spec.channels:
         if theirs.scale == spec.scale:
             return Start("depth", source)
@@ -68,18 +72,26 @@ def find_start(
             return Start("scale", source)
     raise ModelError(
         f'training.init = "{init}": that is {theirs}, the recipe asks for {spec}',
-        "Give a model of the same table, an SRGAN generator that differs in having fewer "
-        "blocks, an edge student of the same width and scale, or of the same width and depth and "
-        "another scale, or start at random.",
+        "Give a model of the same table or of one with more channels, an SRGAN generator that "
+        "differs in having fewer blocks, an edge student of the same width and scale, or of the "
+        "same width and depth and another scale, or start at random.",
     )
 
 
-def _check_same_layers(spec: Spandrel, source: SRModel) -> None:
-    """Raise ModelError where `source` has other weights than a network of `spec`."""
+def _check_layers(spec: Spandrel, source: SRModel) -> bool:
+    """Whether `source` has the weights of a network of `spec`, not those of a wider one.
+
+    Raises:
+        ModelError: it has neither.
+    """
     ours = {key: value.shape for key, value in build(spec).state_dict().items()}
     theirs = {key: value.shape for key, value in source.module.state_dict().items()}
-    if ours == theirs and source.scale == spec.scale:
-        return
+    if source.scale == spec.scale and ours == theirs:
+        return True
+    if source.scale == spec.scale and ours.keys() == theirs.keys():
+        sizes = [(ours[key], theirs[key]) for key in ours]
+        if all(len(a) == len(b) and all(map(int.__le__, a, b)) for a, b in sizes):
+            return False
     network = getattr(source.module, "model", None)
     stated = getattr(network, "hyperparameters", None)
     differ = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
@@ -90,12 +102,18 @@ def _check_same_layers(spec: Spandrel, source: SRModel) -> None:
     )
 
 
-def initialise(student: Trainable, start: Start, cache: PatchCache) -> None:
+def initialise(
+    student: Trainable, start: Start, cache: PatchCache, held_out: Sequence[Pair] = ()
+) -> None:
     """Fill `student`, of the table that `start` was found for.
 
     Args:
         cache: the photographs by which a deeper edge student is made shallower, or the tail of one
             of another scale is fitted.
+        held_out: those that rank the channels of a wider network.
+
+    Raises:
+        ModelError: the channels of a wider network cannot be removed.
     """
     if start.source is None:
         return
@@ -105,6 +123,8 @@ def initialise(student: Trainable, start: Start, cache: PatchCache) -> None:
         from_teacher(student, start.source)
     elif start.way == "same":
         student.load_state_dict(source.state_dict())
+    elif start.way == "pruned":
+        prune(student, start.source, held_out)
     elif isinstance(student, Generator) and isinstance(source, Generator):
         grow(student, source)
     elif isinstance(student, EdgeStudent) and isinstance(source, EdgeStudent):
@@ -120,6 +140,15 @@ def _corner(lr: Tensor, hr: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """At most `SIDE` LR pixels a side, and their HR."""
     side = min(SIDE, *lr.shape[-2:])
     return lr[..., :side, :side], hr[..., : scale * side, : scale * side]
+
+
+def _is_wider(theirs: Srgan | Edge, spec: Srgan | Edge) -> bool:
+    """Whether the two differ in their channels alone, and an edge student's branches, the first
+    having more."""
+    update: dict[str, Any] = {"channels": spec.channels}
+    if isinstance(spec, Edge):
+        update["branches"] = spec.branches
+    return theirs.model_copy(update=update) == spec and theirs.channels > spec.channels
 
 
 def _grows(smaller: Srgan, larger: Srgan) -> bool:

@@ -122,7 +122,7 @@ def _train(
     keep_freed_memory()
     torch.manual_seed(recipe.seed)
     student = zoo.build(recipe.model)
-    initialise(student, setup.start, setup.cache)
+    initialise(student, setup.start, setup.cache, setup.run.validate.pairs)
     if setup.fabric.world_size > 1:
         share_batch_norm(student)
     if setup.run.leads:

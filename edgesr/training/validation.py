@@ -132,6 +132,11 @@ class Validation:
             )
 
     @property
+    def pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """LR and HR of each photograph, float32 (1, 3, H, W) in 0..1."""
+        return [(each.lr, to_tensor(each.hr)) for each in self.examples]
+
+    @property
     def sees(self) -> bool:
         """Whether LPIPS is measured."""
         return self.lpips is not None and any(map(_is_seen, self.examples))
