@@ -18,6 +18,12 @@ def root() -> Path:
     return packaged if packaged.is_dir() else PACKAGE.parent
 
 
+def licence(name: str) -> Path | None:
+    """The text of the licence of that name (SPDX), where it is edgesr's own; None of others."""
+    file = root() / "LICENSE"
+    return file if name == "Apache-2.0" and file.is_file() else None
+
+
 def bundles() -> dict[str, Path]:
     """Every bundle that comes along, by its name."""
     cards = sorted((root() / "exports").glob(f"{TIERS}/card.json"))

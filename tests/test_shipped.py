@@ -39,3 +39,10 @@ def test_a_recipe_and_the_weights_it_starts_from_are_found() -> None:
 def test_every_edge_bundle_of_the_checkout_is_in_the_wheel() -> None:
     text = (shipped.PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f'"exports/{name}" =' in text for name in shipped.bundles())
+
+
+def test_the_text_of_edgesrs_own_licence_comes_along_and_no_other() -> None:
+    text = shipped.licence("Apache-2.0")
+    assert text is not None
+    assert "Apache License" in text.read_text(encoding="utf-8")
+    assert shipped.licence("MIT") is None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from edgesr import shipped
 from edgesr.bundle.records.card import Card, Other, Variant
 from edgesr.console import printable
 from edgesr.variant import parse
@@ -30,12 +31,13 @@ LABELS = {"litert": "LiteRT (TensorFlow Lite)"}
 """Of the runtimes that open no ONNX."""
 
 
-def readme(card: Card, *, invents: bool, kind: str = "bicubic") -> str:
+def readme(card: Card, *, invents: bool, kind: str = "bicubic", photographs: str = "") -> str:
     """The page of the bundle that `card` describes, variants that it lacks left out.
 
     Args:
         invents: a GAN stage trained the network, so it shows detail that is only plausible.
         kind: of the degradation that it was trained on, as a recipe names it.
+        photographs: the folder or the set that it was trained on, as the recipe names it.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -56,6 +58,8 @@ def readme(card: Card, *, invents: bool, kind: str = "bicubic") -> str:
         labels=LABELS,
         invents=invents,
         kind=kind,
+        photographs=photographs,
+        text=shipped.licence(card.licence) is not None,
     )
 
 

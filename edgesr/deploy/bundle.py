@@ -11,12 +11,13 @@ from typing import Any
 import onnx
 from pydantic import ValidationError
 
-from edgesr import console
+from edgesr import console, shipped
 from edgesr.bundle.check import check
 from edgesr.bundle.checksums import write_checksums
 from edgesr.bundle.readme import readme
 from edgesr.bundle.records.card import FORMAT, ORIGINAL, WEIGHTS, Card, Origin, Role
 from edgesr.bundle.records.run import Run, TaughtBy
+from edgesr.bundle.records.schemas import schema
 from edgesr.deploy.export import Exported, export_onnx, finish, save
 from edgesr.deploy.fixed import check_window
 from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
@@ -40,7 +41,7 @@ from edgesr.recipe import AnyRecipe, Recipe
 from edgesr.recipe import io as recipe_io
 from edgesr.revision import git_revision
 from edgesr.variant import file_of, parse
-from edgesr.workspace import Workspace, sha256, write_text
+from edgesr.workspace import Workspace, sha256, write_json, write_text
 
 
 def write_bundle(
@@ -84,6 +85,9 @@ def write_bundle(
         write_golden(folder, facts)
         facts = _with_others(facts, model, folder, recipe, formats)
         facts.write(folder / "card.json")
+        write_json(folder / "card.schema.json", schema("card"))
+        if text := shipped.licence(facts.licence):
+            shutil.copyfile(text, folder / "LICENSE")
         write_text(
             folder / "README.md",
             readme(facts, **_kind(recipe)),
@@ -96,9 +100,10 @@ def write_bundle(
 def _kind(recipe: AnyRecipe) -> dict[str, Any]:
     """What the bundle's page says of how its network was trained."""
     if not isinstance(recipe, Recipe):
-        return {"invents": False}
+        return {"invents": False, "photographs": ""}
     judged = recipe.gan is not None and recipe.gan.losses.adversarial > 0
-    return {"invents": judged, "kind": recipe.data.degradation.kind}
+    photographs = portable(recipe).data.photos
+    return {"invents": judged, "kind": recipe.data.degradation.kind, "photographs": photographs}
 
 
 def stored_as(model: SRModel) -> str:

@@ -21,6 +21,7 @@ from edgesr.deploy.int8 import Chosen, to_a16w8, to_int8
 from edgesr.deploy.int8_tail import gives_levels
 from edgesr.deploy.signed import to_s8s8
 from edgesr.errors import ExportError
+from edgesr.inference.model import Model
 from edgesr.models.foreign import Foreign
 from edgesr.models.zoo import Network
 from edgesr.recipe import AnyRecipe
@@ -84,8 +85,14 @@ class Variant:
             "bytes": (folder / self.file).stat().st_size,
             "input": self._picture("lr", *small),
             "output": {**self._picture("sr", *large), "clipped": self.clipped},
+            "bytes_per_pixel": self._bytes_per_pixel(folder),
         }
         return card.Variant.model_validate(facts | self.facts)
+
+    def _bytes_per_pixel(self, folder: Path) -> int:
+        """What a window of its own size takes, or one of 128 x 128."""
+        model = Model(folder / self.file, provider="cpu", threads=None)
+        return round(model.bytes_per_pixel)
 
     def _picture(self, name: str, height: int | str, width: int | str) -> dict[str, Any]:
         facts = {"name": name, "colour": "RGB", "dtype": self.dtype}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from edgesr import Upscaler
 from edgesr.bundle.card import read_card
 from edgesr.bundle.check import check
+from edgesr.bundle.records.schemas import schema
 from edgesr.deploy.fixed import check_window
 from edgesr.deploy.sight import Sight
 from edgesr.errors import DataError, ExportError
@@ -27,6 +29,18 @@ def test_each_file_has_a_copy_that_the_card_names_with_its_shape(fixed: Path) ->
     assert variants["uint8-io-40x24"].output.shape == [1, 96, 160, 3]
     assert variants["int8-40x24"].needs == variants["int8"].needs
     assert [variants[name].window for name in ("int8", "int8-40x24")] == [None, (24, 40)]
+
+
+def test_the_card_states_the_memory_of_a_pixel_for_each_file(fixed: Path) -> None:
+    """At least the float32 result that is handed over; the schema beside the card knows the key."""
+    for name, facts in read_card(fixed).variants.items():
+        assert facts.bytes_per_pixel is not None
+        if name in FREE:
+            bytes_of_a_value = 1 if name == "uint8-io" else 4
+            assert facts.bytes_per_pixel >= 3 * 16 * bytes_of_a_value
+    rules = json.loads((fixed / "card.schema.json").read_text())
+    assert rules == schema("card")
+    assert "bytes_per_pixel" in rules["$defs"]["Variant"]["properties"]
 
 
 @pytest.mark.parametrize("name", FREE)

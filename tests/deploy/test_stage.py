@@ -52,8 +52,8 @@ def test_student_and_teacher_become_bundles_of_their_own(
     assert folders == [workspace.bundle("small"), workspace.bundle("big")]
     for folder in folders:
         assert sorted(p.name for p in folder.iterdir()) == [
-            *("README.md", "SHA256SUMS", "card.json", "golden", "log.jsonl", "model.onnx"),
-            *("recipe.toml", "run.json", "weights.safetensors"),
+            *("README.md", "SHA256SUMS", "card.json", "card.schema.json", "golden"),
+            *("log.jsonl", "model.onnx", "recipe.toml", "run.json", "weights.safetensors"),
         ]
     assert [p.name for p in workspace.exports.iterdir() if p.name.startswith(NEW)] == []
 

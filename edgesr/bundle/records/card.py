@@ -46,6 +46,9 @@ class Variant(Record):
     bytes: Whole
     input: Picture
     output: Output
+    bytes_per_pixel: Whole | None = None
+    """Memory by which a process grows for each LR pixel of a picture, ONNX Runtime on the CPU, the
+    result included; None of files that were exported before it was measured."""
     psnr_to_fp32_db: Number | None = None
     """Of fp16, on the worst of the photographs that judge."""
     needs: Line | None = None
