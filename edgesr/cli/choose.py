@@ -131,7 +131,7 @@ def benchmark(
         typer.Option(
             metavar="NAME",
             autocompletion=completion.all_runtimes,
-            help="Only cpu, cuda, openvino, ncnn or web. May be repeated.",
+            help="Only cpu, cuda, openvino, ncnn, web, litert; repeatable.",
         ),
     ] = None,
     picture: Annotated[
