@@ -1,12 +1,13 @@
 """The same ONNX file on every runtime that is installed, in turn.
 
     python benchmarks/runtimes.py             a table of medians and ratios, a few minutes
-    python benchmarks/runtimes.py --rounds 3 --sizes 64x64 --threads 1
+    python benchmarks/runtimes.py --rounds 3 --sizes 64x64 --threads 1 --networks "edge 32x8"
 
 Random weights: the arithmetic does not depend on them. In each round every runtime opens the file
 in a process of its own, warms up and is timed, then the next one; so a drift of the machine meets
 all of them alike. It must be idle otherwise: OpenMP's threads, which ncnn uses, wait busily. What
-is not installed is left out, which is said. ONNX Runtime Web is looked for in EDGESR_ORT_WEB.
+is not installed is left out, which is said. LiteRT opens its own copy, of edge students alone. ONNX
+Runtime Web is looked for in EDGESR_ORT_WEB.
 """
 
 from __future__ import annotations
@@ -23,22 +24,29 @@ from command import in_words
 
 from edgesr.bounds import parse_size
 from edgesr.deploy.export import export_onnx
-from edgesr.errors import VerifyError
+from edgesr.errors import ExportError, VerifyError
 from edgesr.inference.session import cuda_device_present
 from edgesr.models import zoo
+from edgesr.models.zoo import Student
 from edgesr.recipe import Edge, Export, Srgan
-from edgesr.runtimes.base import Name
+from edgesr.runtimes.base import OWN_FILES, Name
 from edgesr.runtimes.onnxruntime import OnnxRuntime
 from edgesr.runtimes.registry import load
 from edgesr.verify.speed import WARMUP, speed
 
-NETWORKS = {"edge 32x8": Edge(), "N=4": Srgan(blocks=4)}
+NETWORKS = {
+    "edge 32x8": Edge(),
+    "N=4": Srgan(blocks=4),
+    "edge 48x8": Edge(channels=48),
+    "edge 16x7": Edge(channels=16, depth=7),
+}
 COLUMNS: dict[str, tuple[Name, bool]] = {
     "ONNX Runtime": ("cpu", True),
     "OpenVINO": ("openvino", True),
     "OpenVINO, as it comes": ("openvino", False),
     "ncnn": ("ncnn", True),
     "ONNX Runtime Web": ("web", True),
+    "LiteRT": ("litert", True),
     "CUDA": ("cuda", True),
     "CUDA, as it comes": ("cuda", False),
 }
@@ -68,11 +76,21 @@ def medians(
     for _ in range(options.rounds):
         for title, (name, exact) in columns.items():
             found = speed(
-                name, model, sizes=[size], threads=options.threads, runs=options.runs, exact=exact
+                name,
+                _own(model, name),
+                sizes=[size],
+                threads=options.threads,
+                runs=options.runs,
+                exact=exact,
             )
             times[title].append(found["p50_ms"])
             facts[title] = f"{found['version']}, {found['precision']}"
     return {title: statistics.median(values) for title, values in times.items()}, facts
+
+
+def _own(model: Path, name: Name) -> Path:
+    """The copy that the runtime opens."""
+    return model.with_suffix(f".{OWN_FILES[name]}") if name in OWN_FILES else model
 
 
 def bound(model: Path, size: str, options: argparse.Namespace) -> float:
@@ -83,12 +101,28 @@ def bound(model: Path, size: str, options: argparse.Namespace) -> float:
     return 1e3 * statistics.median(running.run_bound(lr)[1] for _ in range(WARMUP + options.runs))
 
 
+def _taken(
+    columns: dict[str, tuple[Name, bool]], built: Student, model: Path
+) -> dict[str, tuple[Name, bool]]:
+    """The columns whose runtime takes the network; LiteRT's copy is made beside `model`."""
+    if "LiteRT" not in columns:
+        return columns
+    from edgesr.deploy.litert import to_litert
+
+    try:
+        _own(model, "litert").write_bytes(to_litert(built, (128, 128), clip=False))
+    except ExportError:
+        return {title: column for title, column in columns.items() if title != "LiteRT"}
+    return columns
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=10, help="timed runs of a round")
     parser.add_argument("--sizes", nargs="+", default=["64x64", "128x128"])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--networks", nargs="+", default=["edge 32x8", "N=4"], choices=NETWORKS)
     options = parser.parse_args()
     torch.manual_seed(0)
     columns = installed()
@@ -98,13 +132,19 @@ def main() -> None:
     facts: dict[str, str] = {}
     on_card: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for network, spec in NETWORKS.items():
-            model = Path(folder) / "model.onnx"
-            export_onnx(zoo.build(spec).eval(), model, Export(), metadata={})
+        for network in options.networks:
+            model, built = Path(folder) / "model.onnx", zoo.build(NETWORKS[network]).eval()
+            export_onnx(built, model, Export(), metadata={})
+            taken = _taken(columns, built, model)
             for size in options.sizes:
-                found, facts = medians(model, columns, size, options)
+                found, facts = medians(model, taken, size, options)
                 base = found["ONNX Runtime"]
-                cells = [f"{ms:.1f} (**{base / ms:.2f} x**)" for ms in found.values()]
+                cells = [
+                    f"{found[title]:.1f} (**{base / found[title]:.2f} x**)"
+                    if title in found
+                    else "-"
+                    for title in columns
+                ]
                 print(f"| {network} | {size} | {' | '.join(cells)} |", flush=True)
                 if "CUDA" in columns:
                     on_card[f"{network}, {size}"] = bound(model, size, options)
