@@ -11,14 +11,14 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from edgesr.deploy.variants import FILES
 from edgesr.errors import ModelError, VerifyError
 from edgesr.inference.session import CPU, CUDA, NO_FALLBACK, cuda_device_present
+from edgesr.variant import file_of
 from edgesr.verify import providers
 
 
 def test_on_the_cpu_every_file_of_the_bundle_is_proved(with_variants: Path) -> None:
-    files = {name: with_variants / FILES[name] for name in ("fp32", "fp16", "uint8-io")}
+    files = {name: with_variants / file_of(name) for name in ("fp32", "fp16", "uint8-io")}
     found = providers.placements(files, ["cpu"], 1)
     assert [placement.variant for placement in found] == list(files)
     for placement in found:
