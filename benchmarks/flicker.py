@@ -33,11 +33,11 @@ from edgesr.video.reading import Clip
 SCALE = 4
 SIZE = (480, 320)
 STEP = (1, 2)
-MODELS = ("edge-xs", "edge-s", "edge-m", "n4", "edge-s-gan", "edge-s-real")
+MODELS = ("edge-xs", "edge-s", "edge-m", "n4", "edge-s-gan", "edge-s-real", "edge-s-video")
 SHAVE = 16
 """HR pixels that are not looked at along each border."""
 QUALITY = 28
-SHEET = ("bicubic", "edge-s", "edge-s-real")
+SHEET = ("bicubic", "edge-s", "edge-s-video")
 
 Enlarge = Callable[[Pixels], Pixels]
 

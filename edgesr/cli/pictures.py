@@ -184,7 +184,7 @@ def upscale(
 
     Where a size is asked for and a tier has bundles of several scales (edge-s, edge-s-x2), the
     smallest that reaches it is taken. Without a model, each picture that was a JPEG or has noise is
-    enlarged by edge-s-real, a clean one by edge-s; a video by the former.
+    enlarged by edge-s-real, a clean one by edge-s; a video by edge-s-video.
     """
     from edgesr.bundle.family import present
     from edgesr.inference import upscale_files

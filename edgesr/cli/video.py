@@ -10,7 +10,7 @@ import typer
 from edgesr import console
 from edgesr.bounds import check_size, parse_size
 from edgesr.cli.options import write_scores
-from edgesr.inference.suited import CLEAN, REAL
+from edgesr.inference.suited import CLEAN, FILMED, REAL
 from edgesr.inference.upscale_files import Chooser
 from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Damaged, VideoError
@@ -55,12 +55,12 @@ def suited(workspace: Workspace) -> Path:
     Raises:
         VideoError: there is none.
     """
-    for name in (REAL, CLEAN):
+    for name in (FILMED, REAL, CLEAN):
         if (bundle := workspace.bundle(name)).is_dir():
             console.say(f"enlarged by {name} (--model names another)")
             return bundle
     raise VideoError(
-        f"no model is named, and neither {REAL} nor {CLEAN} is in exports/",
+        f"no model is named, and none of {FILMED}, {REAL} and {CLEAN} is in exports/",
         "Name one: --model NAME, a bundle's folder or an ONNX file.",
     )
 

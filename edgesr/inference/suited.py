@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 Opened = TypeVar("Opened")
 
-CLEAN, REAL = "edge-s", "edge-s-real"
+CLEAN, REAL, FILMED = "edge-s", "edge-s-real", "edge-s-video"
 FINE = 95
 """JPEGs of this quality are nearly clean: on Kodak at a quarter edge-s has 0.7 dB more there than
 edge-s-real (jpeg95), and 0.3 dB more at 85, with an LPIPS that is .12 and .15 worse."""
