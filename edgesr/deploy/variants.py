@@ -104,10 +104,18 @@ class Variant:
 
 
 def completed(names: Iterable[str]) -> tuple[str, ...]:
-    """`names` in the order in which they are made, with int8 where one of them is made of it."""
+    """`names` in the order in which they are made, with int8 where one of them is made of it.
+
+    Raises:
+        ExportError: a name is no variant's.
+    """
     wanted = set(names)
-    if any(parse(name).quantised for name in wanted):
-        wanted.add("int8")
+    for name in sorted(wanted):
+        try:
+            if parse(name).quantised:
+                wanted.add("int8")
+        except ValueError as error:
+            raise ExportError(f"variant {name}: {error}") from None
     return tuple(name for name in MADE if name in wanted)
 
 

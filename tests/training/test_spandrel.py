@@ -120,9 +120,9 @@ def test_a_public_file_is_fine_tuned(workspace: Workspace, photographs: Path) ->
     tuned = stage.distill(recipe(photographs, COMPACT, **changes), workspace)
     for key, value in module.state_dict().items():
         assert torch.allclose(weights(tuned)[key], value, atol=1e-6)
-    narrow = {"name": "Compact", "parameters": {"num_feat": 4, "num_conv": 2}}
+    wide = {"name": "Compact", "parameters": {"num_feat": 16, "num_conv": 2}}
     with pytest.raises(ModelError, match=r"public\.pth.*RealESRGAN Compact") as caught:
-        stage.distill(recipe(photographs, narrow, name="other", **changes), workspace)
+        stage.distill(recipe(photographs, wide, name="other", **changes), workspace)
     assert "'num_feat': 8" in caught.value.remedy
 
 
