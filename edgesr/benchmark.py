@@ -173,9 +173,14 @@ def _jobs(
     for name in (name for name in names if name in (runtimes or names)):
         try:
             _check(name)
-            sizes = (card.multiple, card.min_size)
             jobs, refused = plan(
-                bundle, card.variants, [name], threads, sizes=sizes, halo=card.halo
+                bundle,
+                card.variants,
+                [name],
+                threads,
+                sizes=(card.multiple, card.min_size),
+                halo=card.halo,
+                others=card.others,
             )
         except (VerifyError, MissingPackage) as error:
             absent.append(f"{LABELS[name]}: {_one_line(error)}")

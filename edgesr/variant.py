@@ -74,9 +74,9 @@ def parse(name: str) -> Variant:
     return Variant(numbers, "io" in parts, window)
 
 
-def file_of(name: str) -> str:
-    """The model file of that variant in a bundle."""
-    return "model.onnx" if name == "fp32" else f"model.{name}.onnx"
+def file_of(name: str, suffix: str = "onnx") -> str:
+    """The model file of that variant in a bundle, or its copy for another runtime."""
+    return f"model.{suffix}" if name == "fp32" else f"model.{name}.{suffix}"
 
 
 def name_of(file: str) -> str | None:

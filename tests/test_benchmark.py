@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import edgesr
 from edgesr import benchmark
 from edgesr.benchmark import Ran
+from edgesr.bundle.card import read_card
 from edgesr.cli import app
 from edgesr.errors import DataError, VerifyError
 from edgesr.verify.jobs import Job
@@ -34,6 +35,23 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(benchmark, "in_turn", in_turn)
     return asked
+
+
+def test_files_of_a_runtime_that_opens_no_onnx_are_found_by_the_card(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteRT was said to be absent from bundles that have its files."""
+    asked: list[Any] = []
+
+    def plan(*_: Any, **how: Any) -> tuple[list[Job], list[Any]]:
+        asked.append(how["others"])
+        return [Job("litert", "fp32", made / "model.tflite", "float32", 1)], []
+
+    monkeypatch.setattr(benchmark, "_check", lambda _: None)
+    monkeypatch.setattr(benchmark, "plan", plan)
+    card = read_card(made).model_copy(update={"others": ["its files"]})
+    jobs, absent = benchmark._jobs(made, card, 1, ["litert"])
+    assert (asked, [job.runtime for job in jobs], absent) == ([["its files"]], ["litert"], [])
 
 
 def test_every_variant_stands_fastest_first_with_what_it_loses(

@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from edgesr import ending
 
-from edgesr.cli import train, ship, choose, pictures, inspect  # isort: skip: as the help lists them
+from edgesr.cli import train, ship, prove, choose, pictures, inspect  # isort: skip: as the help lists them
 from edgesr.cli.app import app
 
-__all__ = ["app", "choose", "inspect", "main", "pictures", "ship", "train"]
+__all__ = ["app", "choose", "inspect", "main", "pictures", "prove", "ship", "train"]
 
 
 def main() -> NoReturn:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from edgesr import console
 from edgesr.bundle.records.card import ORIGINAL, WEIGHTS
 from edgesr.deploy.bundle import stored_as, write_bundle
-from edgesr.deploy.variants import MADE, names_in
+from edgesr.deploy.variants import completed, names_in
 from edgesr.errors import ExportError
 from edgesr.folders import locked
 from edgesr.inference.padding import rounded_up
@@ -113,7 +113,7 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
     recipe = recipe_io.load_any(folder / "recipe.toml", overrides)
     stored = WEIGHTS if (folder / WEIGHTS).exists() else ORIGINAL
     model = zoo.load(folder / stored)
-    variants = tuple(name for name in MADE if name in names_in(folder))
+    variants = completed(names_in(folder))
     with locked(workspace.bundle(recipe.name), f"edgesr export {recipe.name}"):
         return write_bundle(
             model, recipe, workspace, role="teacher", teacher=None, extras=[], variants=variants

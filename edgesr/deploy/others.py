@@ -23,12 +23,11 @@ from edgesr.models.zoo import Network
 from edgesr.recipe import AnyRecipe
 from edgesr.runtimes.base import Running, Values
 from edgesr.runtimes.registry import load
+from edgesr.variant import file_of
 from edgesr.workspace import write_bytes
 
 CONVERTERS = {"tflite": "edgesr.deploy.litert"}
 """What can be asked for, by the suffix of its files, and the module that makes it."""
-
-
 COPIED = ("fp32", "fp16", "int8")
 """The variants that are copied, where the bundle has them."""
 
@@ -67,11 +66,6 @@ def files_in(folder: Path) -> list[str]:
 def formats_in(folder: Path) -> tuple[str, ...]:
     """Which of `CONVERTERS` made files of a bundle."""
     return tuple(name for name in CONVERTERS if any(folder.glob(f"model*.{name}")))
-
-
-def file_of(variant: str, suffix: str) -> str:
-    """What the copy of a variant is called."""
-    return f"model.{suffix}" if variant == "fp32" else f"model.{variant}.{suffix}"
 
 
 def of_formats(variants: Sequence[str], formats: tuple[str, ...]) -> list[str]:

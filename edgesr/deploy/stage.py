@@ -11,7 +11,7 @@ from edgesr.bundle.records.run import Checkpoint, Run
 from edgesr.deploy import foreign
 from edgesr.deploy.bundle import write_bundle
 from edgesr.deploy.others import check_formats, files_in, formats_in, of_formats
-from edgesr.deploy.variants import MADE, all_names, names_in
+from edgesr.deploy.variants import all_names, completed, names_in
 from edgesr.errors import BundleError, ExportError, ModelError
 from edgesr.folders import locked
 from edgesr.models import zoo
@@ -100,11 +100,10 @@ def _unless_named(recipe: Recipe, workspace: Workspace) -> tuple[tuple[str, ...]
     """Those that the gates ask for and those that were there, and the recipe with the windows of
     the latter."""
     earlier = names_in(workspace.bundle(recipe.name))
-    wanted = {*recipe.gates.variants, *earlier}
     windows = [parse(name).window for name in earlier]
     fixed = list(dict.fromkeys(filter(None, [*recipe.export.fixed, *windows])))
     exported = recipe.export.model_copy(update={"fixed": fixed})
-    variants = tuple(name for name in MADE if name in wanted)
+    variants = completed([*recipe.gates.variants, *earlier])
     return variants, recipe.model_copy(update={"export": exported})
 
 
@@ -136,7 +135,7 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
             f"Move it to {workspace.bundle(recipe.name)} first.",
         )
     model = zoo.load(weights_in(folder) or folder / WEIGHTS[1])
-    variants = tuple(name for name in MADE if name in names_in(folder))
+    variants = completed(names_in(folder))
     formats = formats_in(folder)
     return _export_own(
         folder, model, recipe, record, None, workspace, variants, formats, force=False

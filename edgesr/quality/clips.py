@@ -16,11 +16,9 @@ from rich.table import Table
 from edgesr.data.degrade import to_tensor
 from edgesr.losses.perceptual import distance, find_lpips
 from edgesr.metrics import Image, mean_db, psnr, psnr_rgb, ssim
+from edgesr.quality.evaluate import MIN_SIDE
 from edgesr.video.facts import Picture, VideoError
 from edgesr.video.stage import opened
-
-MIN_SIDE = 32
-"""The least that LPIPS takes."""
 
 
 @dataclass(frozen=True)

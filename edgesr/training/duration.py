@@ -69,10 +69,8 @@ def _step(
     """What of `training.steps.Step` takes time."""
     with fabric.autocast():
         sr, features = student.with_features(lr)
-        scale, frames = hr.shape[-1] // lr.shape[-1], None
-        if loss.losses.temporal:
-            moving, shift = neighbours.frames(hr, scale)
-            frames = neighbours.overlaid(student(moving).float(), scale, shift)
+        scale = hr.shape[-1] // lr.shape[-1]
+        frames = neighbours.enlarged(student, hr, scale) if loss.losses.temporal else None
         out = Outputs(sr.float(), hr, scale, features.float(), hr, frames=frames)
         loss.total(loss.terms(out, judge)).backward()  # type: ignore[no-untyped-call]
         if judge is not None:

@@ -3,6 +3,8 @@ alone (Eilertsen et al., "Single-frame Regularization for Temporally Stable CNNs
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,12 @@ def frames(hr: Tensor, scale: int) -> tuple[Tensor, Shift]:
     first = hr[..., :height, :width]
     second = hr[..., down : down + height, across : across + width]
     return bicubic_down(torch.cat([first, second]), scale).clamp(0, 1), (down, across)
+
+
+def enlarged(net: Callable[[Tensor], Tensor], hr: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    """What `net` makes of two `frames` of `hr`, `overlaid`; float32."""
+    lr, shift = frames(hr, scale)
+    return overlaid(net(lr).float(), scale, shift)
 
 
 def overlaid(sr: Tensor, scale: int, shift: Shift) -> tuple[Tensor, Tensor]:

@@ -173,10 +173,13 @@ class Step:
 
     def _frames(self, hr: Tensor, scale: int) -> tuple[Tensor, Tensor]:
         """The student's pictures of two neighbouring frames; float32."""
-        lr, shift = neighbours.frames(hr, scale)
-        with self.fabric.autocast():
-            sr, _ = self.student.net.with_features(lr)
-        return neighbours.overlaid(sr.float(), scale, shift)
+
+        def student(lr: Tensor) -> Tensor:
+            with self.fabric.autocast():
+                sr: Tensor = self.student.net.with_features(lr)[0]
+            return sr
+
+        return neighbours.enlarged(student, hr, scale)
 
     def terms(self, out: Outputs) -> dict[str, Tensor]:
         """The loss terms; the discriminator judges but does not learn from them."""

@@ -15,10 +15,11 @@ from edgesr.bundle.check import open_on_cpu
 from edgesr.bundle.readme import readme
 from edgesr.bundle.records.card import Card, Other
 from edgesr.deploy import others, stage
-from edgesr.deploy.others import Made, check_formats, file_of, of_formats, prove
+from edgesr.deploy.others import Made, check_formats, of_formats, prove
 from edgesr.errors import ExportError, Unsupported, VerifyError
 from edgesr.recipe import Edge
 from edgesr.runtimes.base import Tensor, Values
+from edgesr.variant import file_of
 from edgesr.verify.jobs import plan
 from edgesr.workspace import Workspace
 from tests.runs import write_run

@@ -1,4 +1,4 @@
-"""What the tests of the Python and of the Node example ask of both, in the same words."""
+"""What the tests of the Python, Node and C++ examples ask of each, in the same words."""
 
 from __future__ import annotations
 

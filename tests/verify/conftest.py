@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from edgesr.bundle.records.base import Record
 from edgesr.bundle.records.evidence import Evidence
@@ -103,3 +105,12 @@ def _again(exported: Path, root: Path, variants: tuple[str, ...], *overrides: st
         extras=[],
         variants=variants,
     )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of one small picture to measure on."""
+    folder = tmp_path_factory.mktemp("pictures")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "noise.png")
+    return folder

@@ -17,7 +17,6 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
-from PIL import Image
 
 from edgesr import workspace
 from edgesr.bundle.check import check
@@ -33,15 +32,6 @@ def content(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Every file's bytes and time of writing, by its path."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of one small picture to measure on."""
-    folder = tmp_path_factory.mktemp("pictures")
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    Image.fromarray(noise).save(folder / "noise.png")
-    return folder
 
 
 @pytest.fixture(scope="module")

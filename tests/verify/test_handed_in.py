@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from edgesr.bundle.card import read_card
@@ -21,15 +19,6 @@ from edgesr.report.stage import report
 from edgesr.verify import handed_in, stage
 
 CASES = ("photograph", "noise", "checkerboard")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of one small picture to measure on."""
-    folder = tmp_path_factory.mktemp("pictures")
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    Image.fromarray(noise).save(folder / "noise.png")
-    return folder
 
 
 @pytest.fixture(scope="module")
