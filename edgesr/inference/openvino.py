@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,20 @@ from edgesr.inference.session import check_file
 
 TYPES = {"f32": "tensor(float)", "f16": "tensor(float16)", "u8": "tensor(uint8)"}
 """OpenVINO's names for what ONNX Runtime calls so."""
+
+
+@cache
+def core() -> Any:
+    """The process's one `Core`, which is never closed.
+
+    Each has a stack of its own for signals and, closed, gives back the one that it found: closed in
+    another order than opened, two leave the process with a stack that is gone, and the next Ctrl-C
+    is a segmentation fault (OpenVINO 2026.4).
+
+    Raises:
+        MissingPackage: OpenVINO is not installed.
+    """
+    return extras.openvino().Core()
 
 
 def settings(threads: int | None, *, exact: bool) -> dict[str, Any]:
@@ -47,12 +62,12 @@ class OpenVinoSession:
     """
 
     def __init__(self, path: Path, *, threads: int | None = None, exact: bool = True) -> None:
-        core = extras.openvino().Core()
+        opened = core()
         check_file(path)
         try:
-            model = core.read_model(str(path))
+            model = opened.read_model(str(path))
             self._facts = _metadata(model)
-            self._compiled = core.compile_model(model, "CPU", settings(threads, exact=exact))
+            self._compiled = opened.compile_model(model, "CPU", settings(threads, exact=exact))
         except RuntimeError as error:
             raise ModelError(
                 f"OpenVINO cannot open {path}: {reason(error)}", "Export it again: edgesr export"

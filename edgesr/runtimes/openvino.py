@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesr.errors import Unsupported, VerifyError
-from edgesr.inference.openvino import reason, settings
+from edgesr.inference.openvino import core, reason, settings
 from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 
 try:
@@ -40,10 +40,10 @@ class OpenVinoFile:
     def __init__(self, model: Path, threads: int, exact: bool) -> None:
         self._threads = threads
         self._note = "INFERENCE_PRECISION_HINT=f32" if exact else ""
-        core, self._memory = openvino.Core(), Memory()
+        opened, self._memory = core(), Memory()
         start = time.perf_counter()
         try:
-            self._compiled = core.compile_model(str(model), "CPU", settings(threads, exact=exact))
+            self._compiled = opened.compile_model(str(model), "CPU", settings(threads, exact=exact))
             self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
             raise Unsupported(f"OpenVINO cannot compile it: {reason(error)}") from None

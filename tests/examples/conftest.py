@@ -289,7 +289,11 @@ def start_browser(profile: Path, *flags: str) -> Iterator[Browser]:
             yield Browser(to, of)
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @pytest.fixture

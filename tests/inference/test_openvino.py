@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from edgesr.bundle.check import check
 from edgesr.cli import app
 from edgesr.errors import MissingPackage, ModelError, VerifyError
 from edgesr.extras import absent
+from edgesr.inference.openvino import core
 from edgesr.inference.upscaler import Upscaler
 
 EXPORTS = Path(__file__).parents[2] / "exports"
@@ -53,6 +56,31 @@ def test_tiles_make_the_same_bytes_as_the_whole() -> None:
     tiled = Upscaler(EXPORTS / "edge-xs", tile=19, **how)(image)
     assert np.abs(whole.astype(int) - tiled).max() <= 1
     assert np.mean(whole != tiled) < 0.001
+
+
+TWO = """
+import signal, sys, numpy as np
+from edgesr import Upscaler
+one, other = (Upscaler(sys.argv[1], runtime="openvino", threads=1) for _ in range(2))
+for each in (one, other):
+    each(np.zeros((9, 9, 3), np.uint8))
+one.close(), other.close()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_after_two_models_of_which_the_first_is_closed_first_a_signal_is_heard() -> None:
+    """Each `Core` of OpenVINO has a stack for signals, and gives back that of the one before."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", TWO, str(EXPORTS / "edge-xs")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 def test_threads_processes_and_batches_are_as_with_onnx_runtime() -> None:
@@ -116,9 +144,8 @@ def test_bfloat16_is_asked_for_and_is_near() -> None:
 
 
 def test_without_openvino_one_line_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr("edgesr.inference.openvino.core", core.__wrapped__)
     told = r'openvino is not installed: pip install "edgesr\[openvino\]"'
     with pytest.raises(MissingPackage, match=told):
         Upscaler(EXPORTS / "edge-xs", runtime="openvino")
