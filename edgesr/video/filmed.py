@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesr.video import scheduling
 from edgesr.video.facts import VideoError
 
 Pixels = NDArray[np.uint8]
@@ -71,6 +72,8 @@ def _last_of(frames: list[Pixels], codec: VideoCodec, crf: int) -> Pixels:
     encoder.height, encoder.width = frames[0].shape[:2]
     encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
     encoder.options, encoder.thread_count = {"crf": str(crf), **options}, 1
+    with scheduling.kept():
+        encoder.open()
     packets = []
     for number, pixels in enumerate(frames):
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")

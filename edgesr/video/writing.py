@@ -14,6 +14,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation
 
+from edgesr.video import scheduling
 from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Facts, Item, Picture, VideoError
 from edgesr.video.pixels import pixel_format
@@ -62,7 +63,8 @@ class Writer:
             if not self.alone:
                 self._copies = _copy_from(self.clip, self._container, self._video, self.target)
         try:
-            self._container.start_encoding()
+            with scheduling.kept():
+                self._container.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
                 f"{self.encoding.codec_for(self.target)} cannot write {self.facts.width} x "

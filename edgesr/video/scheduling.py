@@ -1,0 +1,43 @@
+"""Threads keep their scheduling class where an encoder is opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+THREADS = Path("/proc/self/task")
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Undo what SVT-AV1 does where root opens it: it puts the thread that calls, and so its own,
+    into the class of real-time threads, at the highest priority (FIFO 99). Every process that the
+    thread starts later inherits that, and as many busy ones as there are cores stop the machine.
+
+    Threads that were there before get back what they had, new ones what this thread had.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before = {thread: _class(thread) for thread in _threads()}
+    own = _class(0)
+    try:
+        yield
+    finally:
+        for thread in _threads():
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                had = before.get(thread, own)
+                if _class(thread) != had:
+                    os.sched_setscheduler(thread, had[0], os.sched_param(had[1]))
+
+
+def _threads() -> list[int]:
+    return [int(path.name) for path in THREADS.iterdir()]
+
+
+def _class(thread: int) -> tuple[int, int]:
+    """Policy and priority; 0 is the thread that asks."""
+    return os.sched_getscheduler(thread), os.sched_getparam(thread).sched_priority
