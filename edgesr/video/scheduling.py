@@ -22,20 +22,24 @@ def kept() -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    before = {thread: _class(thread) for thread in _threads()}
-    own = _class(0)
+    before, own = _classes(), _class(0)
     try:
         yield
     finally:
-        for thread in _threads():
-            with suppress(ProcessLookupError):  # it has ended meanwhile
-                had = before.get(thread, own)
-                if _class(thread) != had:
-                    os.sched_setscheduler(thread, had[0], os.sched_param(had[1]))
+        for thread, has in _classes().items():
+            policy, priority = had = before.get(thread, own)
+            if has != had:
+                with suppress(ProcessLookupError):
+                    os.sched_setscheduler(thread, policy, os.sched_param(priority))
 
 
-def _threads() -> list[int]:
-    return [int(path.name) for path in THREADS.iterdir()]
+def _classes() -> dict[int, tuple[int, int]]:
+    """Of each thread of the process; one that ends meanwhile is left out."""
+    found = {}
+    for path in THREADS.iterdir():
+        with suppress(ProcessLookupError):
+            found[int(path.name)] = _class(int(path.name))
+    return found
 
 
 def _class(thread: int) -> tuple[int, int]:
