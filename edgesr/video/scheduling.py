@@ -26,9 +26,10 @@ def kept() -> Iterator[None]:
     try:
         yield
     finally:
-        for thread, has in _classes().items():
-            policy, priority = had = before.get(thread, own)
-            if has != had:
+        # A real-time thread may have started another since it was looked at.
+        while changed := {t: c for t, c in _classes().items() if c != before.get(t, own)}:
+            for thread in changed:
+                policy, priority = before.get(thread, own)
                 with suppress(ProcessLookupError):
                     os.sched_setscheduler(thread, policy, os.sched_param(priority))
 
