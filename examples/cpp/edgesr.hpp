@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -35,15 +36,21 @@ inline Floats to_planes(const Bytes& rgb) {
   return planes;
 }
 
-// Planes, nominally 0..1 -> RGB bytes: clipped, rounded half up.
-inline Bytes to_bytes(const Floats& planes) {
-  Bytes rgb(planes.size());
-  for (size_t i = 0; i < rgb.size(); ++i) {
-    const float value = planes[i % 3 * rgb.size() / 3 + i / 3];
-    if (!std::isfinite(value)) throw std::runtime_error("the model returned NaN or infinity");
-    rgb[i] = uint8_t(std::floor(255 * std::clamp(value, 0.0f, 1.0f) + 0.5f));
-  }
+// Planes of red, green and blue -> rows of RGB.
+inline Floats to_rows(const Floats& planes) {
+  Floats rgb(planes.size());
+  for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = planes[i % 3 * rgb.size() / 3 + i / 3];
   return rgb;
+}
+
+// Floats, nominally 0..1 -> bytes: clipped, rounded half up.
+inline Bytes to_bytes(const Floats& values) {
+  Bytes bytes(values.size());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (!std::isfinite(values[i])) throw std::runtime_error("the model returned NaN or infinity");
+    bytes[i] = uint8_t(std::floor(255 * std::clamp(values[i], 0.0f, 1.0f) + 0.5f));
+  }
+  return bytes;
 }
 
 inline Json read_card(const std::filesystem::path& bundle) {
@@ -59,6 +66,7 @@ inline Json read_card(const std::filesystem::path& bundle) {
 struct Model {
   int scale, halo, least, multiple;
   bool tileable, bytes;
+  int window_width, window_height;  // the one size that it takes; 0 where it takes any
   Runtime runtime;
 
   Model(const std::filesystem::path& bundle, const Json& card, const std::string& variant)
@@ -68,6 +76,8 @@ struct Model {
         multiple(std::stoi(card.get("multiple", "1"))),
         tileable(card.get("tileable", "true") == "true"),
         bytes(type_of(card, variant) == "uint8"),
+        window_width(side_of(card, variant, bytes ? "2" : "3")),
+        window_height(side_of(card, variant, bytes ? "1" : "2")),
         runtime(bundle / card["variants." + variant + ".file"]) {}
 
   static std::string type_of(const Json& card, const std::string& variant) {
@@ -79,15 +89,21 @@ struct Model {
     throw std::runtime_error(variant + " takes " + type + ", expected float32 or uint8");
   }
 
-  // What a file of bytes makes of a picture.
-  Bytes run_bytes(Picture& lr) {
-    return checked(lr, runtime.run(lr.rgb, {1, lr.height, lr.width, 3}));
+  static int side_of(const Json& card, const std::string& variant, const std::string& axis) {
+    const auto& side = card["variants." + variant + ".input.shape." + axis];
+    return std::isdigit(side[0]) ? std::stoi(side) : 0;  // else it is a name
   }
 
-  // What any other file makes of it: planes of floats, nominally 0..1.
-  Floats run_planes(const Picture& lr) {
+  // What a file of bytes makes of a picture of a size that it takes.
+  Bytes run_bytes(const Picture& lr) {
+    Bytes rgb = lr.rgb;
+    return checked(lr, runtime.run(rgb, {1, lr.height, lr.width, 3}));
+  }
+
+  // What any other file makes of it: rows of RGB, floats that are nominally 0..1.
+  Floats run_floats(const Picture& lr) {
     Floats planes = to_planes(lr.rgb);
-    return checked(lr, runtime.run(planes, {1, 3, lr.height, lr.width}));
+    return to_rows(checked(lr, runtime.run(planes, {1, 3, lr.height, lr.width})));
   }
 
   template <typename T>
@@ -99,11 +115,12 @@ struct Model {
 
 // The picture, mirrored at its lower and right end up to a size that the model takes.
 inline Picture padded(Picture& small, const Model& model) {
-  const auto up = [&](int n) {
-    return (std::max(n, model.least) + model.multiple - 1) / model.multiple * model.multiple;
+  const auto up = [&](int n, int window) {
+    const int least = std::max({n, model.least, window});
+    return (least + model.multiple - 1) / model.multiple * model.multiple;
   };
   const auto mirrored = [](int i, int n) { return i < n ? i : std::max(2 * (n - 1) - i, 0); };
-  Picture whole(up(small.width), up(small.height));
+  Picture whole(up(small.width, model.window_width), up(small.height, model.window_height));
   for (int y = 0; y < whole.height; ++y) {
     for (int x = 0; x < whole.width; ++x) {
       const auto from = small.at(mirrored(x, small.width), mirrored(y, small.height));
@@ -122,36 +139,48 @@ inline void copy(Picture& from, int x, int y, Picture& to, int to_x, int to_y, i
 
 // Along one axis: a tile is read from `read` on, and kept from `keep` to `end`, a halo inside of
 // it but at the picture's own border: there the model pads as it does on the whole picture. All
-// tiles have the length `side`: a runtime plans its memory anew for each shape.
+// tiles have the length `side`, shifted inwards at the end: a runtime plans its memory anew for
+// each shape, and some files take one alone.
 struct Span {
   int read, side, keep, end;
 };
 
-inline std::vector<Span> spans(int length, int tile, int halo) {
+// Of an axis that is padded from `length` to `whole`.
+inline std::vector<Span> spans(int length, int whole, int window, const Model& model) {
+  const int tile = (kTile + model.multiple - 1) / model.multiple * model.multiple;
+  const int side = window ? window : std::min(whole, tile + 2 * model.halo);
+  if (!window && !model.tileable) return {{0, whole, 0, length}};
   std::vector<Span> found;
-  const int side = std::min(length, tile + 2 * halo);
-  for (int keep = 0; keep < length; keep += tile) {
-    const int read = std::min(std::max(keep - halo, 0), length - side);
-    found.push_back({read, side, keep, std::min(keep + tile, length)});
+  for (int keep = 0; keep < length;) {
+    const int read = std::min(std::max(keep - model.halo, 0), whole - side);
+    const int end = read + side == whole ? whole : read + side - model.halo;
+    found.push_back({read, side, keep, std::min(end, length)});
+    keep = end;
   }
   return found;
 }
 
-inline Picture enlarge(Model& model, Picture& small) {
+// Calls `take(lr, x, y)` for each tile of a picture: what the model is to see, and its spans.
+template <typename Take>
+void for_each_tile(const Model& model, Picture& small, Take take) {
   Picture whole = padded(small, model);
-  const int scale = model.scale, up = (kTile + model.multiple - 1) / model.multiple;
-  const int tile = model.tileable ? up * model.multiple : std::max(whole.width, whole.height);
-  Picture large(scale * whole.width, scale * whole.height);
-  for (const Span& y : spans(whole.height, tile, model.halo)) {
-    for (const Span& x : spans(whole.width, tile, model.halo)) {
-      Picture lr(x.side, y.side), sr(scale * x.side, scale * y.side);
+  for (const Span& y : spans(small.height, whole.height, model.window_height, model)) {
+    for (const Span& x : spans(small.width, whole.width, model.window_width, model)) {
+      Picture lr(x.side, y.side);
       copy(whole, x.read, y.read, lr, 0, 0, x.side, y.side);
-      sr.rgb = model.bytes ? model.run_bytes(lr) : to_bytes(model.run_planes(lr));
-      copy(sr, scale * (x.keep - x.read), scale * (y.keep - y.read), large, scale * x.keep,
-           scale * y.keep, scale * (x.end - x.keep), scale * (y.end - y.keep));
+      take(lr, x, y);
     }
   }
-  Picture result(scale * small.width, scale * small.height);
-  copy(large, 0, 0, result, 0, 0, result.width, result.height);
-  return result;
+}
+
+inline Picture enlarge(Model& model, Picture& small) {
+  const int scale = model.scale;
+  Picture large(scale * small.width, scale * small.height);
+  for_each_tile(model, small, [&](const Picture& lr, const Span& x, const Span& y) {
+    Picture sr(scale * x.side, scale * y.side);
+    sr.rgb = model.bytes ? model.run_bytes(lr) : to_bytes(model.run_floats(lr));
+    copy(sr, scale * (x.keep - x.read), scale * (y.keep - y.read), large, scale * x.keep,
+         scale * y.keep, scale * (x.end - x.keep), scale * (y.end - y.keep));
+  });
+  return large;
 }

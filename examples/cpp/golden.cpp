@@ -28,14 +28,14 @@ constexpr int kRuns = 10;
 
 struct Case {
   std::string name;
-  double difference;  // the largest from what is expected; NaN where there is one
+  double difference;  // the largest from what is expected; infinite where there is NaN
 };
 
 struct File {
   std::string variant, sha256;
   double limit;
   std::vector<Case> cases;
-  int side;
+  int width, height;  // of the picture that is timed
   double p50_ms;
 
   bool passes() const {
@@ -53,41 +53,52 @@ std::vector<T> read_all(const fs::path& path, size_t count) {
   return values;
 }
 
+// Of a tile to its part of what is expected of a picture whose result is `across` pixels wide.
 template <typename T>
-double largest_difference(const std::vector<T>& got, const std::vector<T>& expected) {
+double largest_difference(const std::vector<T>& tile, const std::vector<T>& expected, int across,
+                          const Span& x, const Span& y, int scale) {
   double largest = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    const double difference = std::abs(double(got[i]) - double(expected[i]));
-    if (std::isnan(difference)) return difference;
-    largest = std::max(largest, difference);
+  for (int row = scale * y.keep; row < scale * y.end; ++row) {
+    for (int i = 3 * scale * x.keep; i < 3 * scale * x.end; ++i) {
+      const int from = (row - scale * y.read) * 3 * scale * x.side + i - 3 * scale * x.read;
+      const double difference = std::abs(double(tile[from]) - expected[row * 3 * across + i]);
+      largest = std::isnan(difference) ? INFINITY : std::max(largest, difference);
+    }
   }
   return largest;
 }
 
 std::vector<Case> run_cases(const fs::path& folder, Model& model, const std::string& variant) {
   const Json golden(folder / "golden.json");
+  const int scale = model.scale;
   std::vector<Case> found;
   for (const auto& number : golden.keys("cases")) {
     const auto of = [&](const std::string& key) { return golden["cases." + number + "." + key]; };
     Picture lr(std::stoi(of("width")), std::stoi(of("height")));
     lr.rgb = read_all<uint8_t>(folder / of("input"), lr.rgb.size());
-    const size_t count = lr.rgb.size() * size_t(model.scale * model.scale);
-    const auto expected = read_all<float>(folder / of("output." + variant), count);
-    const double difference = model.bytes
-                                  ? largest_difference(model.run_bytes(lr), to_bytes(expected))
-                                  : largest_difference(model.run_planes(lr), expected);
-    found.push_back({of("name"), difference});
+    const size_t count = lr.rgb.size() * size_t(scale * scale);
+    const Floats floats = to_rows(read_all<float>(folder / of("output." + variant), count));
+    const Bytes bytes = model.bytes ? to_bytes(floats) : Bytes{};
+    double largest = 0;
+    for_each_tile(model, lr, [&](const Picture& tile, const Span& x, const Span& y) {
+      const int across = scale * lr.width;
+      const double off =
+          model.bytes ? largest_difference(model.run_bytes(tile), bytes, across, x, y, scale)
+                      : largest_difference(model.run_floats(tile), floats, across, x, y, scale);
+      largest = std::max(largest, off);
+    });
+    found.push_back({of("name"), largest});
   }
   return found;
 }
 
 // The median latency in ms.
-double latency(Model& model, int side) {
-  Picture lr(side, side);
+double latency(Model& model, int width, int height) {
+  const Picture lr(width, height);
   std::vector<double> taken;
   for (int run = 0; run <= kRuns; ++run) {
     const auto start = std::chrono::steady_clock::now();
-    model.bytes ? void(model.run_bytes(lr)) : void(model.run_planes(lr));
+    model.bytes ? void(model.run_bytes(lr)) : void(model.run_floats(lr));
     const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - start;
     if (run > 0) taken.push_back(ms.count());  // the first one plans memory
   }
@@ -100,12 +111,15 @@ File run_variant(const fs::path& bundle, const Json& card, const std::string& va
   Model model(bundle, card, variant);
   const auto limit = "tolerance." + variant + (model.bytes ? ".max_levels" : ".max_abs");
   const int side = (kSide + model.multiple - 1) / model.multiple * model.multiple;
+  const int width = model.window_width ? model.window_width : side;
+  const int height = model.window_height ? model.window_height : side;
   return {variant,
           card["sha256." + card["variants." + variant + ".file"]],
           std::stod(golden[limit]),
           run_cases(bundle / "golden", model, variant),
-          side,
-          timed ? latency(model, side) : 0};
+          width,
+          height,
+          timed ? latency(model, width, height) : 0};
 }
 
 void print_lines(const File& file) {
@@ -122,8 +136,8 @@ void print_json(const std::string& name, const std::string& device, const std::v
   for (const File& file : all) {
     std::cout << (&file == &all[0] ? "\n" : ",\n")
               << "  {\"variant\": " << std::quoted(file.variant)
-              << ", \"sha256\": " << std::quoted(file.sha256) << ", \"size\": \"" << file.side
-              << "x" << file.side << "\", \"runs\": " << kRuns << ", \"p50_ms\": " << file.p50_ms
+              << ", \"sha256\": " << std::quoted(file.sha256) << ", \"size\": \"" << file.width
+              << "x" << file.height << "\", \"runs\": " << kRuns << ", \"p50_ms\": " << file.p50_ms
               << ", \"golden\": {";
     for (const Case& c : file.cases) {
       std::cout << (&c == &file.cases[0] ? "" : ", ") << std::quoted(c.name) << ": ";

@@ -52,7 +52,9 @@ export interface Model {
   readonly least: number;
   readonly multiple: number;
   readonly tileable: boolean;
-  /** Rows of RGB bytes -> such bytes, or planes of floats, nominally 0..1. */
+  /** The one size that the file takes; null where it takes any. */
+  readonly window: { width: number; height: number } | null;
+  /** Rows of RGB bytes, of a size that the file takes -> such bytes, or planes of floats, nominally 0..1. */
   infer(rgb: Uint8Array, width: number, height: number): Promise<Uint8Array | Float32Array>;
   release(): Promise<void>;
 }
@@ -70,18 +72,31 @@ export function openModel(
   options?: object,
 ): Promise<Model>;
 
-/** Tile by tile, each of RGB bytes; stop by leaving the loop. */
+/** Tile by tile, each of RGB, bytes or floats as the model gives them; stop by leaving the loop. */
+export function pieces(
+  model: Model,
+  picture: Picture,
+  tile: number,
+): AsyncGenerator<Tile<Uint8Array | Float32Array>>;
+
+/**
+ * Tile by tile, each of RGB bytes; stop by leaving the loop.
+ *
+ * `tile` is the side of what a tile contributes, in pixels of the small picture; a file that takes
+ * one size alone is given that.
+ */
 export function enlarge(model: Model, picture: Picture, tile: number): AsyncGenerator<Tile>;
 
 /** RGBA -> RGB whose colours go on below transparency as those beside it end. */
 export function goOnBelow(picture: Picture): Picture & { data: Uint8Array };
 
-/** Planes, nominally 0..1 -> RGB bytes: clipped, rounded half up. */
-export function toBytes(planes: Float32Array): Uint8Array;
+/** Floats, nominally 0..1 -> bytes: clipped, rounded half up. */
+export function toBytes(values: Float32Array): Uint8Array;
 
-/** Along one axis: where each tile is read, and what of it is kept. */
+/** Along one axis, padded from `length` to `whole`: where each tile is read, and what of it is kept. */
 export function spans(
   length: number,
-  tile: number,
+  whole: number,
+  side: number,
   halo: number,
 ): { from: number; side: number; kept: number; end: number }[];

@@ -20,12 +20,14 @@ export async function openModel(ort, read, variant = "fp32", options = {}) {
   const card = await readCard(read);
   const facts = card.variants[variant];
   if (!facts) throw new Error(`no variant ${variant}, only ${Object.keys(card.variants).join(", ")}`);
-  const { dtype, layout, colour, range } = facts.input;
+  const { dtype, layout, colour, range, shape } = facts.input;
   const taken = `${dtype} ${layout} ${colour} ${range}`;
   if (!KNOWN.includes(taken)) {
     throw new Error(`${facts.file} takes ${taken}, expected one of: ${KNOWN.join("; ")}`);
   }
   const bytes = dtype === "uint8";
+  const [rows, columns] = bytes ? shape.slice(1) : shape.slice(2);
+  const window = Number.isInteger(rows) ? { width: columns, height: rows } : null; // else names
   const session = await ort.InferenceSession.create(await read(facts.file), options);
 
   /** Rows of RGB bytes in; out comes what the model gives: RGB bytes, or planes of floats. */
@@ -40,7 +42,7 @@ export async function openModel(ort, read, variant = "fp32", options = {}) {
 
   const release = () => session.release();
   const { scale, halo, min_size: least, multiple = 1, tileable = true } = card;
-  return { card, variant, bytes, scale, halo, least, multiple, tileable, infer, release };
+  return { card, variant, bytes, scale, halo, least, multiple, tileable, window, infer, release };
 }
 
 /** RGB bytes, interleaved -> planes of red, green and blue, 0..1; of float16 the bits. */
@@ -69,18 +71,15 @@ function fromHalf(bits) {
   return exponent === 31 ? NaN : bits & 0x8000 ? -size : size;
 }
 
-/** Planes, nominally 0..1 -> RGB bytes, interleaved: clipped, rounded half up. */
-export function toBytes(planes) {
-  const size = planes.length / 3;
-  const rgb = new Uint8Array(3 * size);
-  for (let i = 0; i < size; i++) {
-    for (let c = 0; c < 3; c++) rgb[3 * i + c] = toByte(planes[c * size + i]);
-  }
-  return rgb;
+/** Floats, nominally 0..1 -> bytes: clipped, rounded half up. */
+export function toBytes(values) {
+  const bytes = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) bytes[i] = toByte(values[i]);
+  return bytes;
 }
 
-function finite(planes) {
-  if (planes.every(Number.isFinite)) return planes;
+function finite(values) {
+  if (values.every(Number.isFinite)) return values;
   throw new Error("the model returned NaN or infinity");
 }
 
@@ -91,28 +90,28 @@ function toByte(value) {
 }
 
 /**
- * Along one axis: where each tile is read, and what of it is kept.
+ * Along one axis, padded from `length` to `whole`: where each tile is read, and what of it is kept.
  *
- * All tiles have one length, for ONNX Runtime plans its memory anew for each shape. What is kept
- * lies a halo inside of what is read, but for the picture's own border: the model pads there as
- * it does on the whole picture, so that no seam can be seen.
+ * All tiles have the length `side`, for ONNX Runtime plans its memory anew for each shape, and some
+ * files take one alone. What is kept lies a halo inside of what is read, but for the picture's own
+ * border: the model pads there as it does on the whole picture, so that no seam can be seen.
  */
-export function spans(length, tile, halo) {
-  const side = Math.min(length, tile + 2 * halo);
+export function spans(length, whole, side, halo) {
   const found = [];
   for (let kept = 0; kept < length; ) {
-    const from = Math.min(Math.max(kept - halo, 0), length - side);
-    const end = from + side === length ? length : from + side - halo;
-    found.push({ from, side, kept, end });
+    const from = Math.min(Math.max(kept - halo, 0), whole - side);
+    const end = from + side === whole ? whole : from + side - halo;
+    found.push({ from, side, kept, end: Math.min(end, length) });
     kept = end;
   }
   return found;
 }
 
 /** The picture, mirrored at its lower and right end up to a size that the model takes. */
-function padded({ data, width, height }, { multiple, least }) {
-  const up = (length) => multiple * Math.ceil(Math.max(length, least) / multiple);
-  const [columns, rows] = [up(width), up(height)];
+function padded({ data, width, height }, { multiple, least, window }) {
+  const up = (length, side) => multiple * Math.ceil(Math.max(length, side) / multiple);
+  const columns = up(width, window?.width ?? least);
+  const rows = up(height, window?.height ?? least);
   if (columns === width && rows === height) return { data, width, height };
   const mirrored = (at, length) => (at < length ? at : Math.max(2 * (length - 1) - at, 0));
   const channels = data.length / (width * height);
@@ -127,43 +126,52 @@ function padded({ data, width, height }, { multiple, least }) {
   return { data: large, width: columns, height: rows };
 }
 
-/** The spans of a padded axis that hold something of the picture, up to its end. */
-function spansOf(length, whole, tile, halo) {
-  const found = spans(whole, tile, halo).filter(({ kept }) => kept < length);
-  return found.map((span) => ({ ...span, end: Math.min(span.end, length) }));
+/** The width and height that are read for each tile of a padded picture. */
+function sideOf({ tileable, multiple, halo, window }, { width, height }, tile) {
+  if (window) return window;
+  // A network that sees the whole picture is not cut; else tiles begin at multiples.
+  const side = tileable ? multiple * Math.ceil(tile / multiple) + 2 * halo : Infinity;
+  return { width: Math.min(width, side), height: Math.min(height, side) };
 }
 
 /**
- * Enlarge a picture tile by tile; stop by leaving the loop.
+ * What the model makes of a picture, piece by piece; stop by leaving the loop.
  *
- * `picture` is { data, width, height } of RGB or RGBA bytes (an ImageData is one). Each tile is
- * { data, width, height, x, y }: RGB bytes and where they belong in the large picture.
+ * `picture` is { data, width, height } of RGB or RGBA bytes (an ImageData is one). Each piece is
+ * { data, width, height, x, y }: rows of RGB, bytes or floats as the model gives them, and where
+ * they belong in the large picture.
  */
-export async function* enlarge(model, picture, tile) {
+export async function* pieces(model, picture, tile) {
   const { scale, halo } = model;
   const whole = padded(picture, model);
-  // A network that sees the whole picture is not cut; else tiles begin at multiples.
-  const side = model.tileable ? model.multiple * Math.ceil(tile / model.multiple) : Infinity;
-  const rows = spansOf(picture.height, whole.height, side, halo);
-  const columns = spansOf(picture.width, whole.width, side, halo);
+  const side = sideOf(model, whole, tile);
+  const rows = spans(picture.height, whole.height, side.height, halo);
+  const columns = spans(picture.width, whole.width, side.width, halo);
   const total = rows.length * columns.length;
   let done = 0;
   for (const row of rows) {
     for (const column of columns) {
-      const lr = cut(whole, column.from, row.from, column.side, row.side);
-      const sr = await model.infer(lr, column.side, row.side);
-      const large = {
-        data: model.bytes ? sr : toBytes(finite(sr)),
-        width: scale * column.side,
-        height: scale * row.side,
-      };
+      const lr = cut(whole, column.from, row.from, side.width, side.height);
+      const sr = await model.infer(lr, side.width, side.height);
+      if (sr.length !== lr.length * scale ** 2) {
+        throw new Error("the model's result has another size than card.json says");
+      }
+      const large = { data: sr, width: scale * side.width, height: scale * side.height };
       const width = scale * (column.end - column.kept);
       const height = scale * (row.end - row.kept);
       const [left, top] = [scale * (column.kept - column.from), scale * (row.kept - row.from)];
-      const data = cut(large, left, top, width, height);
+      const part = model.bytes ? cut : cutPlanes;
+      const data = part(large, left, top, width, height);
       done += 1;
       yield { data, width, height, x: scale * column.kept, y: scale * row.kept, done, total };
     }
+  }
+}
+
+/** The same as RGB bytes. */
+export async function* enlarge(model, picture, tile) {
+  for await (const piece of pieces(model, picture, tile)) {
+    yield model.bytes ? piece : { ...piece, data: toBytes(finite(piece.data)) };
   }
 }
 
@@ -207,6 +215,18 @@ function cut({ data, width, height }, left, top, columns, rows) {
     let from = channels * (y * width + left);
     for (let x = 0; x < columns; x++, from += channels) {
       for (let c = 0; c < 3; c++) rgb[to++] = data[from + c];
+    }
+  }
+  return rgb;
+}
+
+/** A rectangle of planes of red, green and blue as rows of RGB. */
+function cutPlanes({ data, width, height }, left, top, columns, rows) {
+  const rgb = new Float32Array(3 * columns * rows);
+  for (let c = 0; c < 3; c++) {
+    for (let y = 0, to = c; y < rows; y++) {
+      let from = width * (c * height + top + y) + left;
+      for (let x = 0; x < columns; x++, to += 3) rgb[to] = data[from++];
     }
   }
   return rgb;

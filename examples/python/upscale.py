@@ -43,7 +43,8 @@ class Model:
         halo: how many pixels around a pixel the network looks at.
         least, multiple: the shortest side that it takes, and of which both sides are a multiple.
         tileable: whether a large picture is cut; else the network sees the whole picture.
-        bytes: whether it gives RGB bytes, not planes of floats.
+        window: height and width of the one size that it takes; None where it takes any.
+        bytes: whether it gives RGB bytes, not floats.
     """
 
     def __init__(self, bundle: Path, variant: str = "fp32") -> None:
@@ -63,65 +64,90 @@ class Model:
         self.multiple: int = card.get("multiple", 1)
         self.tileable: bool = card.get("tileable", True)
         self.bytes = self.dtype == "uint8"
+        height, width = takes["shape"][1:3] if self.bytes else takes["shape"][2:]
+        self.window = (height, width) if isinstance(height, int) else None  # else they are names
         self._session = onnxruntime.InferenceSession(
             bundle / facts["file"], providers=["CPUExecutionProvider"]
         )
 
     def infer(self, rgb: np.ndarray) -> np.ndarray:
-        """What the file makes of RGB bytes (H, W, 3): such bytes, or planes of floats (3, H, W)."""
+        """What the file makes of RGB bytes (H, W, 3): such bytes, or floats, nominally 0..1."""
         lr = rgb[np.newaxis]
         if not self.bytes:
             planes = lr.transpose(0, 3, 1, 2) / np.float32(255)
             lr = np.ascontiguousarray(planes).astype(self.dtype)
         sr: np.ndarray = self._session.run(["sr"], {"lr": np.ascontiguousarray(lr)})[0][0]
-        return sr if self.bytes else sr.astype(np.float32)
+        return sr if self.bytes else sr.astype(np.float32).transpose(1, 2, 0)
 
 
-def to_bytes(planes: np.ndarray) -> np.ndarray:
-    """Planes (3, H, W), nominally 0..1 -> RGB bytes (H, W, 3): clipped, rounded half up."""
-    return np.floor(255 * planes.clip(0, 1) + 0.5).astype(np.uint8).transpose(1, 2, 0)
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Floats, nominally 0..1 -> bytes: clipped, rounded half up."""
+    return np.floor(255 * values.clip(0, 1) + 0.5).astype(np.uint8)
 
 
 def padded(model: Model, small: np.ndarray) -> np.ndarray:
     """RGB bytes, mirrored at their lower and right end up to a size that the model takes."""
 
-    def mirrored(length: int) -> np.ndarray:
-        whole = -(-max(length, model.least) // model.multiple) * model.multiple
+    def mirrored(length: int, least: int) -> np.ndarray:
+        whole = -(-max(length, least) // model.multiple) * model.multiple
         at = np.arange(whole)
         return np.where(at < length, at, np.maximum(2 * (length - 1) - at, 0))
 
-    return small[mirrored(small.shape[0])][:, mirrored(small.shape[1])]
+    rows, columns = map(mirrored, small.shape, model.window or (model.least, model.least))
+    return small[rows][:, columns]
 
 
-def spans(length: int, halo: int, tile: int) -> Iterator[tuple[int, int, int, int]]:
-    """Tiles along one axis: (read from, read to, keep from, keep to).
+def sides(model: Model, whole: np.ndarray) -> tuple[int, int]:
+    """Height and width of what is read for each tile of a padded picture."""
+    if model.window:
+        return model.window
+    height, width, _ = whole.shape
+    if not model.tileable:
+        return height, width
+    side = -(-TILE // model.multiple) * model.multiple + 2 * model.halo
+    return min(height, side), min(width, side)
 
-    What is kept lies a halo inside of what is read, but for the picture's own border: there the
-    model pads as it does on the whole picture, and no seam can be seen.
+
+def spans(length: int, whole: int, side: int, halo: int) -> Iterator[tuple[int, int, int]]:
+    """Tiles along an axis that is padded from `length` to `whole`: (read from, keep from, keep to).
+
+    `side` is read each time, shifted inwards at the end: a new size costs ONNX Runtime time, and
+    some files take one size alone. What is kept lies a halo inside of what is read, but for the
+    picture's own border: there the model pads as it does on the whole picture, and no seam can be
+    seen.
     """
-    side = min(length, tile + 2 * halo)  # one size for all: a new one costs ONNX Runtime time
-    for keep in range(0, length, tile):
-        read = min(max(keep - halo, 0), length - side)
-        yield read, read + side, keep, min(keep + tile, length)
+    kept = 0
+    while kept < length:
+        read = min(max(kept - halo, 0), whole - side)
+        end = whole if read + side == whole else read + side - halo
+        yield read, kept, min(end, length)
+        kept = end
+
+
+def tiles(model: Model, small: np.ndarray) -> Iterator[tuple[np.ndarray, slice, slice]]:
+    """What the model makes of RGB bytes (H, W, 3), piece by piece: a piece as `Model.infer` gives
+    it, and the rows and columns of the large picture that it is."""
+    whole, scale = padded(model, small), model.scale
+    height, width = sides(model, whole)
+    for top, y0, y1 in spans(small.shape[0], whole.shape[0], height, model.halo):
+        for left, x0, x1 in spans(small.shape[1], whole.shape[1], width, model.halo):
+            sr = model.infer(whole[top : top + height, left : left + width])
+            if sr.shape != (scale * height, scale * width, 3):
+                raise ValueError(f"the model returned {sr.shape} of {height} x {width} pixels")
+            rows, columns = slice(scale * y0, scale * y1), slice(scale * x0, scale * x1)
+            own = sr[scale * (y0 - top) :, scale * (x0 - left) :]
+            yield own[: scale * (y1 - y0), : scale * (x1 - x0)], rows, columns
 
 
 def upscale(model: Model, small: np.ndarray) -> np.ndarray:
     """RGB bytes (H, W, 3) -> RGB bytes (scale * H, scale * W, 3)."""
-    whole = padded(model, small)
-    height, width, _ = whole.shape
-    scale = model.scale
-    large = np.empty((scale * height, scale * width, 3), np.uint8)
-    tile = -(-TILE // model.multiple) * model.multiple if model.tileable else max(height, width)
-    for top, bottom, y0, y1 in spans(height, model.halo, tile):
-        for left, right, x0, x1 in spans(width, model.halo, tile):
-            sr = model.infer(whole[top:bottom, left:right])
-            if not np.isfinite(sr).all():
-                raise ValueError("the model returned NaN or infinity")
-            made = sr if model.bytes else to_bytes(sr)
-            rows = slice(scale * (y0 - top), scale * (y1 - top))
-            columns = slice(scale * (x0 - left), scale * (x1 - left))
-            large[scale * y0 : scale * y1, scale * x0 : scale * x1] = made[rows, columns]
-    return large[: scale * small.shape[0], : scale * small.shape[1]]
+    height, width, _ = small.shape
+    large = np.empty((model.scale * height, model.scale * width, 3), np.uint8)
+    for sr, rows, columns in tiles(model, small):
+        if not np.isfinite(sr).all():
+            raise ValueError("the model returned NaN or infinity")
+        large[rows, columns] = sr if model.bytes else to_bytes(sr)
+    return large
 
 
 def go_on_below(image: Image.Image) -> Image.Image:

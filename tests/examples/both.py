@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
+from edgesr import Upscaler
 from edgesr.bundle.card import read_card
 from edgesr.bundle.records.device import Device
 
@@ -18,6 +19,8 @@ Done = CompletedProcess[str]
 sizes = pytest.mark.parametrize("size", [(20, 530), (9, 7), (1, 1)], ids=str)
 # Where multiples of 8 are taken: none, all, more than one tile, less than half of a multiple.
 gridded_sizes = pytest.mark.parametrize("size", [(21, 34), (16, 24), (9, 530), (3, 5)], ids=str)
+# For windows of 20 x 14: many along one axis, just one, less along both, a single pixel.
+windowed_sizes = pytest.mark.parametrize("size", [(17, 90), (14, 20), (9, 7), (1, 1)], ids=str)
 variants = pytest.mark.parametrize("variant", ["fp32", "uint8-io"])
 suffixes = pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
 
@@ -41,6 +44,37 @@ def check_all_vectors_pass(result: Done) -> None:
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["fp32"] * 3 + ["uint8-io"] * 3
     assert all(line.endswith(" passes") for line in lines)
+
+
+def check_windowed_vectors_pass(result: Done) -> None:
+    """Of each variant the free file and that of windows, smaller than some of the vectors."""
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    names = ["fp32", "uint8-io", "fp32-20x14", "uint8-io-20x14"]
+    assert [line.split()[0] for line in lines] == [name for name in names for _ in range(3)]
+    assert all(line.endswith(" passes") for line in lines)
+
+
+def check_windowed_sizes(text: str) -> None:
+    """device.json names the window where a file takes no other size."""
+    sizes = {row.variant: row.size for row in Device.model_validate_json(text).files}
+    assert sizes == {
+        "fp32": "128x128",
+        "uint8-io": "128x128",
+        "fp32-20x14": "20x14",
+        "uint8-io-20x14": "20x14",
+    }
+
+
+def check_windowed_pixels(bundle: Path, small: np.ndarray, variant: str, big: np.ndarray) -> int:
+    """How far `big` is from what the upscaler makes by the file of windows; where a picture is no
+    smaller than these, it is the picture in one piece, too."""
+    if small.shape[0] >= 14 and small.shape[1] >= 20:
+        whole = Upscaler(bundle, variant=variant, threads=1)(small)
+        assert np.abs(big.astype(int) - whole).max() <= 1
+    expected = Upscaler(bundle, variant=f"{variant}-20x14", threads=1)(small)
+    assert big.shape == expected.shape
+    return int(np.abs(big.astype(int) - expected).max())
 
 
 def check_noise_fails(result: Done) -> None:

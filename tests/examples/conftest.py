@@ -80,14 +80,22 @@ def half_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _make(Workspace(tmp_path_factory.mktemp("half")), "fp16")
 
 
-def _make(workspace: Workspace, variant: str) -> Path:
+@pytest.fixture(scope="session")
+def windowed_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose every variant also takes windows of 20 x 14 alone; not to be written to."""
+    return _make(Workspace(tmp_path_factory.mktemp("windowed")), "uint8-io", "20x14")
+
+
+def _make(workspace: Workspace, variant: str, *windows: str) -> Path:
     torch.manual_seed(0)
     path = workspace.root / "model.safetensors"
     spec = Edge(channels=4, depth=1)
     zoo.save(zoo.build(spec), path, licence="MIT")
     return write_bundle(
         zoo.load(path),
-        Recipe(name="tiny", model=spec, export=Export(fp16=Fp16(io="float16"))),
+        Recipe(
+            name="tiny", model=spec, export=Export(fp16=Fp16(io="float16"), fixed=list(windows))
+        ),
         workspace,
         role="student",
         teacher=None,

@@ -18,11 +18,15 @@ from tests.examples.both import (
     check_figures,
     check_noise_fails,
     check_variant_is_refused,
+    check_windowed_pixels,
+    check_windowed_sizes,
+    check_windowed_vectors_pass,
     gridded_sizes,
     noise,
     sizes,
     suffixes,
     variants,
+    windowed_sizes,
     with_another_golden_value,
 )
 
@@ -100,6 +104,28 @@ def test_the_pixels_are_those_of_the_upscaler(
     result = node("upscale.mjs", bundle, tmp_path / "small.png", big, "--variant", variant)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert difference(tmp_path / "big.png", Upscaler(bundle, threads=1, tile=256)(small)) <= 1
+
+
+@windowed_sizes
+@variants
+def test_a_file_of_one_size_gives_the_pixels_of_the_upscaler(
+    node: Node, windowed_bundle: Path, tmp_path: Path, size: tuple[int, int], variant: str
+) -> None:
+    small, big = noise(*size, 3), tmp_path / "big.png"
+    Image.fromarray(small).save(tmp_path / "small.png")
+    words = (tmp_path / "small.png", big, "--variant", f"{variant}-20x14")
+    result = node("upscale.mjs", windowed_bundle, *words)
+    assert (result.returncode, result.stderr) == (0, "")
+    with Image.open(big) as image:
+        found = np.asarray(image)
+    assert check_windowed_pixels(windowed_bundle, small, variant, found) <= 1
+
+
+def test_files_of_one_size_pass_their_golden_vectors_in_windows_and_are_timed_at_it(
+    node: Node, windowed_bundle: Path
+) -> None:
+    check_windowed_vectors_pass(node("golden.mjs", windowed_bundle))
+    check_windowed_sizes(node("golden.mjs", windowed_bundle, "--json", "a phone").stdout)
 
 
 @gridded_sizes

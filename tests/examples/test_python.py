@@ -20,11 +20,15 @@ from tests.examples.both import (
     check_figures,
     check_noise_fails,
     check_variant_is_refused,
+    check_windowed_pixels,
+    check_windowed_sizes,
+    check_windowed_vectors_pass,
     gridded_sizes,
     noise,
     sizes,
     suffixes,
     variants,
+    windowed_sizes,
     with_another_golden_value,
 )
 
@@ -56,6 +60,20 @@ def test_the_example_gives_the_pixels_of_the_upscaler_without_edgesr(
         assert big.info["icc_profile"] == b"a profile"
         expected = Upscaler(bundle, variant=variant, threads=1, tile=256)(small)
         assert np.array_equal(np.asarray(big), expected)
+
+
+@windowed_sizes
+@variants
+def test_a_file_of_one_size_gives_the_pixels_of_the_upscaler(
+    windowed_bundle: Path, tmp_path: Path, size: tuple[int, int], variant: str
+) -> None:
+    small = noise(*size, 3)
+    Image.fromarray(small).save(tmp_path / "small.png")
+    words = ("small.png", "big.png", "--variant", f"{variant}-20x14")
+    result = run(tmp_path, str(windowed_bundle), *words)
+    assert (result.returncode, result.stderr) == (0, "")
+    with Image.open(tmp_path / "big.png") as big:
+        assert check_windowed_pixels(windowed_bundle, small, variant, np.asarray(big)) == 0
 
 
 @gridded_sizes
@@ -110,6 +128,15 @@ def test_a_variant_that_is_not_there_is_refused_by_name(bundle: Path, tmp_path: 
 def test_every_variant_passes_its_golden_vectors_without_edgesr(bundle: Path) -> None:
     result = run(bundle, ".", script="golden.py")
     check_all_vectors_pass(result)
+
+
+def test_files_of_one_size_pass_theirs_in_windows(windowed_bundle: Path) -> None:
+    check_windowed_vectors_pass(run(windowed_bundle, ".", script="golden.py"))
+
+
+def test_files_of_one_size_are_timed_at_it(windowed_bundle: Path) -> None:
+    result = run(windowed_bundle, ".", "--json", "a phone", script="golden.py")
+    check_windowed_sizes(result.stdout)
 
 
 def test_the_figures_for_verify_name_the_files_that_ran(shipped: Path) -> None:

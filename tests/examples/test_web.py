@@ -22,7 +22,7 @@ from edgesr import Upscaler
 from edgesr.data import photos
 from edgesr.data.degrade import bicubic_up, to_image, to_tensor
 from edgesr.inference.suited import stated_quality
-from tests.examples.both import check_device
+from tests.examples.both import check_device, check_windowed_pixels
 
 OpenBrowser = Callable[..., Any]
 STATE = "document.getElementById('app').dataset.state"
@@ -125,6 +125,26 @@ def test_a_photo_gets_the_pixels_of_the_upscaler_beside_a_true_bicubic(
     assert text(browser, "picture") == "170×150 → 680×600"
     assert ", 4 tiles, " in text(browser, "time")
     assert text(browser, "selftest") == "3 of 3 golden vectors hold here"
+    assert browser.said == []
+
+
+def test_files_of_one_size_hold_their_golden_vectors_and_give_the_pixels_of_the_upscaler(
+    browser: Any,
+    page: Path,
+    windowed_bundle: Path,
+    serve: Callable[[Path, Path], str],
+    photograph: Path,
+) -> None:
+    address = serve(page, windowed_bundle)
+    browser.open(f"{address}?golden&provider=wasm")
+    browser.wait(READY)
+    assert text(browser, "golden") == "12 of 12 pass"
+    browser.open(f"{address}?provider=wasm&variant=uint8-io-20x14")
+    enlarge(browser, photograph)
+    with Image.open(photograph) as image:
+        small = np.asarray(image)
+    found = canvas(browser, "result")
+    assert check_windowed_pixels(windowed_bundle, small, "uint8-io", found) <= 1
     assert browser.said == []
 
 
