@@ -21,6 +21,7 @@ INSTALL = {
     "openvino": 'pip install "edgesr[openvino]"',
     "av": 'pip install "edgesr[video]"',
     **dict.fromkeys(LITERT, 'pip install "edgesr[litert]"'),
+    "executorch": 'pip install "edgesr[executorch]"',
     **dict.fromkeys(TRAINING, 'pip install "edgesr[train]"'),
 }
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -65,6 +68,25 @@ def guard() -> list[Stream]:
     out, err = stand_in(sys.stdout), stand_in(sys.stderr)
     sys.stdout, sys.stderr = out or sys.stdout, err or sys.stderr
     return [stream for stream in (out, err) if stream is not None]
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Inside the block warnings, log lines and what native code writes to stderr go nowhere; for a
+    library that cannot be told to be quiet. Exceptions pass."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    sys.stderr.flush()
+    os.dup2(nowhere, 2)
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def losses(streams: list[Stream]) -> list[str]:

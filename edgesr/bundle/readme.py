@@ -27,7 +27,7 @@ ADVICE = {
 }
 
 
-LABELS = {"litert": "LiteRT (TensorFlow Lite)"}
+LABELS = {"litert": "LiteRT (TensorFlow Lite)", "executorch": "ExecuTorch (XNNPACK)"}
 """Of the runtimes that open no ONNX."""
 
 

@@ -131,7 +131,7 @@ def benchmark(
         typer.Option(
             metavar="NAME",
             autocompletion=completion.all_runtimes,
-            help="Only cpu, cuda, openvino, ncnn, web, litert. May be repeated.",
+            help="Only cpu, cuda, openvino, ncnn, web, litert, executorch. May be repeated.",
         ),
     ] = None,
     picture: Annotated[

@@ -54,8 +54,8 @@ def verify(
         typer.Option(
             metavar="RUNTIME",
             autocompletion=completion.runtimes,
-            help="openvino, ncnn, web or litert, measured beside onnxruntime, which always runs. "
-            "May be repeated.",
+            help="openvino, ncnn, web, litert or executorch, measured beside onnxruntime, which "
+            "always runs. May be repeated.",
         ),
     ] = None,
     data: Annotated[

@@ -66,6 +66,7 @@ def export(
     tflite: Annotated[
         bool, typer.Option("--tflite", help="Of fp32, fp16 and int8 a copy for LiteRT, too.")
     ] = False,
+    pte: Annotated[bool, typer.Option("--pte", help="Of fp32 a copy for ExecuTorch, too.")] = False,
     again: Annotated[
         bool,
         typer.Option(
@@ -101,7 +102,7 @@ def export(
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     requested |= {"int8-uint8-io": int8_uint8_io, "s8s8": s8s8, "a16w8": a16w8}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
-    formats = ("tflite",) if tflite else ()
+    formats = ("tflite",) * tflite + ("pte",) * pte
     settings = list(overrides or [])
     if fixed:
         settings.append(f"export.fixed={json.dumps(fixed)}")
@@ -117,7 +118,7 @@ def export(
         )
     if file.is_file() and formats:
         raise EdgesrError(
-            f"--tflite is of edge students that edgesr trained, not of {file}",
+            f"--{formats[0]} is of networks that edgesr trained, not of {file}",
             "Leave it out.",
         )
     if file.is_file():

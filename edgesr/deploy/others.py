@@ -1,12 +1,14 @@
-"""Files of a bundle for runtimes that open no ONNX: LiteRT's, each proved by the golden vectors."""
+"""Files of a bundle for runtimes that open no ONNX: LiteRT's and ExecuTorch's, each proved by the
+golden vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import onnx
@@ -21,15 +23,54 @@ from edgesr.errors import ExportError, Unsupported
 from edgesr.inference.tiling import Pixels, to_values
 from edgesr.models.zoo import Network
 from edgesr.recipe import AnyRecipe
-from edgesr.runtimes.base import Running, Values
+from edgesr.runtimes.base import Name, Running, Values
 from edgesr.runtimes.registry import load
 from edgesr.variant import file_of
 from edgesr.workspace import write_bytes
 
-CONVERTERS = {"tflite": "edgesr.deploy.litert"}
-"""What can be asked for, by the suffix of its files, and the module that makes it."""
-COPIED = ("fp32", "fp16", "int8")
-"""The variants that are copied, where the bundle has them."""
+
+@dataclass(frozen=True)
+class Format:
+    """Files of one suffix.
+
+    Attributes:
+        converter: the module that makes them.
+        runtime: that opens them.
+        copied: the variants that are copied, where the bundle has them.
+        layout: of the pictures in and out.
+        made_by: the packages that have a part in the making.
+        proved_by: the package of the runtime.
+    """
+
+    converter: str
+    runtime: Name
+    copied: tuple[str, ...]
+    layout: Literal["NCHW", "NHWC"]
+    made_by: tuple[str, ...]
+    proved_by: str
+
+
+FORMATS = {
+    "tflite": Format(
+        converter="edgesr.deploy.litert",
+        runtime="litert",
+        copied=("fp32", "fp16", "int8"),
+        layout="NHWC",
+        made_by=("litert-torch", "torch"),
+        proved_by="ai-edge-litert",
+    ),
+    "pte": Format(
+        converter="edgesr.deploy.executorch",
+        runtime="executorch",
+        copied=("fp32",),
+        layout="NCHW",
+        made_by=("executorch", "torch"),
+        proved_by="executorch",
+    ),
+}
+"""What can be asked for, by the suffix of its files."""
+LARGEST = 512
+"""Sides in LR pixels that a .pte takes; of larger pictures the result alone is 50 MB and more."""
 
 
 class Made(NamedTuple):
@@ -40,12 +81,14 @@ class Made(NamedTuple):
         data: its content.
         dtype: of what it takes and gives.
         clipped: whether the output is held to its range.
+        largest: LR pixels of the longest side that it takes; None where any is taken.
     """
 
     variant: str
     data: bytes
     dtype: str = "float32"
     clipped: bool = False
+    largest: int | None = None
 
 
 def check_formats(formats: tuple[str, ...]) -> None:
@@ -55,22 +98,27 @@ def check_formats(formats: tuple[str, ...]) -> None:
         ModuleNotFoundError: one is not installed, see `extras.absent`.
     """
     for name in formats:
-        import_module(CONVERTERS[name])
+        import_module(FORMATS[name].converter)
 
 
 def files_in(folder: Path) -> list[str]:
     """The files for other runtimes that a bundle has; empty where there is no bundle."""
-    return sorted(path.name for name in CONVERTERS for path in folder.glob(f"model*.{name}"))
+    return sorted(path.name for name in FORMATS for path in folder.glob(f"model*.{name}"))
 
 
 def formats_in(folder: Path) -> tuple[str, ...]:
-    """Which of `CONVERTERS` made files of a bundle."""
-    return tuple(name for name in CONVERTERS if any(folder.glob(f"model*.{name}")))
+    """Of which `FORMATS` a bundle has files."""
+    return tuple(name for name in FORMATS if any(folder.glob(f"model*.{name}")))
 
 
 def of_formats(variants: Sequence[str], formats: tuple[str, ...]) -> list[str]:
     """The files that `write_others` makes of a bundle that has `variants`."""
-    return [file_of(variant, name) for name in formats for variant in COPIED if variant in variants]
+    return [
+        file_of(variant, name)
+        for name in formats
+        for variant in FORMATS[name].copied
+        if variant in variants
+    ]
 
 
 def write_others(
@@ -84,10 +132,11 @@ def write_others(
     """
     found = []
     for name in formats:
-        for made in _tflite(module, folder, card, recipe):
+        copies = _pte if name == "pte" else _tflite
+        for made in copies(module, folder, card, recipe):
             file = file_of(made.variant, name)
             write_bytes(folder / file, made.data)
-            other = _facts(made, file, card.scale)
+            other = facts(made, name, card.scale)
             prove(folder / file, other, folder, card.scale)
             found.append(other)
     return found
@@ -111,28 +160,46 @@ def _tflite(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Ite
             yield Made("int8", int8, dtype="uint8", clipped=True)
 
 
-def _facts(made: Made, file: str, scale: int) -> Other:
+def _pte(module: Network, _folder: Path, _card: Card, recipe: AnyRecipe) -> Iterator[Made]:
+    """Of fp32 alone, for pictures of every size that verify times, too."""
+    from edgesr.deploy import executorch
+
+    clipped, settings = clips(module, recipe), recipe.verify
+    timed = [side for size in (settings.size, *settings.shapes) for side in parse_size(size)]
+    largest = max(LARGEST, *timed)
+    data = executorch.to_executorch(module, largest, clip=clipped)
+    yield Made("fp32", data, clipped=clipped, largest=largest)
+
+
+def facts(made: Made, name: str, scale: int) -> Other:
+    """What the card says of a file of the format `name`."""
+    kind = FORMATS[name]
     large = f"{scale}*height", f"{scale}*width"
-    output = _picture("sr", made.dtype, *large) | {"clipped": made.clipped}
-    versions = [f"{name} {metadata.version(name)}" for name in ("litert-torch", "torch")]
+    output = _picture("sr", made.dtype, kind.layout, *large) | {"clipped": made.clipped}
     return Other.model_validate(
         {
-            "runtime": "litert",
+            "runtime": kind.runtime,
             "variant": made.variant,
-            "file": file,
+            "file": file_of(made.variant, name),
             "bytes": len(made.data),
-            "input": _picture("lr", made.dtype, "height", "width"),
+            "input": _picture("lr", made.dtype, kind.layout, "height", "width"),
             "output": output,
-            "made_by": ", ".join(versions),
-            "proved_by": f"ai-edge-litert {metadata.version('ai-edge-litert')}",
+            "largest": made.largest,
+            "made_by": ", ".join(map(_version, kind.made_by)),
+            "proved_by": _version(kind.proved_by),
         }
     )
 
 
-def _picture(name: str, dtype: str, height: str, width: str) -> dict[str, Any]:
+def _version(package: str) -> str:
+    return f"{package} {metadata.version(package)}"
+
+
+def _picture(name: str, dtype: str, layout: str, height: str, width: str) -> dict[str, Any]:
     white = 255 if dtype == "uint8" else 1
-    facts = {"name": name, "colour": "RGB", "dtype": dtype, "range": [0, white]}
-    return facts | {"layout": "NHWC", "shape": [1, height, width, 3]}
+    shape = [1, height, width, 3] if layout == "NHWC" else [1, 3, height, width]
+    said = {"name": name, "colour": "RGB", "dtype": dtype, "range": [0, white]}
+    return said | {"layout": layout, "shape": shape}
 
 
 def prove(file: Path, other: Other, folder: Path, scale: int) -> None:

@@ -226,9 +226,12 @@ class Gates(Table):
     """ONNX Runtime Web; measured where `edgesr verify --runtime web` asks."""
     litert: dict[Variant, VariantGates] = {}
     """LiteRT; measured where `edgesr verify --runtime litert` asks, on a bundle's .tflite files."""
+    executorch: dict[Variant, VariantGates] = {}
+    """ExecuTorch; measured where `edgesr verify --runtime executorch` asks, on a bundle's .pte."""
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Those beside fp32 that a runtime's table names: without its file such a gate fails."""
-        named = {*self.cpu, *self.cuda, *self.openvino, *self.ncnn, *self.web, *self.litert}
+        named = {*self.cpu, *self.cuda, *self.openvino, *self.ncnn, *self.web}
+        named |= {*self.litert, *self.executorch}
         return tuple(sorted(named - {"fp32"}))

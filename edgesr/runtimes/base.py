@@ -17,7 +17,7 @@ Pixels = NDArray[np.uint8]
 Tensor = Values | NDArray[np.float16] | Pixels
 """float32 or float16 (B, 3, H, W) RGB 0..1, or bytes (B, H, W, 3), as the file wants it."""
 
-Name = Literal["cpu", "cuda", "openvino", "ncnn", "web", "litert"]
+Name = Literal["cpu", "cuda", "openvino", "ncnn", "web", "litert", "executorch"]
 LABELS: dict[str, str] = {
     "cpu": "CPU",
     "cuda": "CUDA",
@@ -25,9 +25,10 @@ LABELS: dict[str, str] = {
     "ncnn": "ncnn",
     "web": "Web",
     "litert": "LiteRT",
+    "executorch": "ExecuTorch",
 }
 """As tables print them; CPU and CUDA are ONNX Runtime's."""
-OWN_FILES: dict[str, str] = {"litert": "tflite"}
+OWN_FILES: dict[str, str] = {"litert": "tflite", "executorch": "pte"}
 """Runtimes that open no ONNX file but one of their own, which the bundle holds; its suffix."""
 
 EXACT = "float32"

@@ -32,3 +32,7 @@ def load(name: Name) -> Runtime:
             from edgesr.runtimes.litert import LiteRt
 
             return LiteRt()
+        case "executorch":
+            from edgesr.runtimes.executorch import ExecuTorch
+
+            return ExecuTorch()

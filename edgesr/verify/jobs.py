@@ -21,7 +21,7 @@ from edgesr.runtimes.base import LABELS, OWN_FILES, Facts, Name, Running, Values
 from edgesr.runtimes.registry import load
 
 Run = Callable[[Values], Values]
-ASKABLE = ("onnxruntime", "openvino", "ncnn", "web", "litert")
+ASKABLE = ("onnxruntime", "openvino", "ncnn", "web", "litert", "executorch")
 LOOSE = ("cuda", "openvino")
 """Runtimes whose defaults may compute float32 files in less than float32."""
 
@@ -39,6 +39,7 @@ class Job:
         single: whether it takes one picture at a time.
         window: height and width of the one size that the file takes; None where it takes any.
         halo: of the network, in LR pixels.
+        largest: LR pixels of the longest side that the file takes; None where it takes any.
     """
 
     runtime: Name
@@ -52,6 +53,7 @@ class Job:
     single: bool = False
     window: tuple[int, int] | None = None
     halo: int = 0
+    largest: int | None = None
 
     @property
     def bytes_io(self) -> bool:
@@ -76,7 +78,18 @@ class Job:
     def _for_any_size(self, run: Run) -> Run:
         if self.window:
             return in_windows(run, (2, 3), self.window, self.halo, self.sizes[0])
+        if self.largest:
+            return self._up_to(run, self.largest)
         return fitting(one_by_one(run) if self.single else run, (2, 3), *self.sizes)
+
+    def _up_to(self, run: Run, largest: int) -> Run:
+        """`run`, which takes pictures up to that size, for larger ones in windows."""
+
+        def cut(lr: Values) -> Values:
+            height, width = (min(side, largest) for side in lr.shape[2:])
+            return in_windows(run, (2, 3), (height, width), self.halo, self.sizes[0])(lr)
+
+        return cut
 
     def _open(self) -> Running:
         return load(self.runtime).open(self.file, threads=self.threads, exact=self.exact)
@@ -110,7 +123,7 @@ def check_requested(requested: list[str]) -> list[Name]:
     for name in requested:
         if name not in ASKABLE:
             raise VerifyError(f"--runtime {name}: expected one of {', '.join(ASKABLE)}")
-    others: tuple[Name, ...] = ("openvino", "ncnn", "web", "litert")
+    others: tuple[Name, ...] = ("openvino", "ncnn", "web", "litert", "executorch")
     found = [name for name in others if name in requested]
     for name in found:
         load(name)
@@ -171,7 +184,7 @@ def _all(
         for variant, facts in sorted(files.items(), key=lambda item: item[0] != "fp32"):
             dtype, clipped = facts.input.dtype, facts.output.clipped
             job = Job(runtime, variant, folder / facts.file, dtype, threads, clipped)
-            job = replace(job, single=facts.input.shape[0] == 1, window=_window(facts))
+            job = replace(job, single=facts.input.shape[0] == 1, **_sizes(facts))
             yield job
             if variant == "fp32" and runtime in LOOSE:
                 yield replace(job, exact=False)
@@ -190,5 +203,6 @@ def _own_files(
     return found
 
 
-def _window(facts: Variant | Other) -> tuple[int, int] | None:
-    return facts.window if isinstance(facts, Variant) else None
+def _sizes(facts: Variant | Other) -> dict[str, Any]:
+    """What `Job` says of the sizes that a file takes."""
+    return {"window": facts.window} if isinstance(facts, Variant) else {"largest": facts.largest}

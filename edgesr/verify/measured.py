@@ -13,7 +13,7 @@ from edgesr.runtimes.base import OWN_FILES
 from edgesr.variant import parse
 
 Row = TypeVar("Row", bound=records.Job)
-RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web", "litert")
+RUNTIMES = ("cpu", "cuda", "openvino", "ncnn", "web", "litert", "executorch")
 ORT = ("cpu", "cuda")
 NO_WEIGHTS = "AlexNet's weights are missing: edgesr weights --fetch"
 GRAPHICS = "gates look at photographs"

@@ -69,7 +69,8 @@ def verify(
         folder: the bundle.
         providers: "cpu", "cuda"; what is asked for must really run. None: CPU, and CUDA where it
             works.
-        runtimes: "openvino", "ncnn", "web", "litert", measured beside ONNX Runtime; see `runtimes`.
+        runtimes: "openvino", "ncnn", "web", "litert", "executorch", measured beside
+            ONNX Runtime; see `runtimes`.
         data: HR photographs to measure quality on; the pictures that ship unless given, see
             `data.judges`.
         targets: delegates to check each variant against by their documentation, see

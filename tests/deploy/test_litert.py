@@ -12,7 +12,7 @@ pytest.importorskip("litert_torch", reason="litert-torch is not installed: edges
 from edgesr.bundle.card import read_card
 from edgesr.bundle.check import read_golden
 from edgesr.deploy import litert
-from edgesr.deploy.others import Made, _facts, prove
+from edgesr.deploy.others import Made, facts, prove
 from edgesr.deploy.tflite import Operators, TfLite
 from edgesr.errors import ExportError
 from edgesr.inference.tiling import to_bytes
@@ -58,7 +58,7 @@ def test_the_copies_of_floats_hold_the_golden_vectors(
     data = fp32 if variant == "fp32" else litert.to_fp16(fp32)
     file = tmp_path / "model.tflite"
     file.write_bytes(data)
-    prove(file, _facts(Made(variant, data), file.name, 4), SHIPPED, 4)
+    prove(file, facts(Made(variant, data), "tflite", 4), SHIPPED, 4)
 
 
 def test_int8_gives_the_very_bytes_of_the_onnx_file(fp32: bytes, tmp_path: Path) -> None:

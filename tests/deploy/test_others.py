@@ -18,7 +18,7 @@ from edgesr.deploy import others, stage
 from edgesr.deploy.others import Made, check_formats, of_formats, prove
 from edgesr.errors import ExportError, Unsupported, VerifyError
 from edgesr.recipe import Edge
-from edgesr.runtimes.base import Tensor, Values
+from edgesr.runtimes.base import Name, Tensor, Values
 from edgesr.variant import file_of
 from edgesr.verify.jobs import plan
 from edgesr.workspace import Workspace
@@ -86,6 +86,7 @@ def test_a_copy_is_called_as_its_variant_is() -> None:
         "model.tflite",
         "model.int8.tflite",
     ]
+    assert of_formats(("fp32", "int8", "uint8-io"), ("pte",)) == ["model.pte"]
 
 
 def test_a_copy_that_computes_the_same_holds(proved_with: Callable[..., None]) -> None:
@@ -160,10 +161,16 @@ def test_a_bundle_with_copies_is_read_verified_and_written_again(
     assert read_card(folder).others == card.others
 
 
-def test_verify_says_which_command_makes_the_file_that_it_needs() -> None:
-    with pytest.raises(VerifyError, match="edge has no file for LiteRT") as caught:
-        plan(Path("edge"), {}, ["litert"], 1)
-    assert caught.value.remedy == "Export it with one: edgesr export edge --tflite"
+@pytest.mark.parametrize(
+    ("runtime", "label", "flag"),
+    [("litert", "LiteRT", "--tflite"), ("executorch", "ExecuTorch", "--pte")],
+)
+def test_verify_says_which_command_makes_the_file_that_it_needs(
+    runtime: Name, label: str, flag: str
+) -> None:
+    with pytest.raises(VerifyError, match=f"edge has no file for {label}") as caught:
+        plan(Path("edge"), {}, [runtime], 1)
+    assert caught.value.remedy == f"Export it with one: edgesr export edge {flag}"
 
 
 def test_cards_without_copies_are_read_and_the_page_is_silent(bundle: Path) -> None:

@@ -20,7 +20,10 @@ def test_no_adapter_imports_torch() -> None:
 
 @pytest.mark.parametrize(
     ("name", "module"),
-    [("openvino", "openvino"), ("ncnn", "ncnn"), ("litert", "ai_edge_litert.interpreter")],
+    [
+        *(("openvino", "openvino"), ("ncnn", "ncnn"), ("litert", "ai_edge_litert.interpreter")),
+        ("executorch", "executorch.runtime"),
+    ],
 )
 def test_a_runtime_that_is_not_installed_says_how_it_is(
     name: str, module: str, monkeypatch: pytest.MonkeyPatch

@@ -82,7 +82,7 @@ class Variant(Record):
 class Other(Record):
     """A model file for a runtime that opens no ONNX: a copy of one of the variants."""
 
-    runtime: Literal["litert"]
+    runtime: Literal["litert", "executorch"]
     variant: VariantName
     file: File
     bytes: Whole

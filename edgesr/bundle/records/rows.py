@@ -21,7 +21,7 @@ from edgesr.bundle.records.base import (
 )
 from edgesr.bundle.records.card import VariantName
 
-Runtime = Literal["cpu", "cuda", "openvino", "ncnn", "web", "litert"]
+Runtime = Literal["cpu", "cuda", "openvino", "ncnn", "web", "litert", "executorch"]
 Side = Annotated[int, Field(ge=1, le=2**24)]
 
 
