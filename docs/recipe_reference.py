@@ -83,16 +83,19 @@ def _table(path: str, table: Schema, known: Schema) -> Iterator[str]:
 def _heading(path: str, table: Schema, field: Schema, required: bool) -> str:
     """What a table is for, and whether it has to be there."""
     told_apart = [(k, f["const"]) for k, f in table["properties"].items() if "const" in f]
-    title = f"## `[{path}]`" + "".join(f' with `{k} = "{name}"`' for k, name in told_apart)
+    name = f"[[{path}]]" if field.get("type") == "array" else f"[{path}]"
+    title = f"## `{name}`" + "".join(f' with `{k} = "{name}"`' for k, name in told_apart)
     presence = "Required." if required else "May be left out: every key has its default."
+    if field.get("type") == "array":
+        presence = "May be left out, and stand several times."
     if "default" in field and field["default"] is None:
         presence = f"There is none unless the recipe has it. {_line(field)}"
     return f"{title}\n\n{_line(table)} {presence}\n"
 
 
 def _tables(field: Schema, known: Schema) -> list[Schema]:
-    """The tables that a key may hold; none for a plain value."""
-    options = field.get("oneOf") or field.get("anyOf") or [field]
+    """The tables that a key may hold, one or a list; none for a plain value."""
+    options = field.get("oneOf") or field.get("anyOf") or [field.get("items", field)]
     return [known[o["$ref"].rsplit("/", 1)[1]] for o in options if "$ref" in o]
 
 

@@ -15,11 +15,13 @@ TRAINING = frozenset(
     )
 )
 """The modules that `edgesr[train]` brings."""
+STREAM = ("webdataset", "datasets")
 LITERT = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
 INSTALL = {
     RUNTIME: 'pip install "edgesr[cpu]", or "edgesr[gpu]" for an NVIDIA GPU',
     "openvino": 'pip install "edgesr[openvino]"',
     "av": 'pip install "edgesr[video]"',
+    **dict.fromkeys(STREAM, 'pip install "edgesr[stream]"'),
     **dict.fromkeys(LITERT, 'pip install "edgesr[litert]"'),
     "executorch": 'pip install "edgesr[executorch]"',
     **dict.fromkeys(TRAINING, 'pip install "edgesr[train]"'),
@@ -42,6 +44,24 @@ def openvino() -> Any:
         MissingPackage: it is not installed.
     """
     return _module("openvino")
+
+
+def webdataset() -> Any:
+    """The module `webdataset`, likewise.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
+    return _module("webdataset")
+
+
+def datasets() -> Any:
+    """The module `datasets`, Hugging Face's, likewise.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
+    return _module("datasets")
 
 
 def _module(name: str) -> Any:

@@ -37,6 +37,24 @@ def crop(
     return gathered(pixels, begin, 0 * begin + side, torch.zeros_like(corner), side, way)
 
 
+def corners(sizes: Tensor, draw: Tensor, side: int, region: int) -> Tensor:
+    """Where crops of `side` pixels begin in photographs of `sizes`, each inside one region of
+    `region` pixels a side, see `edgesr.data.regions`; all (b, 2), `draw` in 0..1."""
+    regions = (sizes // region).clamp(min=1)
+    place = draw * regions
+    number = place.long()
+    first, end = number * sizes // regions, (number + 1) * sizes // regions
+    return first + ((place - number) * (end - first - side + 1)).long()
+
+
+def cut(data: Tensor, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor) -> Tensor:
+    """What `copied` gives, as the bytes that they are: uint8 (b, side, side, 3). See `crop`."""
+    crops = _picked(data, at, width, corner, side, way & 1)
+    return torch.stack(
+        [_turned(each, turn) for each, turn in zip(crops, way.tolist(), strict=True)]
+    )
+
+
 def copied(
     data: Tensor, at: Tensor, width: Tensor, corner: Tensor, side: int, way: Tensor
 ) -> Tensor:

@@ -116,8 +116,8 @@ class PatchCache:
         # Not shared: a private mapping, so that nothing can be written to the file through it.
         data = torch.from_file(str(path), shared=False, size=3 * end, dtype=torch.uint8)
         places = torch.tensor(sizes), torch.tensor(offsets)
-        region = degradation.region // scale if degradation.kind == "real" else WHOLE
-        return cls(key, scale, data.view(-1, 3), files, *places, variants, region)
+        side = region(degradation, scale)
+        return cls(key, scale, data.view(-1, 3), files, *places, variants, side)
 
     def photographs(self, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         """The first LR and HR of each or every so many-th photograph; float32 (1, 3, H, W) in
@@ -138,6 +138,11 @@ class PatchCache:
         for (height, width), start in zip(sizes, starts, strict=True):
             for variant in range(self.variants):
                 yield self._picture(start + variant * height * width, height, width)
+
+
+def region(degradation: Degradation, scale: int) -> int:
+    """Side in LR pixels of what is degraded alike."""
+    return degradation.region // scale if degradation.kind == "real" else WHOLE
 
 
 class PatchSampler:
@@ -199,7 +204,8 @@ class PatchSampler:
         which, top, left, turn = draw[self.share].unbind(1)
         photo = torch.searchsorted(self._areas, which * self._areas[-1], right=True)
         side = self.patch // self.cache.scale
-        corner = self._corner(self.cache.sizes[photo], torch.stack([top, left], 1), side)
+        place = torch.stack([top, left], 1)
+        corner = crops.corners(self.cache.sizes[photo], place, side, self.cache.region)
         way = (turn * 8).long()
         variant = ((turn * 8 - way) * self.cache.variants).long()
         height, width = self.cache.sizes[photo].unbind(1)
@@ -214,15 +220,6 @@ class PatchSampler:
             return lr, hr
         target_at = self._targets_at[photo] + self.cache.scale**2 * before
         return lr, hr, crop(self.targets, target_at, *large)
-
-    def _corner(self, sizes: Tensor, draw: Tensor, side: int) -> Tensor:
-        """Where crops of `side` pixels begin in photographs of `sizes`, each inside one region;
-        all (b, 2), `draw` in 0..1."""
-        regions = (sizes // self.cache.region).clamp(min=1)
-        place = draw * regions
-        region = place.long()
-        first, end = region * sizes // regions, (region + 1) * sizes // regions
-        return first + ((place - region) * (end - first - side + 1)).long()
 
     def files(self, ago: int = 0) -> list[str]:
         """The photographs behind this process's share of the latest batch, in its order, or of one

@@ -92,7 +92,7 @@ def _unreadable(error: OSError) -> None:
     warn_left_out(Path(error.filename), f"cannot be read: {error.strerror}")
 
 
-def decode(path: Path, *, smallest: int = 1) -> Pixels:
+def decode(path: Path, *, smallest: int = 1, data: bytes | None = None) -> Pixels:
     """Read an image file as uint8 (H, W, 3) RGB, turned upright as its EXIF data say.
 
     Grey, palette and CMYK become RGB; 16 bits become 8. Transparency is dropped with a warning,
@@ -100,12 +100,13 @@ def decode(path: Path, *, smallest: int = 1) -> Pixels:
 
     Args:
         smallest: the shortest side that is of use, in pixels.
+        data: what is in the file, which `path` then only names.
 
     Raises:
         PhotoError: unreadable, truncated, more pixels than Pillow's limit against decompression
             bombs, several frames, pixels of an unknown range, or too small.
     """
-    pixels = to_8_bits(read_pixels(path))
+    pixels = to_8_bits(read_pixels(path, data))
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     elif pixels.shape[2] == 4:
@@ -193,7 +194,8 @@ def embedded() -> Split:
 
 
 def split(data: recipe.Data) -> Split:
-    """The files that `data` names: embedded, a folder in DIV2K's layout, or any folder.
+    """The files that `data` names: embedded, a folder in DIV2K's layout, or any folder; of what is
+    streamed the first ones, see `shards.split`.
 
     DIV2K's layout is `DIV2K_train_HR` and, for validation, `DIV2K_valid_HR`. Of any other folder
     `data.validation` images, evenly spaced over the sorted list, are held out: at most a tenth of
@@ -202,6 +204,10 @@ def split(data: recipe.Data) -> Split:
     Raises:
         DataError: the folder is missing, empty, too small for the split, or a benchmark set.
     """
+    from edgesr.data import shards  # which reads photographs as this module does
+
+    if sources := shards.find(data):
+        return shards.split(sources, data.validation)
     if data.photos == "embedded":
         return embedded()
     folder = Path(data.photos).expanduser()

@@ -102,7 +102,8 @@ def _kind(recipe: AnyRecipe) -> dict[str, Any]:
     if not isinstance(recipe, Recipe):
         return {"invents": False, "photographs": ""}
     judged = recipe.gan is not None and recipe.gan.losses.adversarial > 0
-    photographs = portable(recipe).data.photos
+    data = portable(recipe).data
+    photographs = ", ".join(each.photos for each in data.sources) or data.photos
     return {"invents": judged, "kind": recipe.data.degradation.kind, "photographs": photographs}
 
 
@@ -115,7 +116,11 @@ def portable(recipe: AnyRecipe) -> AnyRecipe:
     """`recipe` as others get it: folders of this machine by their last name alone."""
     sets = [_by_name(each) for each in recipe.data.validation_sets]
     named = {"photos": _by_name(recipe.data.photos), "lr": _by_name(recipe.data.lr)}
-    data = recipe.data.model_copy(update=named | {"validation_sets": sets})
+    sources = [
+        each.model_copy(update={"photos": _by_name(each.photos)}) for each in recipe.data.sources
+    ]
+    lists = {"validation_sets": sets, "sources": sources}
+    data = recipe.data.model_copy(update=named | lists)
     weights = recipe.weights
     if _is_local(weights.folder):
         weights = weights.model_copy(update={"folder": ""})

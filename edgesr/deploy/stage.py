@@ -27,7 +27,7 @@ from edgesr.workspace import (
     weights_in,
 )
 
-AFTER_TRAINING = ("export", "verify", "gates", "data.photos", "data.lr")
+AFTER_TRAINING = ("export", "verify", "gates", "data.photos", "data.sources", "data.lr")
 """The photographs set ranges and judge; where they lie is another matter on each machine."""
 NO_RUN = "Is the run finished? Train it again with this version."
 

@@ -76,24 +76,29 @@ def read(path: Path) -> Picture:
     return _decoded(path, lambda image, deep: prepare(image, path, deep))
 
 
-def read_pixels(path: Path) -> Pixels:
+def read_pixels(path: Path, data: bytes | None = None) -> Pixels:
     """The pixels of `read` alone: nothing is said of metadata that a caller has no use for.
+
+    Args:
+        data: what is in the file, which `path` then only names.
 
     Raises:
         PhotoError: see `read`.
     """
-    return _decoded(path, lambda image, deep: _upright_pixels(image, path, deep))
+    return _decoded(path, lambda image, deep: _upright_pixels(image, path, deep), data)
 
 
-def _decoded(path: Path, use: Callable[[Image.Image, Pixels | None], T]) -> T:
+def _decoded(
+    path: Path, use: Callable[[Image.Image, Pixels | None], T], data: bytes | None = None
+) -> T:
     """What `use` makes of the image in `path`, and of its pixels if they have 16 bits a channel."""
-    if not path.is_file():  # opening a FIFO would wait for its writer
+    if data is None and not path.is_file():  # opening a FIFO would wait for its writer
         raise PhotoError(path, "is not a regular file" if path.exists() else "does not exist")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            found = _decode(path, use)
+            found = _decode(path, use, path if data is None else data)
         except PhotoError:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -110,13 +115,13 @@ def _decoded(path: Path, use: Callable[[Image.Image, Pixels | None], T]) -> T:
     return found
 
 
-def _decode(path: Path, use: Callable[[Image.Image, Pixels | None], T]) -> T:
-    with Image.open(path) as image:
+def _decode(path: Path, use: Callable[[Image.Image, Pixels | None], T], source: Path | bytes) -> T:
+    with sixteen.opened(source) as image:
         frames = getattr(image, "n_frames", 1)
         # A phone's JPEG may carry further pictures (MPO); its first is the photograph.
         if frames > 1 and image.format != "MPO":
             raise PhotoError(path, f"{frames} frames or pages, expected a single picture")
-        deep = sixteen.decode(path, image)
+        deep = sixteen.decode(source, image)
         # Pillow halves other 16-bit colour while it decodes; only the raw mode still tells.
         halved = image.mode in ("RGB", "RGBA") and any(";16" in str(t.args) for t in image.tile)
         image.load()

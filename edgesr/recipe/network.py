@@ -14,6 +14,7 @@ from edgesr.bounds import (
     Photos,
     Place,
     PlaceOrNone,
+    Positive,
     Text,
 )
 from edgesr.recipe.degradation import Bicubic, Degradation
@@ -104,15 +105,51 @@ class Teacher(Table):
     is of `0001.jpg`). Not for `feature_affinity`, nor for drawn pages."""
 
 
+class Source(Table):
+    """Photographs that are streamed, and their share."""
+
+    photos: Place
+    """Shards of WebDataset, as `data.photos` names them."""
+    weight: Positive = 1.0
+    """Share of the patches, over the sum of all sources' weights."""
+
+
+class Stream(Table):
+    """How photographs that are streamed become patches. Those of a folder are not: each is decoded
+    once, into the cache."""
+
+    crops: Annotated[int, Field(ge=1, le=bounds.MAX_BATCH)] = 16
+    """Patches that are cut of a photograph each time that it is decoded."""
+    photographs: Annotated[int, Field(ge=2, le=bounds.MAX_BATCH)] = 64
+    """Photographs whose patches are shuffled together, on each device."""
+    workers: Annotated[int, Field(ge=0, le=bounds.MAX_THREADS)] = 2
+    """Processes that decode, on each device; 0 decodes between the steps."""
+
+    @model_validator(mode="after")
+    def fits(self) -> Self:
+        if self.crops * self.photographs > bounds.MAX_BATCH:
+            raise ValueError(
+                f"crops x photographs = {self.crops * self.photographs:,} patches are kept, "
+                f"expected at most {bounds.MAX_BATCH:,}"
+            )
+        return self
+
+
 class Data(Table):
     """The photographs."""
 
     photos: Place = "embedded"
     """A folder of images, a folder in DIV2K's layout, or `embedded` for the ones that the
-    scikit-image package carries."""
+    scikit-image package carries. Or what is streamed (`edgesr[stream]`): shards of WebDataset by a
+    pattern that ends in `.tar`, as `shards/{000..012}.tar` or `shards/*.tar`."""
+    sources: Annotated[list[Source], Field(max_length=bounds.MAX_ITEMS)] = []
+    """Several sources that are streamed, in place of `photos`: each under `[[data.sources]]`."""
+    stream: Stream = Stream()
+    """How what is streamed becomes patches."""
     validation: Photos = 4
     """How many images of a plain folder are held out, at most: never more than a tenth of them, but
-    one. DIV2K's layout and the embedded photographs bring a validation split of their own."""
+    one. DIV2K's layout and the embedded photographs bring a validation split of their own; of a
+    stream so many are held out, the first of its first shard."""
     validation_sets: Annotated[list[Place], Field(max_length=bounds.MAX_ITEMS)] = []
     """Folders of HR pictures that each validation measures beside the held-out photographs, or
     benchmark sets in `data/` by their names: `["Set5", "Set14"]`. They measure alone: neither what
@@ -123,6 +160,12 @@ class Data(Table):
     """A folder of ready LR pictures, with `degradation.kind = "pairs"`: one for each photograph, of
     its size over `model.scale`, called as it is in any format (`0001.png` or `0001x4.png` is of
     `0001.jpg`). A pair that lies more than half an LR pixel aside is refused."""
+
+    @model_validator(mode="after")
+    def photographs_are_named_once(self) -> Self:
+        if self.sources and self.photos != "embedded":
+            raise ValueError("data.photos and data.sources name photographs: leave one of them out")
+        return self
 
     @model_validator(mode="after")
     def pairs_have_a_folder(self) -> Self:

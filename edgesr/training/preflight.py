@@ -46,6 +46,24 @@ def check_learned(recipe: Recipe) -> None:
         console.warn(f"recipe '{recipe.name}' loads a teacher that nothing learns from")
 
 
+def check_streamed(recipe: Recipe) -> None:
+    """Look whether all that `recipe` asks for can be had of photographs that are streamed.
+
+    Raises:
+        TrainingError: something is to be kept of every photograph, or is matched to it by name.
+    """
+    needs = {
+        "teacher.once = true": recipe.teacher is not None and recipe.teacher.once,
+        "teacher.pictures": recipe.teacher is not None and recipe.teacher.pictures,
+        'data.degradation.kind = "pairs"': recipe.data.degradation.kind == "pairs",
+    }
+    if asked := [key for key, wanted in needs.items() if wanted]:
+        raise TrainingError(
+            f"{asked[0]} needs photographs in a folder, recipe '{recipe.name}' streams them",
+            "Ask the teacher in every step, --set teacher.once=false, or name a folder: --data.",
+        )
+
+
 def check_layers(recipe: Recipe) -> None:
     """Look whether a network of the recipe's table can be built and takes its patches, and for the
     layers that each stage freezes and trains.

@@ -25,7 +25,7 @@ from edgesr.training.precision import autocast, choose_float32
 NAMED = 5
 """Differences that a message names."""
 OWN = (
-    *("data.photos", "data.lr", "teacher.path", "teacher.pictures"),
+    *("data.photos", "data.sources", "data.lr", "teacher.path", "teacher.pictures"),
     *("training.init", "weights.folder"),
 )
 """Keys of a recipe that name places on a machine. What lies there is compared instead."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgesr import console
 from edgesr.bundle.records.run import TaughtBy
-from edgesr.data import pairs, photos
+from edgesr.data import pairs, photos, shards
 from edgesr.data.patches import PatchCache
 from edgesr.losses.perceptual import find_lpips
 from edgesr.losses.total import GeneratorLoss
@@ -23,7 +23,7 @@ from edgesr.training.best import check_measured
 from edgesr.training.initialise import Start, find_start
 from edgesr.training.log import Log
 from edgesr.training.loop import Run
-from edgesr.training.preflight import check_layers, check_learned
+from edgesr.training.preflight import check_layers, check_learned, check_streamed
 from edgesr.training.processes import first_alone, told_to_all
 from edgesr.training.teacher import facts, find_network, find_targets, try_out
 from edgesr.training.teacher_pictures import find_pictures
@@ -33,7 +33,11 @@ from edgesr.workspace import Workspace
 
 @dataclass
 class Setup:
-    """What the stages of one run work with."""
+    """What the stages of one run work with.
+
+    Attributes:
+        sources: what is streamed; where there is any, `cache` holds a few photographs of it.
+    """
 
     fabric: Fabric
     recipe: Recipe
@@ -42,6 +46,7 @@ class Setup:
     start: Start
     losses: dict[str, GeneratorLoss]
     cache: PatchCache
+    sources: list[shards.Source]
     targets: Tensor | None
     run: Run
 
@@ -59,6 +64,9 @@ def set_up(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
         if fabric.is_global_zero:
             check_writable(folder, "the run")
         losses = _losses(recipe, fabric.device)
+        sources = shards.find(recipe.data)
+        if sources:
+            check_streamed(recipe)
         split = photos.split(recipe.data)
         lr = pairs.find(recipe.data, recipe.model.scale, split)
         taught_by = teacher or find_pictures(recipe, split.train)
@@ -78,9 +86,11 @@ def set_up(recipe: Recipe, workspace: Workspace, fabric: Fabric) -> Setup:
         targets = find_targets(recipe, cache, taught_by, losses, fabric)
     run = Run(recipe, folder, log, validation, leads=fabric.is_global_zero)
     if run.leads:
-        console.say(f"photographs: {len(cache.files)} train, {len(validation.examples)} held out")
+        count = sum(len(source.shards) for source in sources)
+        train = f"streamed from {count} shards" if sources else f"{len(cache.files)} train"
+        console.say(f"photographs: {train}, {len(validation.examples)} held out")
     taught = facts(taught_by)
-    return Setup(fabric, recipe, teacher, taught, start, losses, cache, targets, run)
+    return Setup(fabric, recipe, teacher, taught, start, losses, cache, sources, targets, run)
 
 
 def _validation(

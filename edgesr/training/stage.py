@@ -14,7 +14,9 @@ import torch
 import edgesr
 from edgesr import console
 from edgesr.bundle.records import run as record
+from edgesr.data import shards
 from edgesr.data.patches import PatchSampler
+from edgesr.data.stream import StreamSampler
 from edgesr.errors import TrainingError
 from edgesr.folders import RUN, check_replaceable, discard, locked
 from edgesr.machine import machine
@@ -41,7 +43,7 @@ from edgesr.training.processes import (
     warn_of_drift,
 )
 from edgesr.training.setup import Setup, set_up
-from edgesr.training.state import State, digest, read_checkpoint
+from edgesr.training.state import Sampler, State, digest, read_checkpoint
 from edgesr.training.steps import Step, TrainedNetwork
 from edgesr.training.validation import Score
 from edgesr.workspace import BEST, Workspace, is_litter, sha256, write_text
@@ -109,7 +111,7 @@ def _run(
 def _found(setup: Setup, saved: dict[str, Any] | None) -> dict[str, str]:
     """What every process must have found on its machine."""
     return {
-        "photographs": setup.cache.key,
+        "photographs": f"{setup.cache.key} {shards.key(setup.sources) if setup.sources else ''}",
         "teacher": setup.taught_by.sha256 if setup.taught_by else "none",
         "checkpoint": digest(saved | {"path": None}) if saved else "none",
     }
@@ -176,6 +178,7 @@ def _inputs(workspace: Workspace, recipe: Recipe) -> list[Path]:
     folders += [recipe.weights.folder, teacher.pictures if teacher else ""]
     found = [workspace.find_model(Path(name)) for name in models]
     found += [Path(name) for name in folders if name]
+    found += [shard for source in shards.find(recipe.data) for shard in source.shards]
     return [path for path in found if path.exists()]
 
 
@@ -190,7 +193,7 @@ def _begin(workspace: Workspace, recipe: Recipe, *, anew: bool) -> None:
 def _stage(
     setup: Setup, student: Trainable, name: str, optimisation: Optimisation
 ) -> tuple[State, Step]:
-    fabric, training = setup.fabric, setup.recipe.training
+    fabric = setup.fabric
     loss = setup.losses[name]
     discriminator = None
     if loss.losses.adversarial and isinstance(optimisation, Gan):
@@ -200,19 +203,24 @@ def _stage(
         discriminator = TrainedNetwork.prepared(fabric, judge, optimisation)
     freeze = frozen_layers(student, optimisation.freeze) + idle_layers(student)
     network = TrainedNetwork.prepared(fabric, student, optimisation, optimisation.optimiser, freeze)
-    sampler = PatchSampler(
-        setup.cache,
-        patch=training.patch,
-        batch=training.batch,
-        seed=setup.recipe.seed,
-        device=fabric.device,
-        rank=fabric.global_rank,
-        world=fabric.world_size,
-        targets=setup.targets,
-    )
-    ema = Ema(network.module, training.ema)
+    ema = Ema(network.module, setup.recipe.training.ema)
     step = Step(fabric, network, loss, setup.teacher, discriminator, optimisation.grad_clip)
-    return State(name, network, ema, sampler, discriminator), step
+    return State(name, network, ema, _sampler(setup), discriminator), step
+
+
+def _sampler(setup: Setup) -> Sampler:
+    recipe, fabric = setup.recipe, setup.fabric
+    shared: dict[str, Any] = {
+        "patch": recipe.training.patch,
+        "batch": recipe.training.batch,
+        "seed": recipe.seed,
+        "device": fabric.device,
+        "rank": fabric.global_rank,
+        "world": fabric.world_size,
+    }
+    if setup.sources:
+        return StreamSampler(setup.sources, recipe.data, scale=recipe.model.scale, **shared)
+    return PatchSampler(setup.cache, targets=setup.targets, **shared)
 
 
 def _finish(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from edgesr import console
-from edgesr.data.patches import PatchSampler
 from edgesr.errors import TrainingError
 from edgesr.recipe import Recipe, stages
 from edgesr.recipe import io as recipe_io
@@ -23,11 +22,20 @@ from edgesr.workspace import atomic
 
 CHANGEABLE = (
     *("training.steps", "training.log_every", "training.validate_every"),
-    *("training.checkpoint_every", "gan.steps", "data.validation_sets"),
+    *("training.checkpoint_every", "gan.steps", "data.validation_sets", "data.stream.workers"),
     *("export.", "verify.", "gates."),
 )
 """Keys that a run may be resumed with other values of. Where `steps` changes, the schedule of the
 learning rate is the new one's from there on."""
+
+
+class Sampler(Protocol):
+    """Where the batches come from: `PatchSampler`, `StreamSampler`."""
+
+    def next(self) -> tuple[Tensor, ...]: ...
+    def files(self, ago: int = 0) -> list[str]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 @dataclass
@@ -45,7 +53,7 @@ class State:
     stage: str
     student: TrainedNetwork
     ema: Ema
-    sampler: PatchSampler
+    sampler: Sampler
     discriminator: TrainedNetwork | None = None
     step: int = 0
     seconds: float = 0.0

@@ -92,6 +92,14 @@ def test_16_bit_rgb_is_scaled_within_one_step(tmp_path: Path) -> None:
     assert np.abs(pixels - wide / 257).max() <= 1
 
 
+def test_what_is_in_a_file_is_decoded_as_the_file_is(tmp_path: Path) -> None:
+    """Of 16 bits a PNG is read twice, each time from its beginning."""
+    wide = np.random.default_rng(0).integers(0, 65536, (8, 8, 3), np.uint16)
+    path = png_of_16_bits(tmp_path / "a.png", wide)
+    found = photos.decode(Path("in a shard"), data=path.read_bytes())
+    assert np.array_equal(found, photos.decode(path))
+
+
 def test_16_bit_grey_is_turned_upright_too(tmp_path: Path) -> None:
     grey = np.arange(12, dtype=np.uint16).reshape(3, 4) * 257
     exif = Image.Exif()

@@ -1,0 +1,178 @@
+"""Photographs that are streamed: where their shards lie, read by WebDataset.
+
+A shard is read from its beginning to its end and never held whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePath
+
+from edgesr import extras, recipe
+from edgesr.data import photos
+from edgesr.errors import DataError
+from edgesr.inference.decode import EXTENSIONS
+from edgesr.workspace import cache_dir, write_bytes
+
+TAR = ".tar"
+MOST = 10**6
+"""Shards of a source."""
+EXCERPT = 30
+"""Photographs of a stream that stand for all where a few are enough: to set ranges of eight bits,
+and to change the depth of a student."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A photograph as its file has it.
+
+    Attributes:
+        name: its shard's and its own, for messages.
+    """
+
+    name: Path
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """Shards, in the order of their names.
+
+    Attributes:
+        name: as the recipe has it.
+        read: the photographs of a shard, in their order.
+    """
+
+    name: str
+    shards: list[Path]
+    weight: float
+    read: Callable[[Path], Iterator[Encoded]]
+
+
+def find(data: recipe.Data) -> list[Source]:
+    """The sources that `data` names; none where its photographs lie in a folder.
+
+    Raises:
+        DataError: a shard is missing, or one of several sources is nothing that is streamed.
+        MissingPackage: the library that reads them is not installed.
+    """
+    named = data.sources or [recipe.Source(photos=data.photos)]
+    return [_source(each) for each in named if data.sources or is_streamed(each.photos)]
+
+
+def is_streamed(place: str) -> bool:
+    """Whether a recipe means shards by `place`."""
+    return place.endswith(TAR)
+
+
+def _source(named: recipe.Source) -> Source:
+    if not is_streamed(named.photos):
+        raise DataError(
+            f"data.sources: {named.photos} is nothing that is streamed",
+            f"Give shards of WebDataset, a pattern that ends in {TAR}; a folder of images stands "
+            "alone: data.photos.",
+        )
+    extras.webdataset()
+    return Source(named.photos, _expanded(named.photos), named.weight, tar)
+
+
+def _expanded(pattern: str) -> list[Path]:
+    """The files that `pattern` names, sorted; braces are written out, then `*` and `?` looked for.
+
+    Raises:
+        DataError: one is missing, none fits, or the braces do not.
+    """
+    from braceexpand import braceexpand  # comes with WebDataset
+
+    try:
+        places = [Path(each).expanduser() for each in islice(braceexpand(pattern), MOST)]
+        found = [(place, _fitting(place)) for place in places]
+    except ValueError as error:
+        raise DataError(f"{pattern} is no pattern of shards: {error}") from None
+    for place, files in found:
+        if not files:
+            of = f", one of the {len(places)} that {pattern} names" if len(places) > 1 else ""
+            raise DataError(f"there is no shard {place}{of}", "Look at data.photos or its sources.")
+    return list(dict.fromkeys(file for _, files in found for file in files))
+
+
+def _fitting(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    files = Path(place.anchor or ".").glob(str(place.relative_to(place.anchor)))
+    return sorted(file for file in files if file.is_file())
+
+
+def tar(shard: Path) -> Iterator[Encoded]:
+    """The photographs in a shard of WebDataset: of each sample its one picture, whatever else is
+    in it. Only the file is opened: neither commands nor addresses are followed, nothing is
+    unpickled.
+
+    Raises:
+        DataError: a sample has two pictures.
+        Exception: whatever a damaged file makes tarfile raise.
+    """
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    with shard.open("rb") as stream:
+        opened = [{"url": str(shard), "stream": stream}]
+        files = tar_file_expander(opened, select_files=_is_picture)
+        for sample in group_by_keys(files):
+            suffixes = [key for key in sample if _is_picture(f"x.{key}")]
+            if len(suffixes) != 1:
+                raise DataError(
+                    f"{shard}: sample {sample['__key__']} has {len(suffixes)} pictures, "
+                    f"{', '.join(suffixes)}; expected one",
+                    "Write the shards with the photograph alone.",
+                )
+            yield Encoded(shard / f"{sample['__key__']}.{suffixes[0]}", sample[suffixes[0]])
+
+
+def _is_picture(name: str) -> bool:
+    return PurePath(name).suffix.lower() in EXTENSIONS
+
+
+def key(sources: Sequence[Source]) -> str:
+    """Changes with the names, sizes and weights of what is streamed; nothing is read for it."""
+    facts = [
+        f"{source.weight} {[(shard.name, shard.stat().st_size) for shard in source.shards]}"
+        for source in sources
+    ]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+
+
+def split(sources: Sequence[Source], validation: int) -> photos.Split:
+    """The first photographs of the first shard, as files in the user's cache folder: `validation`
+    of them that are held out, and up to `EXCERPT` behind them that stand for those that train.
+
+    Raises:
+        DataError: the shard cannot be read, or has no more than those that are held out.
+    """
+    shard, folder = sources[0].shards[0], cache_dir() / "streamed" / key(sources)
+    try:
+        first = list(islice(sources[0].read(shard), validation + EXCERPT))
+    except DataError:
+        raise
+    except Exception as error:  # damage makes tarfile raise nearly anything
+        raise DataError(f"the shard {shard} cannot be read: {reason(error)}") from None
+    if len(first) <= validation:
+        raise DataError(
+            f"the shard {shard} has {len(first)} photographs, of which data.validation = "
+            f"{validation} would be held out: expected more",
+            "Write larger shards, or hold out fewer: --set data.validation=1",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, photograph in enumerate(first):
+        paths.append(folder / f"{number:04d}{photograph.name.suffix}")
+        write_bytes(paths[-1], photograph.data)
+    return photos.Split(paths[validation:], paths[:validation])
+
+
+def reason(error: Exception) -> str:
+    """What a library says of what it cannot read, in a line; WebDataset adds to it where."""
+    said = str(error.args[0] if error.args else "").partition(" @ ")[0].partition("\n")[0]
+    return said or type(error).__name__
