@@ -149,7 +149,7 @@ def benchmark(
         likeness[job] = facts.precision, likeness_db(expected, sr)
     console.say(f"timing {len(jobs)} in turn")
     timed = [
-        Timed(job.file, job.runtime, job.dtype, job.exact, parse(job.variant).window)
+        Timed(job.file, job.runtime, job.dtype, job.exact, parse(job.variant).window, job.colours)
         for job in jobs
     ]
     taken = in_turn(timed, size=size, threads=threads)

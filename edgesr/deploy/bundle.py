@@ -36,7 +36,7 @@ from edgesr.deploy.variants import (
 )
 from edgesr.errors import EdgesrError, ExportError, cut
 from edgesr.folders import BUNDLE, replacing
-from edgesr.models.zoo import Network, OnnxNetwork, SRModel, Student
+from edgesr.models.zoo import Network, OnnxNetwork, SRModel, Student, colours_of
 from edgesr.recipe import AnyRecipe, Recipe
 from edgesr.recipe import io as recipe_io
 from edgesr.revision import git_revision
@@ -168,7 +168,6 @@ def _write_models(
     metadata = {f"edgesr.{key}": str(value) for key, value in facts.items()}
     metadata |= {
         "edgesr.tileable": str(int(seen.tileable)),
-        "edgesr.colour": "RGB",
         "edgesr.checkpoint_sha256": model.sha256,
         "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
     }
@@ -231,7 +230,7 @@ def _write_fp32(
 ) -> tuple[Variant, Exported]:
     module, settings = model.module, recipe.export
     assert isinstance(module, Network), "zoo.load gives these"
-    fp32 = Variant("fp32", clips(module, recipe), model.scale)
+    fp32 = Variant("fp32", clips(module, recipe), model.scale, colours=colours_of(module))
     own = metadata | fp32.metadata()
     if isinstance(module, Student):
         return fp32, export_onnx(module, folder / fp32.file, settings, metadata=own)

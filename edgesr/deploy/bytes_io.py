@@ -20,7 +20,7 @@ def to_bytes_io(floats: onnx.ModelProto) -> onnx.ModelProto:
         floats, "core/", rename_inputs=True, rename_outputs=True
     )
     graph = model.graph
-    batch, _, height, width = (
+    batch, colours, height, width = (
         each.dim_param or each.dim_value for each in graph.output[0].type.tensor_type.shape.dim
     )
     constants = {"levels": 255.0, "half": 0.5, "zero": 0.0, "one": 1.0}
@@ -31,8 +31,8 @@ def to_bytes_io(floats: onnx.ModelProto) -> onnx.ModelProto:
     del graph.node[:], graph.input[:], graph.output[:]
     graph.node.extend(nodes)
     drop_unused(graph)
-    graph.input.append(_picture("lr", batch, "height", "width"))
-    graph.output.append(_picture("sr", batch, height, width))
+    graph.input.append(_picture("lr", batch, "height", "width", colours))
+    graph.output.append(_picture("sr", batch, height, width, colours))
     return model
 
 
@@ -80,9 +80,9 @@ def _on_levels(graph: onnx.GraphProto, node: onnx.NodeProto, operator: str) -> b
 
 
 def _picture(
-    name: str, batch: str | int, height: str | int, width: str | int
+    name: str, batch: str | int, height: str | int, width: str | int, colours: int
 ) -> onnx.ValueInfoProto:
     info: onnx.ValueInfoProto = helper.make_tensor_value_info(
-        name, TensorProto.UINT8, [batch, height, width, 3]
+        name, TensorProto.UINT8, [batch, height, width, colours]
     )
     return info

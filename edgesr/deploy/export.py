@@ -19,7 +19,7 @@ from edgesr import console
 from edgesr.deploy.channel_order import use_dcr
 from edgesr.errors import ExportError
 from edgesr.models.rewrite import deployable
-from edgesr.models.zoo import Student
+from edgesr.models.zoo import Student, colours_of
 from edgesr.recipe import Export
 from edgesr.workspace import atomic
 
@@ -27,7 +27,7 @@ from edgesr.workspace import atomic
 NATIVE_OPSET = 18
 MIN_SIZE = 1
 SHAPES = ((1, 3, 24, 32), (2, 3, 17, 9))
-"""Of the inputs that two graphs are compared on: two sizes and batches."""
+"""Of the inputs that two graphs of RGB are compared on: two sizes and batches."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def export_onnx(
         ExportError: the file would not have that opset, fails the checker, or computes
             something else than `module`.
     """
-    model, simplified = to_graph(deployable(module, settings.rewrites), settings)
+    network = deployable(module, settings.rewrites)
+    model, simplified = to_graph(network, settings, colours_of(module))
     return save(model, path, settings, module.scale, metadata, simplified=simplified)
 
 
@@ -89,10 +90,14 @@ def lowest_ir_version(model: onnx.ModelProto) -> int:
     return int(onnx.helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True))
 
 
-def to_graph(network: nn.Module, settings: Export) -> tuple[onnx.ModelProto, bool]:
-    """The graph of `network` as it is, and whether onnxsim's version of it was kept."""
+def to_graph(
+    network: nn.Module, settings: Export, colours: int = 3
+) -> tuple[onnx.ModelProto, bool]:
+    """The graph of `network` as it is, for pictures of `colours` channels, and whether onnxsim's
+    version of it was kept."""
     keep_bn = any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
-    return finish(_to_onnx(network, settings.opset, keep_bn=keep_bn), settings, keep_bn=keep_bn)
+    graph = _to_onnx(network, settings.opset, colours, keep_bn=keep_bn)
+    return finish(graph, settings, keep_bn=keep_bn)
 
 
 def finish(
@@ -119,12 +124,12 @@ def finish(
     return model, simplified is not None
 
 
-def _to_onnx(module: nn.Module, opset: int, *, keep_bn: bool) -> onnx.ModelProto:
+def _to_onnx(module: nn.Module, opset: int, colours: int, *, keep_bn: bool) -> onnx.ModelProto:
     """The graph, not optimised where BN must stay: torch's optimiser would fold it unasked."""
     dim = torch.export.Dim
     program = torch.onnx.export(
         module,
-        (torch.zeros(1, 3, 24, 32),),
+        (torch.zeros(1, colours, 24, 32),),
         dynamo=True,
         input_names=["lr"],
         output_names=["sr"],
@@ -203,9 +208,10 @@ def max_difference(
         onnxruntime.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"])
         for m in (one, other)
     ]
-    rng = np.random.default_rng(0)
+    rng, colours = np.random.default_rng(0), one.graph.input[0].type.tensor_type.shape.dim[1]
     found = []
-    for shape in shapes:
+    for batch, _, *sides in shapes:
+        shape = batch, colours.dim_value, *sides
         lr: NDArray[np.float32] = rng.random(shape, dtype=np.float32)
         first, second = (session.run(None, {"lr": lr})[0] for session in sessions)
         found.append(np.abs(first - second).max())
@@ -223,5 +229,7 @@ def _check(model: onnx.ModelProto, opset: int, scale: int) -> None:
     names = [
         d.dim_param or str(d.dim_value) for d in model.graph.output[0].type.tensor_type.shape.dim
     ]
-    if names[0] not in ("batch", "1") or names[1:] != ["3", f"{scale}*height", f"{scale}*width"]:
+    colours = str(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
+    large = [colours, f"{scale}*height", f"{scale}*width"]
+    if names[0] not in ("batch", "1") or colours not in ("1", "3") or names[1:] != large:
         raise ExportError(f"the exported file's output has the shape {names}")

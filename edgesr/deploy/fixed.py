@@ -37,7 +37,7 @@ def fix_shapes(model: onnx.ModelProto, window: str, scale: int) -> onnx.ModelPro
     width, height = parse_size(window)
     for value, times in ((copy.graph.input[0], 1), (copy.graph.output[0], scale)):
         shape = value.type.tensor_type.shape
-        rows, columns = (1, 2) if shape.dim[3].dim_value == 3 else (2, 3)
+        rows, columns = (1, 2) if shape.dim[3].dim_value else (2, 3)
         for axis, length in ((0, 1), (rows, times * height), (columns, times * width)):
             shape.dim[axis].Clear()
             shape.dim[axis].dim_value = length

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType
 
@@ -25,8 +26,9 @@ from edgesr.deploy.int8_tail import repeat_by_concat
 from edgesr.deploy.quantiser import METHODS, Quantiser
 from edgesr.errors import ExportError
 from edgesr.inference.infer import infer
+from edgesr.inference.luma import luma
 from edgesr.inference.padding import padded
-from edgesr.models.zoo import Network, Student
+from edgesr.models.zoo import Network, Student, colours_of
 from edgesr.recipe import AnyRecipe, Recipe
 
 
@@ -164,7 +166,8 @@ def to_int8(module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe) -> Chosen
         )
     if best.loss.strain > 1 and settings.finetune_steps and isinstance(module, Student):
         assert isinstance(recipe, Recipe)
-        graph, _ = to_graph(finetune(module, recipe), recipe.export)
+        graph, _ = to_graph(finetune(module, recipe), recipe.export, colours_of(module))
+        graph.metadata_props.extend(fp32.metadata_props)
         better = dataclasses.replace(quantiser, fp32=repeat_by_concat(graph))
         candidate = min(calibrate(better, court), key=_strain)
         if candidate.loss.strain < best.loss.strain:
@@ -219,11 +222,12 @@ NEEDS_16_BITS = "16-bit activations, as QNN's HTP has; ONNX Runtime's CPU comput
 
 
 def _fitting(ranges: dict[str, list[Values]], fp32: onnx.ModelProto) -> dict[str, list[Values]]:
-    """Pictures at sizes that the file takes."""
+    """Pictures at sizes, and of colours, that the file takes."""
     facts = {entry.key: entry.value for entry in fp32.metadata_props}
     multiple, least = (int(facts.get(f"edgesr.{key}", "1")) for key in ("multiple", "min_size"))
+    seen = luma if facts.get("edgesr.colour") == "Y" else np.asarray
     return {
-        name: [padded(lr, (2, 3), multiple, least) for lr in pictures]
+        name: [seen(padded(lr, (2, 3), multiple, least)) for lr in pictures]
         for name, pictures in ranges.items()
     }
 

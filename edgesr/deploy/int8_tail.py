@@ -103,9 +103,10 @@ def _repeats(graph: onnx.GraphProto, layer: onnx.NodeProto) -> bool:
         return False
     constants = {tensor.name: tensor for tensor in graph.initializer}
     weights = numpy_helper.to_array(constants[layer.input[1]])
-    times = len(weights) // 3
+    one = np.eye(weights.shape[1])
+    times = len(weights) // len(one)
     found = weights.reshape(len(weights), -1)
-    orders = np.repeat(np.eye(3), times, axis=0), np.tile(np.eye(3), (times, 1))
+    orders = np.repeat(one, times, axis=0), np.tile(one, (times, 1))
     return any(np.array_equal(found, each) for each in orders)
 
 

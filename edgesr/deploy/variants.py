@@ -21,9 +21,10 @@ from edgesr.deploy.int8 import Chosen, to_a16w8, to_int8
 from edgesr.deploy.int8_tail import gives_levels
 from edgesr.deploy.signed import to_s8s8
 from edgesr.errors import ExportError
+from edgesr.inference.contract import COLOURS
 from edgesr.inference.model import Model
 from edgesr.models.foreign import Foreign
-from edgesr.models.zoo import Network
+from edgesr.models.zoo import Network, colours_of
 from edgesr.recipe import AnyRecipe
 from edgesr.variant import file_of, name_of, parse
 from edgesr.workspace import atomic
@@ -43,6 +44,7 @@ class Variant:
         dtype: of what it takes and gives: float32, float16 or uint8.
         batch: "batch", or 1 where the file takes one picture at a time.
         window: "WIDTHxHEIGHT" where the file takes that size alone.
+        colours: channels of what it takes and gives: 3 of RGB, 1 of Y.
         facts: what else card.json says of it, e.g. which layers an int8 file keeps in float.
     """
 
@@ -52,6 +54,7 @@ class Variant:
     dtype: str = "float32"
     batch: str | int = "batch"
     window: str = ""
+    colours: int = 3
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -70,6 +73,7 @@ class Variant:
             "edgesr.layout": "NHWC" if self.bytes_io else "NCHW",
             "edgesr.range": "0..255" if self.bytes_io else "0..1",
             "edgesr.dtype": self.dtype,
+            "edgesr.colour": COLOURS[self.colours],
             **({"edgesr.window": self.window} if self.window else {}),
         }
 
@@ -95,11 +99,11 @@ class Variant:
         return round(model.bytes_per_pixel)
 
     def _picture(self, name: str, height: int | str, width: int | str) -> dict[str, Any]:
-        facts = {"name": name, "colour": "RGB", "dtype": self.dtype}
+        facts = {"name": name, "colour": COLOURS[self.colours], "dtype": self.dtype}
         if self.bytes_io:
-            shape = [self.batch, height, width, 3]
+            shape = [self.batch, height, width, self.colours]
             return {**facts, "layout": "NHWC", "range": [0, 255], "shape": shape}
-        shape = [self.batch, 3, height, width]
+        shape = [self.batch, self.colours, height, width]
         return {**facts, "layout": "NCHW", "range": [0, 1], "shape": shape}
 
 
@@ -164,7 +168,15 @@ def write_variant(name: str, make: Maker, folder: Path, metadata: dict[str, str]
     model, facts = make(name)
     dtype = input_dtype(model)
     clipped = clips(make.module, make.recipe) or dtype == "uint8" or gives_levels(model)
-    variant = Variant(name, clipped, make.module.scale, dtype, batch_of(model), facts=facts)
+    variant = Variant(
+        name,
+        clipped,
+        make.module.scale,
+        dtype,
+        batch_of(model),
+        colours=colours_of(make.module),
+        facts=facts,
+    )
     _save(model, variant, folder, metadata)
     return variant
 

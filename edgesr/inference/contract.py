@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edgesr.errors import ModelError
 from edgesr.inference.infer import Session, infer
 
+COLOURS = {3: "RGB", 1: "Y"}
+"""What a file takes and gives, by its number of channels."""
 LAYOUTS = {("NCHW", "0..1"): False, ("NHWC", "0..255"): True}
 """Layout and range of what edgesr's files take, and whether that is bytes."""
 BOUNDS = {"scale": (1, 16), "halo": (0, 1024), "min_size": (1, 1024)}
@@ -36,9 +38,10 @@ class Contract:
         multiple: of which a picture's sides are in LR pixels; tiles begin at multiples too.
         tileable: whether a pixel is decided by those within the halo; else the network sees the
             whole picture.
-        takes_bytes: (batch, height, width, 3) uint8, in and out; else the same as floats, NCHW,
-            of the type that the session takes.
+        takes_bytes: (batch, height, width, colours) uint8, in and out; else the same as floats,
+            NCHW, of the type that the session takes.
         window: height and width of the one size that the file takes; None where it takes any.
+        colours: channels: 3 of RGB, 1 of Y, see `inference.luma`.
     """
 
     scale: int
@@ -48,6 +51,7 @@ class Contract:
     multiple: int = 1
     tileable: bool = True
     window: tuple[int, int] | None = None
+    colours: int = 3
 
 
 def is_stated(session: Session) -> bool:
@@ -69,6 +73,7 @@ def read(session: Session, path: Path) -> Contract:
         )
         taken = facts["edgesr.layout"], facts["edgesr.range"]
         window = _window(facts.get("edgesr.window", ""))
+        colour = facts.get("edgesr.colour", "RGB")
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"{path} is not an edgesr model: its metadata state no contract ({error})",
@@ -77,7 +82,18 @@ def read(session: Session, path: Path) -> Contract:
     if taken not in LAYOUTS:
         known = " or ".join(" ".join(each) for each in LAYOUTS)
         raise ModelError(f"{path} takes {' '.join(taken)}, expected {known}")
-    found = Contract(scale, halo, smallest, LAYOUTS[taken], multiple, bool(tileable), window)
+    if colour not in COLOURS.values():
+        raise ModelError(f"{path} takes {colour[:20]}, expected {' or '.join(COLOURS.values())}")
+    found = Contract(
+        scale,
+        halo,
+        smallest,
+        LAYOUTS[taken],
+        multiple,
+        bool(tileable),
+        window,
+        colours=1 if colour == "Y" else 3,
+    )
     if window and (min(window) <= 2 * halo or any(side % multiple for side in window)):
         raise ModelError(
             f"{path}: its metadata say edgesr.window = {window[1]}x{window[0]}, expected multiples "
@@ -115,7 +131,8 @@ def prove(session: Session, contract: Contract, path: Path) -> None:
     height, width = contract.window or (least, least + 1)
     shape = (1, height, width, 3) if contract.takes_bytes else (1, 3, height, width)
     lr = np.full(shape, 128, np.uint8) if contract.takes_bytes else np.full(shape, 0.5, np.float32)
-    claim = f"{path} is not the x{contract.scale} RGB model that its metadata say"
+    colour = COLOURS[contract.colours]
+    claim = f"{path} is not the x{contract.scale} {colour} model that its metadata say"
     try:
         sr = infer(session, lr)
     except Exception as error:  # ONNX Runtime raises a class of its own for each way to fail

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesr.inference.luma import by_luma
 from edgesr.inference.padding import fitting, one_by_one
 from edgesr.inference.windows import in_windows
 
@@ -35,7 +36,8 @@ def infer(session: Session, lr: NDArray[Any]) -> NDArray[Any]:
     A file with float16 inputs and outputs gets `lr` rounded to that, and its output widened. Where
     the file takes multiples of a size alone, as its metadata say, or windows of one size, or one
     picture at a time, `lr` is padded or taken apart for it, see `inference.padding` and
-    `inference.windows`. ONNX Runtime's own errors pass through.
+    `inference.windows`; where it takes Y alone, so are colours, see `inference.luma`. ONNX
+    Runtime's own errors pass through.
     """
     facts = session.get_modelmeta().custom_metadata_map
     axes = (1, 2) if facts.get("edgesr.layout") == "NHWC" else (2, 3)
@@ -46,9 +48,11 @@ def infer(session: Session, lr: NDArray[Any]) -> NDArray[Any]:
 
     if window := facts.get("edgesr.window"):
         width, height = map(int, window.split("x"))
-        return in_windows(run, axes, (height, width), int(facts["edgesr.halo"]), multiple)(lr)
-    single = len(lr) > 1 and session.get_inputs()[0].shape[0] == 1
-    return fitting(one_by_one(run) if single else run, axes, multiple, least)(lr)
+        fitted = in_windows(run, axes, (height, width), int(facts["edgesr.halo"]), multiple)
+    else:
+        single = len(lr) > 1 and session.get_inputs()[0].shape[0] == 1
+        fitted = fitting(one_by_one(run) if single else run, axes, multiple, least)
+    return (by_luma(fitted, axes) if facts.get("edgesr.colour") == "Y" else fitted)(lr)
 
 
 def _run(session: Session, lr: NDArray[Any]) -> NDArray[Any]:

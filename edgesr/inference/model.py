@@ -54,7 +54,7 @@ class Opened:
             NotFinite: a value is NaN or infinite.
             ModelError: the model cannot be run, e.g. for lack of memory.
         """
-        if lr.shape[-1] == 1:
+        if lr.shape[-1] == 1 and self.contract.colours == 3:
             return [_luma(sr)[..., None] for sr in self.batch(np.repeat(lr, 3, axis=-1))]
         if self.contract.takes_bytes:
             return list(self._run(np.ascontiguousarray(lr)))

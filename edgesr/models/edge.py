@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgesr.inference.luma import BLUE, GREEN, RED
 from edgesr.recipe import Edge
 
 
@@ -102,6 +103,12 @@ class Anchored(nn.Module):
         return sr
 
 
+def luma(rgb: Tensor) -> Tensor:
+    """Y of BT.601, (B, 1, H, W), of RGB (B, 3, H, W), both in 0..1."""
+    red, green, blue = rgb.unbind(1)
+    return (RED * red + GREEN * green + BLUE * blue)[:, None]
+
+
 def _fold_head(_: nn.Module, state: dict[str, Tensor], prefix: str, *__: object) -> None:
     """Collapse the branches that the head had once, in weights that are about to be loaded."""
     start = f"{prefix}head."
@@ -119,7 +126,8 @@ class EdgeStudent(nn.Module):
     """Low-resolution student.
 
     Input (B, 3, H, W), RGB, nominally 0..1; output (B, 3, scale * H, scale * W) in the same range,
-    not clipped.
+    not clipped. One of luma takes and gives (B, 1, ...), or RGB: then it enlarges Y, and chroma is
+    enlarged by bicubic, as `inference.luma` has it.
     """
 
     def __init__(self, spec: Edge | None = None) -> None:
@@ -127,11 +135,12 @@ class EdgeStudent(nn.Module):
         self.spec = spec or Edge()
         self.scale: int = self.spec.scale
         c, branches = self.spec.channels, self.spec.branches
-        self.head = RepConv(3, c, [])
+        self.colours: int = self.spec.colours
+        self.head = RepConv(self.colours, c, [])
         self.body = nn.ModuleList([RepConv(c, c, branches) for _ in range(self.spec.depth)])
         # With 48 channels an identity would fit here, and add the features to the picture.
         ends = [branch for branch in branches if branch != "identity"]
-        self.tail = RepConv(c, 3 * self.scale**2, ends)
+        self.tail = RepConv(c, self.colours * self.scale**2, ends)
         self.end = Anchored(self.scale)
         self._initialise()
         self.register_load_state_dict_pre_hook(_fold_head)  # type: ignore[no-untyped-call]
@@ -168,6 +177,13 @@ class EdgeStudent(nn.Module):
 
     def with_features(self, lr: Tensor) -> tuple[Tensor, Tensor]:
         """The output, and the (B, channels, H, W) that enter the last convolution."""
+        if lr.shape[1] != self.colours:
+            y = luma(lr)
+            sr, features = self.with_features(y)
+            chroma = F.interpolate(
+                lr - y, scale_factor=float(self.scale), mode="bicubic", antialias=True
+            )
+            return sr + chroma, features
         features = F.relu(self.head(lr))
         for conv in self.body:
             features = F.relu(conv(features))

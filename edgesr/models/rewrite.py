@@ -34,7 +34,7 @@ def deployable(module: Student, rewrites: Rewrites) -> nn.Module:
     if isinstance(rewritten, EdgeStudent):
         (collapse if rewrites.collapse_branches else separate)(rewritten)
         if rewrites.low_resolution_anchor:
-            rewritten.set_submodule("end", AnchoredFirst(rewritten.scale))
+            rewritten.set_submodule("end", AnchoredFirst(rewritten))
     else:
         _rewrite_generator(rewritten, rewrites)
     rewritten.to(like.device, like.dtype).requires_grad_(False)
@@ -75,9 +75,10 @@ class AnchoredFirst(nn.Module):
 
     repeat: Tensor
 
-    def __init__(self, r: int) -> None:
+    def __init__(self, student: EdgeStudent) -> None:
         super().__init__()
-        self.register_buffer("repeat", torch.eye(3).repeat_interleave(r**2, 0)[:, :, None, None])
+        r, one = student.scale, torch.eye(student.colours)
+        self.register_buffer("repeat", one.repeat_interleave(r**2, 0)[:, :, None, None])
         self.shuffle = nn.PixelShuffle(r)
 
     def forward(self, channels: Tensor, lr: Tensor) -> Tensor:

@@ -84,14 +84,20 @@ def build(spec: Srgan | Edge | Spandrel) -> Trainable:
     return Generator(spec) if isinstance(spec, Srgan) else EdgeStudent(spec)
 
 
+def colours_of(module: nn.Module) -> int:
+    """How many channels a network takes: 3, or 1 of a student of luma."""
+    return module.colours if isinstance(module, EdgeStudent) else 3
+
+
 def describe(spec: Srgan | Edge | Spandrel) -> str:
-    """A name for people: "SRGAN N=4", "edge 32x8", "SPAN x2"; x4 goes without saying."""
+    """A name for people: "SRGAN N=4", "edge 32x8", "SPAN x2"; x4 and RGB go without saying."""
     times = "" if spec.scale == 4 else f" x{spec.scale}"
     if isinstance(spec, Spandrel):
         return f"{spec.name}{times}"
     if isinstance(spec, Srgan):
         return f"SRGAN N={spec.blocks}{times}"
-    return f"edge {spec.channels}x{spec.depth}{times}"
+    luma = " luma" if spec.colours == 1 else ""
+    return f"edge {spec.channels}x{spec.depth}{luma}{times}"
 
 
 def label(path: Path) -> str:

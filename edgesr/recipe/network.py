@@ -56,6 +56,9 @@ class Edge(Table):
     """Width of every 3x3 convolution."""
     depth: Layers = 8
     """3x3 convolutions of `channels` -> `channels` between the first and the last one."""
+    colours: Literal[1, 3] = 3
+    """3: RGB in and out. 1: Y of BT.601 alone; chroma of pictures in colour is enlarged by bicubic,
+    in training too. For video, whose frames hold Y as a plane of its own."""
     branches: Annotated[
         list[Literal["expand", "point", "identity"]], Field(max_length=bounds.MAX_ITEMS)
     ] = []

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from edgesr.data.patches import PatchCache
 from edgesr.errors import ModelError
-from edgesr.models.edge import EdgeStudent
+from edgesr.inference.luma import BLUE, GREEN, RED
+from edgesr.models.edge import EdgeStudent, luma
 from edgesr.models.srgan import Generator
 from edgesr.models.zoo import SRModel, Student, Trainable, build, describe, load
 from edgesr.recipe import Edge, Spandrel, Srgan
-from edgesr.training.depth import change_depth
+from edgesr.training.depth import become, change_depth, layers_of
 from edgesr.training.prune import Pair, prune
 from edgesr.training.scale import change_scale
 from edgesr.workspace import Workspace
@@ -33,11 +34,11 @@ class Start:
     Attributes:
         way: at random; from blocks of the teacher; from a model of the same table; grown from a
             generator of fewer blocks; from an edge student of another depth, or of another scale;
-            pruned, of which the source has more channels.
+            of luma, from one of RGB; pruned, of which the source has more channels.
         source: that model.
     """
 
-    way: Literal["random", "blocks", "same", "grown", "depth", "scale", "pruned"]
+    way: Literal["random", "blocks", "same", "grown", "depth", "scale", "luma", "pruned"]
     source: SRModel | None = None
 
 
@@ -65,6 +66,8 @@ def find_start(
         return Start("grown", source)
     if isinstance(theirs, Srgan | Edge) and _is_wider(theirs, spec):
         return Start("pruned", source)
+    if isinstance(spec, Edge) and _is_coloured(theirs, spec):
+        return Start("luma", source)
     if isinstance(spec, Edge) and isinstance(theirs, Edge) and theirs.channels == spec.channels:
         if theirs.scale == spec.scale:
             return Start("depth", source)
@@ -74,7 +77,7 @@ def find_start(
         f'training.init = "{init}": that is {theirs}, the recipe asks for {spec}',
         "Give a model of the same table or of one with more channels, an SRGAN generator that "
         "differs in having fewer blocks, an edge student of the same width and scale, or of the "
-        "same width and depth and another scale, or start at random.",
+        "same width and depth and another scale, one of RGB for one of luma, or start at random.",
     )
 
 
@@ -127,9 +130,15 @@ def initialise(
         prune(student, start.source, held_out)
     elif isinstance(student, Generator) and isinstance(source, Generator):
         grow(student, source)
+    elif start.way == "luma":
+        assert isinstance(student, EdgeStudent), "the start was found for it"
+        assert isinstance(source, EdgeStudent), "the start was found for it"
+        to_luma(student, source)
     elif isinstance(student, EdgeStudent) and isinstance(source, EdgeStudent):
         every = max(1, round(len(cache.files) / PHOTOGRAPHS))
         pairs = [_corner(lr, hr, cache.scale) for lr, hr in cache.photographs(every)]
+        if student.colours == 1:
+            pairs = [(luma(lr), luma(hr)) for lr, hr in pairs]
         if start.way == "scale":
             change_scale(student, source, pairs)
         else:
@@ -149,6 +158,30 @@ def _is_wider(theirs: Srgan | Edge, spec: Srgan | Edge) -> bool:
     if isinstance(spec, Edge):
         update["branches"] = spec.branches
     return theirs.model_copy(update=update) == spec and theirs.channels > spec.channels
+
+
+def _is_coloured(theirs: Srgan | Edge | Spandrel | None, spec: Edge) -> bool:
+    """Whether the two differ in their colours, and branches, alone, the first having RGB."""
+    same = {"colours": spec.colours, "branches": spec.branches}
+    if not isinstance(theirs, Edge) or theirs.colours <= spec.colours:
+        return False
+    return theirs.model_copy(update=same) == spec
+
+
+@torch.no_grad()
+def to_luma(student: EdgeStudent, source: EdgeStudent) -> None:
+    """Make `student` what `source`, of RGB, makes of Y as grey: the luma of its picture."""
+    *layers, tail = layers_of(student)
+    head, *body, end = (layer.collapse() for layer in layers_of(source))
+    head.weight = nn.Parameter(head.weight.sum(1, keepdim=True))
+    assert end.bias is not None
+    shares = torch.tensor([RED, GREEN, BLUE])
+    end.weight, end.bias = (
+        nn.Parameter(torch.tensordot(shares, values.view(3, -1, *values.shape[1:]), 1))
+        for values in (end.weight, end.bias)
+    )
+    for layer, conv in zip([*layers, tail], [head, *body, end], strict=True):
+        become(layer, conv)
 
 
 def _grows(smaller: Srgan, larger: Srgan) -> bool:

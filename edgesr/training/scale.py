@@ -29,7 +29,7 @@ def change_scale(
         become(layer, theirs.collapse())
     size, scale = 9 * student.spec.channels + 1, student.scale
     product = torch.zeros(size, size, dtype=torch.float64)
-    target = torch.zeros(size, 3 * scale**2, dtype=torch.float64)
+    target = torch.zeros(size, student.colours * scale**2, dtype=torch.float64)
     for lr, hr in photographs:
         _, features = student.with_features(lr)
         missing = F.pixel_unshuffle(hr - F.interpolate(lr, scale_factor=float(scale)), scale)

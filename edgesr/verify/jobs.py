@@ -14,6 +14,7 @@ import numpy as np
 from edgesr.bundle.records.card import Other, Variant, VariantName
 from edgesr.bundle.records.rows import Unsupported as Refused
 from edgesr.errors import Unsupported, VerifyError
+from edgesr.inference.luma import by_luma
 from edgesr.inference.padding import fitting, one_by_one
 from edgesr.inference.tiling import to_bytes, to_values
 from edgesr.inference.windows import in_windows
@@ -40,6 +41,7 @@ class Job:
         window: height and width of the one size that the file takes; None where it takes any.
         halo: of the network, in LR pixels.
         largest: LR pixels of the longest side that the file takes; None where it takes any.
+        colours: channels that the file takes: 3 of RGB, 1 of Y.
     """
 
     runtime: Name
@@ -54,6 +56,7 @@ class Job:
     window: tuple[int, int] | None = None
     halo: int = 0
     largest: int | None = None
+    colours: int = 3
 
     @property
     def bytes_io(self) -> bool:
@@ -77,10 +80,12 @@ class Job:
 
     def _for_any_size(self, run: Run) -> Run:
         if self.window:
-            return in_windows(run, (2, 3), self.window, self.halo, self.sizes[0])
-        if self.largest:
-            return self._up_to(run, self.largest)
-        return fitting(one_by_one(run) if self.single else run, (2, 3), *self.sizes)
+            fitted = in_windows(run, (2, 3), self.window, self.halo, self.sizes[0])
+        elif self.largest:
+            fitted = self._up_to(run, self.largest)
+        else:
+            fitted = fitting(one_by_one(run) if self.single else run, (2, 3), *self.sizes)
+        return by_luma(fitted, (2, 3)) if self.colours == 1 else fitted
 
     def _up_to(self, run: Run, largest: int) -> Run:
         """`run`, which takes pictures up to that size, for larger ones in windows."""
@@ -185,6 +190,8 @@ def _all(
             dtype, clipped = facts.input.dtype, facts.output.clipped
             job = Job(runtime, variant, folder / facts.file, dtype, threads, clipped)
             job = replace(job, single=facts.input.shape[0] == 1, **_sizes(facts))
+            job = replace(job, single=facts.input.shape[0] == 1, window=_window(facts))
+            job = replace(job, colours=1 if facts.input.colour == "Y" else 3)
             yield job
             if variant == "fp32" and runtime in LOOSE:
                 yield replace(job, exact=False)

@@ -138,6 +138,7 @@ def _speed(job: Job, jobs: list[Job], recipe: AnyRecipe) -> Speed:
         threads=job.threads,
         runs=settings.runs,
         dtype=job.dtype,
+        colours=job.colours,
         exact=job.exact,
     )
     return Speed(**job.row(), **found)

@@ -231,9 +231,10 @@ def _open(
 
 def _picture(session: onnxruntime.InferenceSession) -> np.ndarray[Any, Any]:
     """A black picture, as the file takes it."""
-    if session.get_inputs()[0].type == "tensor(uint8)":
-        return np.zeros((1, HEIGHT, WIDTH, 3), np.uint8)
-    return np.zeros((1, 3, HEIGHT, WIDTH), np.float32)
+    taken = session.get_inputs()[0]
+    if taken.type == "tensor(uint8)":
+        return np.zeros((1, HEIGHT, WIDTH, taken.shape[3]), np.uint8)
+    return np.zeros((1, taken.shape[1], HEIGHT, WIDTH), np.float32)
 
 
 def _fault(provider: str, opened: list[str], nodes: list[Node]) -> str:

@@ -36,13 +36,14 @@ def speed(
     threads: int,
     runs: int,
     dtype: str = "float32",
+    colours: int = 3,
     exact: bool = True,
 ) -> dict[str, Any]:
     """Time `model` at batch 1 on noise.
 
     Args:
         sizes: LR "WIDTHxHEIGHT"; the headline is the first one's.
-        dtype: what the file takes: float32, float16 or uint8.
+        dtype, colours: what the file takes: float32, float16 or uint8; channels.
         exact: as `runtimes.base.Runtime.open`.
 
     Returns:
@@ -64,6 +65,7 @@ def speed(
         "threads": threads,
         "runs": runs,
         "dtype": dtype,
+        "colours": colours,
         "exact": exact,
     }
     measured: dict[str, Any] = in_process(
@@ -130,19 +132,19 @@ def _shape(model: Running, size: str, job: dict[str, Any]) -> dict[str, Any]:
 
 def _time(model: Running, size: str, job: dict[str, Any]) -> tuple[float, list[float], int]:
     """Seconds of the first run, and of the runs after the warm-up; pixels of the result."""
-    lr = noise(size, job["dtype"])
+    lr = noise(size, job["dtype"], job["colours"])
     sr, first = model.run(lr)
     later = [model.run(lr)[1] for _ in range(WARMUP - 1 + job["runs"])]
-    return first, later[WARMUP - 1 :], sr.size // 3
+    return first, later[WARMUP - 1 :], sr.size // job["colours"]
 
 
-def noise(size: str, dtype: str) -> Tensor:
+def noise(size: str, dtype: str, colours: int = 3) -> Tensor:
     """One picture of noise, as a model file takes it."""
     width, height = parse_size(size)
     rng = np.random.default_rng(0)
     if dtype == "uint8":
-        return rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    return rng.random((1, 3, height, width), dtype=np.float32).astype(dtype)
+        return rng.integers(0, 256, (1, height, width, colours), dtype=np.uint8)
+    return rng.random((1, colours, height, width), dtype=np.float32).astype(dtype)
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

@@ -32,6 +32,7 @@ class Timed:
     """A file on a runtime; see `verify.jobs.Job`.
 
     Attributes:
+        colours: channels that it takes.
         size: LR "WIDTHxHEIGHT" of the one size that it takes; empty where it takes any.
     """
 
@@ -40,6 +41,7 @@ class Timed:
     dtype: str = "float32"
     exact: bool = True
     size: str = ""
+    colours: int = 3
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 
 def _turn(file: Timed, job: dict[str, Any]) -> list[float]:
     """Seconds of each run after the warm-up."""
-    lr = noise(file.size or job["size"], file.dtype)
+    lr = noise(file.size or job["size"], file.dtype, file.colours)
     runtime = load(file.runtime)
     with closing(runtime.open(file.model, threads=job["threads"], exact=file.exact)) as running:
         if (first := running.run(lr)[1]) > job["patience"]:

@@ -24,7 +24,8 @@ class Picture(Record):
     """What a model file takes."""
 
     name: Literal["lr", "sr"]
-    colour: Literal["RGB"]
+    colour: Literal["RGB", "Y"]
+    """Y: luma of BT.601 in full range, one channel."""
     dtype: Literal["float32", "float16", "uint8"]
     layout: Literal["NCHW", "NHWC"]
     range: Annotated[list[Literal[0, 1, 255]], Field(min_length=2, max_length=2)]
