@@ -80,18 +80,28 @@ def integers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def luma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a student of Y, and its windows of 40 x 24, never to be written to."""
+    export = {"int8": {"images": 2, "min_channels": 1}, "fixed": ["40x24"]}
+    workspace = Workspace(tmp_path_factory.mktemp("luma"))
+    return _make(workspace, export, ("fp16", "int8", "uint8-io", "int8-uint8-io"), colours=1)
+
+
+@pytest.fixture(scope="session")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whose fp16 file takes and gives float16, never to be written to."""
     workspace = Workspace(tmp_path_factory.mktemp("half"))
     return _make(workspace, {"fp16": {"io": "float16"}}, ("fp16",))
 
 
-def _make(workspace: Workspace, export: dict[str, Any], variants: tuple[str, ...]) -> Path:
+def _make(
+    workspace: Workspace, export: dict[str, Any], variants: tuple[str, ...], **model: Any
+) -> Path:
     torch.manual_seed(0)
-    path = workspace.root / "model.safetensors"
-    zoo.save(zoo.build(Edge(channels=4, depth=1)), path, licence="MIT")
+    path, spec = workspace.root / "model.safetensors", Edge(channels=4, depth=1, **model)
+    zoo.save(zoo.build(spec), path, licence="MIT")
     settings = Export.model_validate(export)
-    recipe = Recipe(name="tiny", model=Edge(channels=4, depth=1), export=settings)
+    recipe = Recipe(name="tiny", model=spec, export=settings)
     return write_bundle(
         zoo.load(path),
         recipe,

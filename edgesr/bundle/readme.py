@@ -20,7 +20,7 @@ ADVICE = {
     "fp16": "for GPUs and NPUs that compute in half precision",
     "int8": "where 8-bit arithmetic is fast (many CPUs and NPUs) and a small loss is allowed",
     "uint8-io": "to pass a bitmap's bytes: conversion, clipping and rounding are inside",
-    "int8-uint8-io": "the same for a camera or a bitmap: RGB bytes in and out, no float at an end",
+    "int8-uint8-io": "the same for a camera or a bitmap: bytes in and out, no float at an end",
     "s8s8": "where activations have to be signed as the weights are (XNNPACK): int8's very values",
     "a16w8": "for NPUs with activations of 16 bits (Qualcomm's HTP): nearly nothing is lost",
     "window": "for delegates that refuse shapes that are not fixed: the same for {} alone",

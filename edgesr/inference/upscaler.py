@@ -71,6 +71,7 @@ class Upscaler:
         multiple: of which the sides are that the model takes; others are mirrored up to the next.
         tileable: whether large images are cut; else the model sees the whole image, and
             `memory` bounds what it takes.
+        colours: channels that the model takes: 3 of RGB; 1 of Y, see `inference.luma`.
         takes_16_bits: whether uint16 is enlarged as such: by every variant that takes floats.
         window: width and height in LR pixels of the one size that the file takes, in which every
             image is cut, smaller ones mirrored up to it; None where it takes any size.
@@ -122,6 +123,7 @@ class Upscaler:
         contract = model.contract
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
         self.multiple, self.tileable = contract.multiple, contract.tileable
+        self.colours = contract.colours
         self.takes_16_bits = not contract.takes_bytes
         self.window = contract.window and (contract.window[1], contract.window[0])
         if self.window and tile != "auto":

@@ -135,6 +135,6 @@ def _pairs(found: Path, truth: Path) -> Iterator[tuple[Image, Image]]:
 
 def _bytes(items: Iterator[Any]) -> Iterator[Image]:
     for item in items:
-        if isinstance(item, Picture) and item.pixels is not None:
+        if isinstance(item, Picture) and isinstance(item.pixels, np.ndarray):
             deep = item.pixels.dtype == np.uint16
             yield (item.pixels >> 8).astype(np.uint8) if deep else item.pixels

@@ -66,12 +66,13 @@ def find_start(
         return Start("grown", source)
     if isinstance(theirs, Srgan | Edge) and _is_wider(theirs, spec):
         return Start("pruned", source)
-    if isinstance(spec, Edge) and _is_coloured(theirs, spec):
-        return Start("luma", source)
     if isinstance(spec, Edge) and isinstance(theirs, Edge) and theirs.channels == spec.channels:
-        if theirs.scale == spec.scale:
+        if theirs.colours != spec.colours:
+            if _is_coloured(theirs, spec):
+                return Start("luma", source)
+        elif theirs.scale == spec.scale:
             return Start("depth", source)
-        if theirs.depth == spec.depth:
+        elif theirs.depth == spec.depth:
             return Start("scale", source)
     raise ModelError(
         f'training.init = "{init}": that is {theirs}, the recipe asks for {spec}',
@@ -160,12 +161,10 @@ def _is_wider(theirs: Srgan | Edge, spec: Srgan | Edge) -> bool:
     return theirs.model_copy(update=update) == spec and theirs.channels > spec.channels
 
 
-def _is_coloured(theirs: Srgan | Edge | Spandrel | None, spec: Edge) -> bool:
+def _is_coloured(theirs: Edge, spec: Edge) -> bool:
     """Whether the two differ in their colours, and branches, alone, the first having RGB."""
     same = {"colours": spec.colours, "branches": spec.branches}
-    if not isinstance(theirs, Edge) or theirs.colours <= spec.colours:
-        return False
-    return theirs.model_copy(update=same) == spec
+    return theirs.colours == 3 and theirs.model_copy(update=same) == spec
 
 
 @torch.no_grad()

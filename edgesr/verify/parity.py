@@ -15,10 +15,11 @@ from edgesr.data import photos
 from edgesr.data.degrade import pair
 from edgesr.deploy import fidelity
 from edgesr.errors import Unsupported, VerifyError
+from edgesr.inference.luma import luma
 from edgesr.inference.padding import fitting
 from edgesr.inference.tiling import to_bytes, to_values
 from edgesr.inference.windows import in_windows
-from edgesr.models.zoo import Network
+from edgesr.models.zoo import Network, colours_of
 
 Batch = NDArray[np.float32]
 Run = Callable[[Batch], Batch]
@@ -33,7 +34,7 @@ class Case:
     """One input of the grid.
 
     Attributes:
-        lr: (B, 3, H, W), RGB 0..1.
+        lr: (B, 3, H, W), RGB 0..1, or (B, 1, H, W), Y.
         kind: of picture, see `deploy.fidelity`; "flat"; or empty where the size is what counts.
     """
 
@@ -64,7 +65,7 @@ def grid(scale: int) -> Iterator[Case]:
 
 @dataclass(frozen=True)
 class Expected:
-    """An input and what PyTorch makes of it, (B, 3, scale * H, scale * W)."""
+    """An input and what PyTorch makes of it, (B, C, scale * H, scale * W)."""
 
     case: Case
     sr: Batch
@@ -84,7 +85,7 @@ def expected(
     window: tuple[int, int] | None = None,
     halo: int = 0,
 ) -> list[Expected]:
-    """The grid through `module`, as it was trained.
+    """The grid through `module`, as it was trained; of Y alone where that is what it takes.
 
     Args:
         module: in eval mode on the CPU.
@@ -92,7 +93,9 @@ def expected(
         multiple, least: of the sides of pictures that the file takes; others are padded.
         window, halo: where the file takes one size alone: PyTorch sees the same windows.
     """
-    cases = grid(module.scale)
+    cases = list(grid(module.scale))
+    if colours_of(module) == 1:
+        cases = [replace(case, lr=luma(case.lr)) for case in cases]
     inputs = [replace(case, lr=_rounded(case.lr)) if bytes_io else case for case in cases]
 
     def forward(lr: Batch) -> Batch:
@@ -114,7 +117,7 @@ def parity(references: list[Expected], run: Run) -> dict[str, Any]:
 
     Args:
         references: of `expected`; `clipped` where the file's output is.
-        run: (B, 3, H, W) float32 -> (B, 3, scale * H, scale * W) float32.
+        run: (B, C, H, W) float32 -> (B, C, scale * H, scale * W) float32.
 
     Returns:
         The worst absolute difference, the worst share of 8-bit values that differ, the worst PSNR

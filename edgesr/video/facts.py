@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from edgesr.errors import DataError
 from edgesr.inference.tiling import Pixels
+from edgesr.video.planes import Layout, Planes
 
 BT709, BT601 = 1, 6
 """Matrices by their number in ITU-T H.273."""
@@ -54,11 +55,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Picture:
-    """A frame. Pixels: (H, W, 3) RGB, uint8 or uint16; None for the same as the frame before.
+    """A frame. Pixels: (H, W, 3) RGB, uint8 or uint16; or planes of YUV where the source was asked
+    for them; None for the same as the frame before.
 
     Stamp: when it is shown, in steps of the time base."""
 
-    pixels: Pixels | None
+    pixels: Pixels | Planes | None
     stamp: int
 
 
@@ -78,6 +80,15 @@ class Source(Protocol):
 
     def items(self) -> Iterator[Item]:
         """The frames, and between them what is copied."""
+
+
+class Video(Source, Protocol):
+    """A file or a pipe that is open."""
+
+    layout: Layout | None
+    """Of the planes that its frames of 8 bits have; None where they are not YUV with chroma."""
+    planar: bool
+    """Whether `items` gives planes, not RGB; for whoever reads to set."""
 
 
 class Sink(Protocol):

@@ -9,6 +9,14 @@ from pathlib import Path
 
 from edgesr.video.encoding import CODECS, WRITTEN, Encoding
 from edgesr.video.facts import VideoError
+from edgesr.video.planes import Layout
+
+PLANAR = {
+    "yuv420p": Layout(2, 2, left=True),
+    "yuv422p": Layout(2, 1, left=True),
+    "yuv444p": Layout(1, 1),
+}
+"""By FFmpeg's name."""
 
 
 def check_target(path: Path, encoding: Encoding) -> None:
@@ -49,6 +57,11 @@ def bits_of(pixels: str) -> int:
     import av
 
     return max(component.bits for component in av.VideoFormat(pixels).components)
+
+
+def layout_of(pixels: str) -> Layout | None:
+    """How the planes of frames of 8 bits lie, chroma where MPEG-2 has it; None of other formats."""
+    return PLANAR.get(pixels.replace("yuvj", "yuv"))
 
 
 def is_subsampled(pixels: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -39,6 +41,65 @@ class Layout:
             return width * height
         chroma = self.chroma(width, height)
         return width * height + 2 * chroma[0] * chroma[1]
+
+
+@dataclass(frozen=True)
+class Planes:
+    """A frame of 8 bits that stays YUV: Y, then both planes of chroma.
+
+    Attributes:
+        data: row by row, as y4m has it.
+        size: width and height.
+        full: whether Y takes 0..255, not 16..235.
+    """
+
+    data: bytes
+    layout: Layout
+    size: tuple[int, int]
+    full: bool
+
+    def split(self) -> list[NDArray[np.uint8]]:
+        """(H, W) each."""
+        shapes = [self.size, *[self.layout.chroma(*self.size)] * 2]
+        found, start = [], 0
+        for width, height in shapes:
+            plane = np.frombuffer(self.data, np.uint8, width * height, start)
+            found.append(plane.reshape(height, width))
+            start += plane.size
+        return found
+
+
+def enlarged(frame: Planes, size: tuple[int, int], by: Callable[[Pixels], Pixels]) -> Planes:
+    """A frame with chroma at another size: Y by a network, chroma by bicubic.
+
+    Args:
+        size: width and height of the result.
+        by: grey of full range, uint8 (H, W), to the same of that size.
+    """
+    y, *chroma = frame.split()
+    if not frame.full:
+        y = np.asarray(_expanded(), np.uint8)[y]
+    large = by(y)
+    if not frame.full:
+        large = np.asarray(_narrowed(), np.uint8)[large]
+    planes = [large, *(_resized(plane, frame, size) for plane in chroma)]
+    return Planes(b"".join(plane.tobytes() for plane in planes), frame.layout, size, frame.full)
+
+
+def _resized(chroma: NDArray[np.uint8], frame: Planes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A plane of `frame` for a frame of `size`, its samples where they were beside luma's."""
+    layout, large = frame.layout, frame.layout.chroma(*size)
+    # The last sample of an odd side stands for one luma sample alone.
+    box = [0.0, 0.0, *(n * was / now for n, was, now in zip(large, frame.size, size, strict=True))]
+    if layout.left and layout.across == 2:
+        shift = 0.25 * (1 - frame.size[0] / size[0])
+        box[0], box[2] = box[0] + shift, box[2] + shift
+    missing = [
+        max(0, math.ceil(end - n)) for end, n in zip(box[2:], chroma.shape[::-1], strict=True)
+    ]
+    plane = Image.fromarray(np.pad(chroma, ((0, missing[1]), (0, missing[0])), mode="edge"))
+    resized = plane.resize(large, Image.Resampling.BICUBIC, box=(box[0], box[1], box[2], box[3]))
+    return np.asarray(resized)
 
 
 def to_rgb(
@@ -98,6 +159,12 @@ def _smaller(chroma: Image.Image, layout: Layout, size: tuple[int, int]) -> Imag
 def _expanded() -> list[int]:
     """Limited luma at its full range."""
     return [min(255, max(0, round((level - 16) * 255 / 219))) for level in range(256)]
+
+
+@cache
+def _narrowed() -> list[int]:
+    """Luma of full range within the limited one."""
+    return [round(16 + level * 219 / 255) for level in range(256)]
 
 
 @cache

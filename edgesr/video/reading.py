@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from av.video.reformatter import ColorRange, Interpolation
 
 from edgesr.inference.tiling import Pixels
 from edgesr.video.facts import Damaged, Facts, Item, Picture, VideoError, matrix_of
+from edgesr.video.pixels import layout_of
+from edgesr.video.planes import Layout, Planes
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,14 @@ SLACK = 0.25
 """Seconds by which a video may be shorter than its file says: sound often lasts longer."""
 
 
+@dataclass(frozen=True)
+class _Decoded:
+    """A frame as the decoder gives it, and when it is shown."""
+
+    frame: Any
+    stamp: int
+
+
 class Clip:
     """The first video stream of a file, and what else is in it.
 
@@ -43,6 +54,7 @@ class Clip:
         container: the open file.
         copied: its audio and subtitle streams.
         begins: the stamp of its first frame.
+        layout, planar: see `Source`.
         shown: how players turn the frames, as a display matrix; None where they do not.
         colours: primaries and transfer curve, by their numbers in ITU-T H.273.
 
@@ -64,9 +76,11 @@ class Clip:
         self._from: int | None = None
         self._size_told = self._times_told = False
         self._items = self._decoded()
-        self._before = deque[Item]()
+        self._before = deque[Item | _Decoded]()
         self.facts, self.colours, self.shown = self._first()
-        self.begins = next(item.stamp for item in self._before if isinstance(item, Picture))
+        self.begins = next(i.stamp for i in self._before if isinstance(i, Picture | _Decoded))
+        self.layout = layout_of(self.facts.pixels)
+        self.planar = False
 
     def _first(self) -> tuple[Facts, tuple[int, int], list[int] | None]:
         """What the first frame says; the items up to it wait for `items`."""
@@ -101,8 +115,17 @@ class Clip:
     def items(self) -> Iterator[Item]:
         """The frames in the order in which they are shown, and the packets that are copied."""
         while self._before:
-            yield self._before.popleft()
-        yield from self._items
+            yield self._item(self._before.popleft())
+        yield from map(self._item, self._items)
+
+    def _item(self, item: Item | _Decoded) -> Item:
+        if not isinstance(item, _Decoded):
+            return item
+        width, height = self.facts.width, self.facts.height
+        if self.planar and self.layout is not None:
+            planes = _to_planes(item.frame, self.layout, width, height, self.facts)
+            return Picture(planes, item.stamp)
+        return Picture(to_rgb(item.frame, width, height), item.stamp)
 
     def seek(self, stamp: int) -> None:
         """Have `items` begin at the key frame before `stamp`, or at it."""
@@ -118,7 +141,7 @@ class Clip:
         self.container.seek(0)
         yield from (p for p in self.container.demux(self.copied) if p.dts is not None)
 
-    def _decoded(self) -> Iterator[Item]:
+    def _decoded(self) -> Iterator[Item | _Decoded]:
         for packet in self._packets():
             if packet.stream is not self._video:
                 if packet.dts is not None:
@@ -127,7 +150,7 @@ class Clip:
             for frame in self._frames(packet):
                 stamp = self._stamp(frame)
                 yield from self._repeated(before=stamp)
-                yield self._picture(frame, stamp)
+                yield self._told(frame, stamp)
         yield from self._repeated(before=None)
         self._tell_if_short()
 
@@ -203,7 +226,7 @@ class Clip:
             stamp = self._last + 1
         return stamp
 
-    def _picture(self, frame: Any, stamp: int) -> Picture:
+    def _told(self, frame: Any, stamp: int) -> _Decoded:
         self._frame, self._last = self._frame or frame, stamp
         first = self._frame
         if (frame.width, frame.height) != (first.width, first.height) and not self._size_told:
@@ -214,7 +237,30 @@ class Clip:
             )
         step = 1 / (self._video.average_rate or 25) / self._video.time_base
         self._next = stamp + max(1, round(step))
-        return Picture(to_rgb(frame, first.width, first.height), stamp)
+        return _Decoded(frame, stamp)
+
+
+def _to_planes(frame: Any, layout: Layout, width: int, height: int, facts: Facts) -> Planes:
+    """A decoded frame of 8 bits as it is, of the size, layout and range of the first one."""
+    ranges = ColorRange.MPEG, ColorRange.JPEG
+    same = (frame.width, frame.height) == (width, height) and _is_full(frame) == facts.full
+    if not same or layout_of(frame.format.name) != layout:
+        frame = frame.reformat(
+            width=width,
+            height=height,
+            format=facts.pixels,
+            interpolation=FINE,
+            src_color_range=ranges[_is_full(frame)],
+            dst_color_range=ranges[facts.full],
+            threads=1,
+        )
+    data = b"".join(
+        np.frombuffer(plane, np.uint8)
+        .reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        .tobytes()
+        for plane in frame.planes
+    )
+    return Planes(data, layout, (width, height), facts.full)
 
 
 def to_rgb(frame: Any, width: int, height: int) -> Pixels:

@@ -21,6 +21,7 @@ from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Damaged, Facts, Picture, VideoError
 from edgesr.video.frames import Frames
 from edgesr.video.pipeline import Flow
+from edgesr.video.planes import Planes
 from edgesr.video.reading import Clip
 from edgesr.video.writing import QUICK, Writer, join
 from edgesr.workspace import atomic, sha256, write_json
@@ -174,7 +175,7 @@ class _Pieces:
         if first:
             clip.seek(self._start + first * length)
         self._frames = (item for item in clip.items() if isinstance(item, Picture))
-        self._pixels: Pixels | None = None
+        self._pixels: Pixels | Planes | None = None
         self._held: Picture | None = None
         self._advance()
         while self._held is not None and self._held.stamp < self._start + first * length:

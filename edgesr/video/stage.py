@@ -14,7 +14,7 @@ from edgesr.inference.upscale_files import Chooser
 from edgesr.signals import Stopped
 from edgesr.video import pixels
 from edgesr.video.encoding import WRITTEN, Encoding
-from edgesr.video.facts import Damaged, Facts, Source, VideoError
+from edgesr.video.facts import Damaged, Facts, Video, VideoError
 from edgesr.video.frames import Frames
 from edgesr.video.pipeline import Flow
 from edgesr.video.y4m import Raw, Y4mReader, Y4mWriter
@@ -104,7 +104,7 @@ def upscale_video(
     with opened(source, damaged, raw) as read:
         if is_plain(target):
             return _to_plain(enlarge, read, target, bar)
-        frames, large = _prepared(enlarge, read.facts, target, encoding)
+        frames, large = _prepared(enlarge, read, target, encoding)
         if segment is None:
             return _to_file(read, frames, large, target, encoding, bar)
         from edgesr.video.reading import Clip
@@ -118,7 +118,7 @@ def upscale_video(
 
 
 @contextmanager
-def opened(source: Path, damaged: Damaged, raw: Raw | None = None) -> Iterator[Source]:
+def opened(source: Path, damaged: Damaged, raw: Raw | None = None) -> Iterator[Video]:
     """A video file, y4m or raw frames, to read from; see `upscale_video`."""
     if source == PIPE:
         yield Y4mReader(sys.stdin.buffer, "stdin", raw, damaged)
@@ -134,11 +134,12 @@ def opened(source: Path, damaged: Damaged, raw: Raw | None = None) -> Iterator[S
         yield Clip(source, damaged)
 
 
-def _to_plain(enlarge: Chooser, read: Source, target: Path, bar: OpenBar) -> int:
+def _to_plain(enlarge: Chooser, read: Video, target: Path, bar: OpenBar) -> int:
     """Frames as y4m, or raw where they were."""
     facts = read.facts
     kind = read.kind if isinstance(read, Y4mReader) else "420jpeg"
     frames = Frames(enlarge, facts.width, facts.height, even=kind == "yuv420p")
+    read.planar = frames.by_luma and read.layout is not None and isinstance(read, Y4mReader)
     large = replace(facts, width=frames.size[0], height=frames.size[1])
     if target == PIPE:
         with open(1, "wb", closefd=False) as stdout:
@@ -148,20 +149,25 @@ def _to_plain(enlarge: Chooser, read: Source, target: Path, bar: OpenBar) -> int
 
 
 def _prepared(
-    enlarge: Chooser, facts: Facts, target: Path, encoding: Encoding
+    enlarge: Chooser, read: Video, target: Path, encoding: Encoding
 ) -> tuple[Frames, Facts]:
-    """What enlarges the frames of a video file, and the facts of the result."""
+    """What enlarges the frames of a video file, and the facts of the result. Planes stay planes
+    where the model takes Y alone, and the result has the same."""
+    facts = read.facts
     upscaler, _ = enlarge.choose(facts.width, facts.height)
     bits = facts.bits if upscaler.takes_16_bits else 8
     kind = pixels.pixel_format(encoding, target, bits)
     frames = Frames(enlarge, facts.width, facts.height, even=pixels.is_subsampled(kind))
     large = replace(facts, width=frames.size[0], height=frames.size[1], bits=bits)
+    read.planar = (
+        frames.by_luma and read.layout is not None and pixels.layout_of(kind) == read.layout
+    )
     _tell(facts, frames.size, kind)
     return frames, large
 
 
 def _to_file(
-    read: Source, frames: Frames, large: Facts, target: Path, encoding: Encoding, bar: OpenBar
+    read: Video, frames: Frames, large: Facts, target: Path, encoding: Encoding, bar: OpenBar
 ) -> int:
     from edgesr.video.reading import Clip
     from edgesr.video.writing import Writer

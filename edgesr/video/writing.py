@@ -18,6 +18,7 @@ from edgesr.video import scheduling
 from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Facts, Item, Picture, VideoError
 from edgesr.video.pixels import pixel_format
+from edgesr.video.planes import Planes
 from edgesr.video.reading import Clip
 
 log = logging.getLogger(__name__)
@@ -104,10 +105,21 @@ class Writer:
 
     def _frame(self, picture: Picture) -> Any:
         if picture.pixels is not None:
-            self._last = self._encodable(picture.pixels)
+            planar = isinstance(picture.pixels, Planes)
+            self._last = (self._laid if planar else self._encodable)(picture.pixels)
         frame = self._last
         frame.pts, frame.time_base = picture.stamp, self.facts.time_base
         return frame
+
+    def _laid(self, frame: Any) -> Any:
+        """Planes as a frame of the encoder's format, which has the same."""
+        width, height = frame.size
+        made: Any = av.VideoFrame(width, height, self._format)
+        for plane, pixels in zip(made.planes, frame.split(), strict=True):
+            rows = np.zeros((plane.height, plane.line_size), np.uint8)
+            rows[:, : plane.width] = pixels
+            plane.update(rows)
+        return self._coloured(made)
 
     def _encodable(self, pixels: Any) -> Any:
         kind = "rgb48le" if pixels.dtype == np.uint16 else "rgb24"
@@ -120,10 +132,14 @@ class Writer:
             dst_color_range=ColorRange.JPEG if self.facts.full else ColorRange.MPEG,
             threads=1,
         )
+        return self._coloured(made)
+
+    def _coloured(self, frame: Any) -> Any:
         if self.clip is not None:
-            made.color_primaries, made.color_trc = self.clip.colours
-        made.colorspace = self.facts.matrix
-        return made
+            frame.color_primaries, frame.color_trc = self.clip.colours
+        frame.colorspace = self.facts.matrix
+        frame.color_range = ColorRange.JPEG if self.facts.full else ColorRange.MPEG
+        return frame
 
     def close(self) -> None:
         """Encode what the encoder still holds, and end the file."""

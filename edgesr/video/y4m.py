@@ -14,7 +14,7 @@ from edgesr.errors import MachineError
 from edgesr.inference.tiling import Pixels
 from edgesr.video import planes
 from edgesr.video.facts import Damaged, Facts, Item, Picture, VideoError, matrix_of
-from edgesr.video.planes import Layout
+from edgesr.video.planes import Layout, Planes
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,9 @@ class Y4mReader:
         self._file, self._damaged, self._raw = file, damaged, raw
         self.kind = raw.pixels if raw else "420jpeg"
         self.facts = _raw_facts(raw, name) if raw else self._header(name)
+        found = None if self.kind == "rgb24" else _layout(self.kind)
+        self.layout = found if found and found.across else None
+        self.planar = False
 
     def _header(self, name: str) -> Facts:
         line = self._file.readline(LONGEST)
@@ -114,7 +117,7 @@ class Y4mReader:
                 if data or not self._raw:
                     self._tell_cut(count)
                 break
-            yield Picture(self._rgb(data), count)
+            yield Picture(self._planes(data) if self.planar else self._rgb(data), count)
             count += 1
         if not count:
             raise VideoError(f"{facts.name} holds no frame")
@@ -132,6 +135,11 @@ class Y4mReader:
         if self._damaged == "stop":
             raise VideoError(told)
         log.warning(f"{told}, which is left out")
+
+    def _planes(self, data: bytes) -> Planes:
+        assert self.layout is not None, "whoever asks for planes has looked"
+        facts = self.facts
+        return Planes(data, self.layout, (facts.width, facts.height), facts.full)
 
     def _rgb(self, data: bytes) -> Pixels:
         facts = self.facts
@@ -168,7 +176,9 @@ class Y4mWriter:
             self._last = self._data(item.pixels)
         self._put(self._last if self._kind in RAW else b"FRAME\n" + self._last)
 
-    def _data(self, pixels: Pixels) -> bytes:
+    def _data(self, pixels: Pixels | Planes) -> bytes:
+        if isinstance(pixels, Planes):
+            return pixels.data
         if pixels.dtype == np.uint16:
             pixels = (pixels >> 8).astype(np.uint8)
         if self._kind == "rgb24":

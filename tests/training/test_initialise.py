@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from edgesr.data.patches import PatchCache
 from edgesr.errors import ModelError
 from edgesr.models import zoo
+from edgesr.models.edge import luma
 from edgesr.models.srgan import Generator
 from edgesr.recipe import Edge, Srgan
 from edgesr.training.initialise import find_start, from_teacher, initialise
@@ -92,6 +94,32 @@ def test_a_run_of_the_same_table_can_be_continued(tmp_path: Path, cache: PatchCa
     assert torch.equal(student.eval()(lr), source.module(lr))
     with pytest.raises(ModelError, match="the recipe asks for"):
         find_start(Edge(channels=5, depth=1), str(source.path), None, Workspace())
+
+
+def test_a_student_of_luma_begins_as_what_one_of_rgb_makes_of_grey(
+    tmp_path: Path, cache: PatchCache
+) -> None:
+    source = teacher_of(Edge(channels=4, depth=1, branches=["expand", "point"]), tmp_path)
+    student = zoo.build(Edge(channels=4, depth=1, colours=1))
+    start = find_start(student.spec, str(source.path), None, Workspace())
+    assert start.way == "luma"
+    initialise(student, start, cache)
+    grey = torch.rand(1, 1, 5, 5)
+    wanted = luma(source.module(grey.expand(1, 3, 5, 5)))
+    assert torch.allclose(student.eval()(grey), wanted, atol=1e-5)
+    with pytest.raises(ModelError, match="the recipe asks for"):
+        find_start(Edge(channels=4, depth=2, colours=1), str(source.path), None, Workspace())
+
+
+def test_a_student_of_luma_begins_from_one_of_another_depth_or_scale(
+    tmp_path: Path, cache: PatchCache
+) -> None:
+    source = teacher_of(Edge(channels=4, depth=3, colours=1), tmp_path)
+    for change in ({"depth": 2}, {"scale": 2}):
+        spec = Edge(channels=4, colours=1, **{"depth": 3} | change)
+        student, shrunk = zoo.build(spec), replace(cache, scale=spec.scale)
+        initialise(student, find_start(spec, str(source.path), None, Workspace()), shrunk)
+        assert torch.isfinite(student(torch.rand(1, 3, 5, 5))).all()
 
 
 def test_a_generator_grown_from_a_smaller_one_begins_as_its_function(
