@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,12 @@ from edgesr.inference.upscaler import Upscaler
 from edgesr.video import stage
 from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Picture
+from edgesr.video.frames import Frames
 from edgesr.video.reading import Clip
 from edgesr.video.writing import Writer
 
 CASES = {
-    "320x180": ("edge-s:int8", "edge-xs:int8", "edge-s:fp32", "edge-m:int8"),
+    "320x180": ("edge-s:int8", "edge-s-luma:int8", "edge-xs:int8", "edge-s:fp32", "edge-m:int8"),
     "480x270": ("edge-s:int8", "edge-xs:int8"),
     "960x540": ("edge-s-x2:int8", "edge-xs-x2:int8"),
 }
@@ -67,17 +69,17 @@ def work(bundle: str, source: str, target: str, threads: int) -> Result:
 
 def parts(upscaler: Upscaler, source: Path, target: Path, threads: int) -> Result:
     """Milliseconds of processor a frame: decoding, the network alone, encoding."""
-    pictures: list[Any] = []
-    decoding, _ = timed(lambda: pictures.extend(Clip(source).items()))
+    clip, pictures = Clip(source), list[Any]()
+    clip.planar = upscaler.colours == 1
+    decoding, _ = timed(lambda: pictures.extend(clip.items()))
     sample = [picture for picture in pictures if isinstance(picture, Picture)][:20]
-    session = upscaler._model._session
-    lr = np.ascontiguousarray(sample[0].pixels.transpose(2, 0, 1)[None], np.float32) / 255
+    session = upscaler._alive().opened.session
+    seen = sample[0].pixels.split()[0][..., None] if clip.planar else sample[0].pixels
+    lr = np.ascontiguousarray(seen.transpose(2, 0, 1)[None], np.float32) / 255
     network, _ = timed(lambda: [session.run(None, {"lr": lr}) for _ in sample])
-    large = [Picture(upscaler(picture.pixels), picture.stamp) for picture in sample]
-    clip = Clip(source)
-    facts = clip.facts.__class__(
-        **vars(clip.facts) | {"width": large[0].pixels.shape[1], "height": large[0].pixels.shape[0]}
-    )
+    frames = Frames(upscaler, clip.facts.width, clip.facts.height, even=True)
+    large = [Picture(frames(picture.pixels), picture.stamp) for picture in sample]
+    facts = replace(clip.facts, width=frames.size[0], height=frames.size[1])
     writer = Writer(target, target, facts, Encoding(threads=threads))
     encoding, _ = timed(lambda: [*map(writer.write, large), writer.close()])
     return {

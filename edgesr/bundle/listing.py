@@ -17,6 +17,8 @@ from edgesr.inference.upscaler import Upscaler
 PURPOSE = {
     "real": "JPEGs, noise, blur",
     "gan": "clean pictures, sharper",
+    "video": "compressed frames",
+    "luma": "clean frames, Y alone",
 }
 """What a bundle is for, by a part of its name; see docs/embedding.md."""
 SIDE, RUNS = 128, 5

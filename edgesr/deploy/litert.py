@@ -65,9 +65,10 @@ def to_litert(module: Network, size: tuple[int, int], *, clip: bool) -> bytes:
     Raises:
         ExportError: it is no edge student.
     """
-    if not isinstance(module, EdgeStudent):
+    if not isinstance(module, EdgeStudent) or module.colours != 3:
+        kind = "a student of luma" if isinstance(module, EdgeStudent) else type(module).__name__
         raise ExportError(
-            f"no LiteRT file of {type(module).__name__}: they are made of edge students alone",
+            f"no LiteRT file of {kind}: they are made of edge students of RGB alone",
             "Leave out --tflite, or distil an edge student.",
         )
     width, height = size
