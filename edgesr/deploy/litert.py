@@ -65,10 +65,9 @@ def to_litert(module: Network, size: tuple[int, int], *, clip: bool) -> bytes:
     Raises:
         ExportError: it is no edge student.
     """
-    if not isinstance(module, EdgeStudent) or module.colours != 3:
-        kind = "a student of luma" if isinstance(module, EdgeStudent) else type(module).__name__
+    if not isinstance(module, EdgeStudent):
         raise ExportError(
-            f"no LiteRT file of {kind}: they are made of edge students of RGB alone",
+            f"no LiteRT file of {type(module).__name__}: they are made of edge students alone",
             "Leave out --tflite, or distil an edge student.",
         )
     width, height = size

@@ -21,7 +21,7 @@ from edgesr.bundle.records.golden import Tolerance
 from edgesr.deploy.variants import clips
 from edgesr.errors import ExportError, Unsupported
 from edgesr.inference.tiling import Pixels, to_values
-from edgesr.models.zoo import Network
+from edgesr.models.zoo import Network, colours_of
 from edgesr.recipe import AnyRecipe
 from edgesr.runtimes.base import Name, Running, Values
 from edgesr.runtimes.registry import load
@@ -130,6 +130,12 @@ def write_others(
         ExportError: the network cannot be converted, or what a converter made does not hold the
             golden vectors.
     """
+    if colours_of(module) != 3:
+        raise ExportError(
+            "files for other runtimes than those of ONNX are made of networks of RGB, and this one "
+            "takes Y alone",
+            f"Leave out {', '.join(f'--{name}' for name in formats)}.",
+        )
     found = []
     for name in formats:
         copies = _pte if name == "pte" else _tflite

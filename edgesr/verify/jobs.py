@@ -190,7 +190,6 @@ def _all(
             dtype, clipped = facts.input.dtype, facts.output.clipped
             job = Job(runtime, variant, folder / facts.file, dtype, threads, clipped)
             job = replace(job, single=facts.input.shape[0] == 1, **_sizes(facts))
-            job = replace(job, single=facts.input.shape[0] == 1, window=_window(facts))
             job = replace(job, colours=1 if facts.input.colour == "Y" else 3)
             yield job
             if variant == "fp32" and runtime in LOOSE:

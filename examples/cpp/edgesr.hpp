@@ -85,6 +85,8 @@ struct Model {
     for (const auto& name : card.keys("variants")) names += (names.empty() ? "" : ", ") + name;
     const auto type = card.get("variants." + variant + ".input.dtype", "");
     if (type.empty()) throw std::runtime_error("no variant " + variant + ", only " + names);
+    const auto colour = card.get("variants." + variant + ".input.colour", "");
+    if (colour != "RGB") throw std::runtime_error(variant + " takes " + colour + ", expected RGB");
     if (type == "float32" || type == "uint8") return type;
     throw std::runtime_error(variant + " takes " + type + ", expected float32 or uint8");
   }
