@@ -12,6 +12,7 @@ from typing import Any
 
 from edgesr.bounds import SIZE
 from edgesr.recipe import NAME, Recipe
+from edgesr.variant import FIXED
 from edgesr.workspace import write_text
 
 Schema = dict[str, Any]
@@ -41,6 +42,7 @@ Three things change a recipe on its way in, each over the one before it:
 PATTERNS = {
     NAME: "text of letters, digits and `.` `_` `-`, a letter or digit first",
     SIZE: 'text, `"WIDTHxHEIGHT"`',
+    FIXED: 'text, `"WIDTHxHEIGHT"` or a variant of one size',
 }
 TYPES = {
     "integer": "whole number",

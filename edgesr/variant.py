@@ -11,8 +11,12 @@ from dataclasses import dataclass, replace
 FLOATS, INTEGERS = ("fp32", "fp16"), ("int8", "s8s8", "a16w8")
 BYTES = "uint8-io"
 NUMBERS = "|".join((*FLOATS, *INTEGERS))
-PATTERN = rf"^(?:{BYTES}|(?:{NUMBERS})(?:-{BYTES})?)(?:-[1-9][0-9]{{0,4}}x[1-9][0-9]{{0,4}})?$"
+FREE = rf"(?:{BYTES}|(?:{NUMBERS})(?:-{BYTES})?)"
+WINDOW = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
+PATTERN = rf"^{FREE}(?:-{WINDOW})?$"
 """The numbers that a file computes with, fp32 if it names none; its ends; its window."""
+FIXED = rf"^(?:{FREE}-)?{WINDOW}$"
+"""A window, or a file of one."""
 
 
 @dataclass(frozen=True)

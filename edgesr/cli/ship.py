@@ -59,8 +59,8 @@ def export(
         typer.Option(
             "--fixed",
             metavar="WxH",
-            help="Of each file a copy for LR pictures of that size alone, e.g. 256x256. May be "
-            "repeated.",
+            help="Of each file a copy for LR pictures of that size alone, e.g. 256x256; of one "
+            "alone: int8-256x256. May be repeated.",
         ),
     ] = None,
     tflite: Annotated[

@@ -30,7 +30,8 @@ from edgesr.deploy.variants import (
     Variant,
     batch_of,
     clips,
-    completed,
+    copies,
+    free_names,
     write_fixed,
     write_variant,
 )
@@ -65,8 +66,8 @@ def write_bundle(
         teacher: what run.json says of it, see `zoo.facts`.
         extras: files of the run to copy, where they are there.
         run: what run.json says; as it is among `extras` unless given.
-        variants: which files to make beside fp32's, by their names in `deploy.variants`; of each
-            file a copy for each size in `export.fixed`, too.
+        variants: which files to make beside fp32's, by their names in `deploy.variants`; and the
+            copies that `export.fixed` asks for, with what they are copies of.
         formats: for which other runtimes to make copies, by their names in `deploy.others`.
 
     Raises:
@@ -152,8 +153,8 @@ def _write_models(
     """Write model.onnx, then the variants; what the card says of them."""
     graph, multiple = _graph(model, recipe)
     seen = sight(model).on(multiple)
-    for window in recipe.export.fixed:
-        check_window(window, seen)
+    for name in copies(["fp32"], recipe.export.fixed):
+        check_window(parse(name).window, seen)
     facts: dict[str, object] = {
         "format": FORMAT,
         "name": recipe.name,
@@ -172,13 +173,14 @@ def _write_models(
         "edgesr.recipe_sha256": sha256(folder / "recipe.toml"),
     }
     fp32, exported = _write_fp32(model, graph, multiple, recipe, folder, metadata)
-    free = [fp32, *_write_variants(names, model, folder, recipe, metadata)]
+    free = {fp32.name: fp32}
+    free |= {each.name: each for each in _write_variants(names, model, folder, recipe, metadata)}
     fixed = [
-        write_fixed(variant, window, folder, metadata)
-        for window in dict.fromkeys(recipe.export.fixed)
-        for variant in free
+        write_fixed(free[original], kind.window, folder, metadata)
+        for kind in map(parse, copies(free, recipe.export.fixed))
+        if (original := str(kind.fixed(""))) in free
     ]
-    variants = [*free, *fixed]
+    variants = [*free.values(), *fixed]
     files = [stored_as(model), "recipe.toml", *(variant.file for variant in variants)]
     facts |= {
         "opset": exported.opset,
@@ -256,7 +258,7 @@ def _write_variants(
     module = model.module
     assert isinstance(module, Network), "zoo.load gives these"
     make, failed = Maker(module, folder / file_of("fp32"), recipe), False
-    for name in completed(names):
+    for name in free_names(names, recipe):
         if isinstance(module, Student):
             yield write_variant(name, make, folder, metadata)
         elif not (failed and parse(name).quantised):

@@ -97,13 +97,14 @@ def _best(run: Path, record: Run) -> tuple[Run, SRModel]:
 
 
 def _unless_named(recipe: Recipe, workspace: Workspace) -> tuple[tuple[str, ...], Recipe]:
-    """Those that the gates ask for and those that were there, and the recipe with the windows of
-    the latter."""
+    """Those that the gates ask for and those that were there, and the recipe with those of one
+    size among the latter."""
     earlier = names_in(workspace.bundle(recipe.name))
-    windows = [parse(name).window for name in earlier]
-    fixed = list(dict.fromkeys(filter(None, [*recipe.export.fixed, *windows])))
-    exported = recipe.export.model_copy(update={"fixed": fixed})
     variants = completed([*recipe.gates.variants, *earlier])
+    asked = all_names(variants, recipe)
+    fixed = [name for name in earlier if parse(name).window and name not in asked]
+    update = {"fixed": [*recipe.export.fixed, *fixed]}
+    exported = recipe.export.model_copy(update=update)
     return variants, recipe.model_copy(update={"export": exported})
 
 

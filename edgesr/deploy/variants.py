@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from edgesr.bounds import parse_size
+from edgesr.bounds import SIZE, parse_size
 from edgesr.bundle.records import card
 from edgesr.deploy.bytes_io import to_bytes_io
 from edgesr.deploy.export import lowest_ir_version
@@ -210,11 +212,27 @@ def _save(model: onnx.ModelProto, variant: Variant, folder: Path, metadata: dict
         onnx.save_model(model, temporary)
 
 
+def free_names(variants: Iterable[str], recipe: AnyRecipe) -> tuple[str, ...]:
+    """The files of any size beside fp32's: `variants`, and those that `export.fixed` names a copy
+    of."""
+    named = (each for each in recipe.export.fixed if not re.fullmatch(SIZE, each))
+    return completed([*variants, *(str(parse(each).fixed("")) for each in named)])
+
+
+def copies(free: Iterable[str], fixed: Iterable[str]) -> list[str]:
+    """The files that `export.fixed` asks for: of a size one of each in `free`, of a name that."""
+    names = list(free)
+    found = [
+        [str(parse(name).fixed(each)) for name in names] if re.fullmatch(SIZE, each) else [each]
+        for each in fixed
+    ]
+    return list(dict.fromkeys(chain(*found)))
+
+
 def all_names(variants: Iterable[str], recipe: AnyRecipe) -> list[str]:
-    """Every file of a bundle that has `variants` beside fp32's, by name."""
-    free = ["fp32", *completed(variants)]
-    windows = dict.fromkeys(recipe.export.fixed)
-    return [*free, *(str(parse(name).fixed(window)) for window in windows for name in free)]
+    """Every file of a bundle that is to have `variants` beside fp32's, by name."""
+    free = ["fp32", *free_names(variants, recipe)]
+    return [*free, *copies(free, recipe.export.fixed)]
 
 
 def names_in(folder: Path) -> list[str]:

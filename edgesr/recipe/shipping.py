@@ -74,6 +74,22 @@ class Int8(Table):
     """Its learning rate at the start."""
 
 
+def check_fixed(text: str) -> str:
+    """`text` where it is a size, or the name of a variant of one size.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    name, _, size = text.rpartition("-")
+    bounds.check_size(size)
+    return variant.check(text) if name else text
+
+
+Fixed = Annotated[
+    str, AfterValidator(check_fixed), Field(json_schema_extra={"pattern": variant.FIXED})
+]
+
+
 class Export(Table):
     """How ONNX files are written."""
 
@@ -84,9 +100,10 @@ class Export(Table):
     depth_to_space: Literal["CRD", "DCR"] = "CRD"
     """Channel order of DepthToSpace: `CRD` as torch has it; `DCR`, the weights permuted and the
     function the same, for delegates that take nothing else. See `edgesr verify --target`."""
-    fixed: Annotated[list[Size], Field(max_length=8)] = []
-    """LR sizes, WIDTHxHEIGHT: of each a copy of every model file that takes this size alone, for
-    delegates that refuse shapes that are not fixed. As `edgesr export --fixed`."""
+    fixed: Annotated[list[Fixed], Field(max_length=bounds.MAX_ITEMS)] = []
+    """LR sizes: of each a copy of every model file that takes this size alone, for delegates that
+    refuse shapes that are not fixed; or the name of one such copy, `int8-256x256`. As
+    `edgesr export --fixed`."""
     fp16: Fp16 = Fp16()
     """How `edgesr export --fp16` converts."""
     int8: Int8 = Int8()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from pydantic import ValidationError
 
 from edgesr import Upscaler
 from edgesr.bundle.card import read_card
@@ -15,9 +16,14 @@ from edgesr.bundle.check import check
 from edgesr.bundle.records.schemas import schema
 from edgesr.deploy.fixed import check_window
 from edgesr.deploy.sight import Sight
+from edgesr.deploy.stage import write_bundle
+from edgesr.deploy.variants import copies
 from edgesr.errors import DataError, ExportError
+from edgesr.models import zoo
+from edgesr.recipe import Edge, Export, Recipe
 from edgesr.verify.stage import verify
 from edgesr.verify.targets import check_target
+from edgesr.workspace import Workspace
 
 FREE = ("fp32", "fp16", "int8", "uint8-io")
 
@@ -123,3 +129,30 @@ def test_a_delegate_that_asks_for_fixed_shapes_takes_it_as_exported(fixed: Path)
 def test_windows_that_make_up_no_picture_are_refused(seen: Sight, fault: str) -> None:
     with pytest.raises(ExportError, match=fault):
         check_window("40x24", seen)
+
+
+def test_one_copy_may_be_asked_for_and_brings_along_what_it_is_a_copy_of(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    spec = Edge(channels=4, depth=1)
+    zoo.save(zoo.build(spec), path, licence="MIT")
+    export = Export(fixed=["uint8-io-40x24", "uint8-io-40x24"])
+    recipe = Recipe(name="tiny", model=spec, export=export)
+    folder = write_bundle(
+        zoo.load(path), recipe, Workspace(tmp_path), role="student", teacher=None, extras=[]
+    )
+    assert list(read_card(folder).variants) == ["fp32", "uint8-io", "uint8-io-40x24"]
+    assert all(row.passed for row in check(folder))
+
+
+@pytest.mark.parametrize("fault", ["256", "int4-40x24", "int8", "40x24-int8", "int8-99999x9"])
+def test_what_is_neither_a_size_nor_a_file_of_one_is_refused(fault: str) -> None:
+    with pytest.raises(ValidationError, match="expected"):
+        Export(fixed=[fault])
+
+
+def test_a_copy_of_each_file_and_one_by_name_are_one_list() -> None:
+    assert copies(["fp32", "int8"], ["40x24", "int8-64x64", "int8-40x24"]) == [
+        "fp32-40x24",
+        "int8-40x24",
+        "int8-64x64",
+    ]

@@ -332,6 +332,16 @@ def test_where_no_file_is_named_the_earlier_bundles_files_are_made_again(
     assert list(card(folder)["variants"]) == ["fp32", "uint8-io"]
 
 
+def test_so_are_those_of_one_size_and_no_others(workspace: Workspace) -> None:
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    files = ["fp32", "uint8-io", "uint8-io-40x24"]
+    stage.export(run, workspace, (), ["export.fixed=['uint8-io-40x24']"])
+    (folder,) = stage.export(run, workspace, None)
+    assert list(card(folder)["variants"]) == files
+    stage.again(folder, workspace)
+    assert list(card(folder)["variants"]) == files
+
+
 def test_a_bundle_is_made_again_with_the_files_that_it_has(workspace: Workspace) -> None:
     run = make_run(workspace, "small", Edge(channels=4, depth=1))
     (folder,) = stage.export(run, workspace, ("uint8-io",))
