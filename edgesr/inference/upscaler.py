@@ -72,6 +72,7 @@ class Upscaler:
         tileable: whether large images are cut; else the model sees the whole image, and
             `memory` bounds what it takes.
         colours: channels that the model takes: 3 of RGB; 1 of Y, see `inference.luma`.
+        on_cpu: whether no GPU runs it.
         takes_16_bits: whether uint16 is enlarged as such: by every variant that takes floats.
         window: width and height in LR pixels of the one size that the file takes, in which every
             image is cut, smaller ones mirrored up to it; None where it takes any size.
@@ -123,7 +124,7 @@ class Upscaler:
         contract = model.contract
         self.scale, self.halo, self.min_size = contract.scale, contract.halo, contract.min_size
         self.multiple, self.tileable = contract.multiple, contract.tileable
-        self.colours = contract.colours
+        self.colours, self.on_cpu = contract.colours, model.on_cpu
         self.takes_16_bits = not contract.takes_bytes
         self.window = contract.window and (contract.window[1], contract.window[0])
         if self.window and tile != "auto":

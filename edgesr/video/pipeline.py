@@ -11,7 +11,23 @@ from edgesr.inference.prefetch import prefetch
 from edgesr.inference.progress import OpenBar, unseen
 from edgesr.signals import Stopped
 from edgesr.video.facts import Item, Picture, Sink, Source
-from edgesr.video.frames import Frames
+from edgesr.video.frames import Frame, Frames
+
+
+def _pixels(item: Item) -> Frame | None:
+    return item.pixels if isinstance(item, Picture) else None
+
+
+def _groups(items: Iterator[Item], together: int) -> Iterator[list[Item]]:
+    """`items` in their order, in groups of at most `together` frames."""
+    group, frames = list[Item](), 0
+    for item in items:
+        group.append(item)
+        frames += _pixels(item) is not None
+        if frames == together:
+            yield group
+            group, frames = [], 0
+    yield group
 
 
 class Flow:
@@ -64,10 +80,14 @@ class Flow:
             self._sink.close()
 
     def _enlarged(self) -> Iterator[Item]:
-        for item in prefetch(self._source.items()):
-            if isinstance(item, Picture) and item.pixels is not None:
-                item = replace(item, pixels=self._frames(item.pixels))
-            yield item
+        together = self._frames.together
+        for items in _groups(prefetch(self._source.items()), together):
+            taken = [pixels for pixels in map(_pixels, items) if pixels is not None]
+            large = iter(self._frames.batch(taken) if taken else [])
+            for item in items:
+                if isinstance(item, Picture) and item.pixels is not None:
+                    item = replace(item, pixels=next(large))
+                yield item
 
     def _written(self, items: Iterator[Item]) -> Iterator[Item]:
         """Write each item; gives the frames."""

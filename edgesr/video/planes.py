@@ -76,13 +76,20 @@ def enlarged(frame: Planes, size: tuple[int, int], by: Callable[[Pixels], Pixels
         size: width and height of the result.
         by: grey of full range, uint8 (H, W), to the same of that size.
     """
-    y, *chroma = frame.split()
+    return with_luma(frame, size, by(luma_of(frame)))
+
+
+def luma_of(frame: Planes) -> NDArray[np.uint8]:
+    """Y of a frame in full range, (H, W)."""
+    y = frame.split()[0]
+    return y if frame.full else np.asarray(_expanded(), np.uint8)[y]
+
+
+def with_luma(frame: Planes, size: tuple[int, int], y: NDArray[np.uint8]) -> Planes:
+    """A frame of another size, whose Y is there, in full range; chroma by bicubic."""
     if not frame.full:
-        y = np.asarray(_expanded(), np.uint8)[y]
-    large = by(y)
-    if not frame.full:
-        large = np.asarray(_narrowed(), np.uint8)[large]
-    planes = [large, *(_resized(plane, frame, size) for plane in chroma)]
+        y = np.asarray(_narrowed(), np.uint8)[y]
+    planes = [y, *(_resized(plane, frame, size) for plane in frame.split()[1:])]
     return Planes(b"".join(plane.tobytes() for plane in planes), frame.layout, size, frame.full)
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from edgesr.inference.sized import Sized, TargetSize
 from edgesr.inference.upscaler import Upscaler
 from edgesr.video import planes
 from edgesr.video.encoding import Encoding
 from edgesr.video.facts import BT601, Picture
 from edgesr.video.frames import Frames
+from edgesr.video.pipeline import _groups
 from edgesr.video.reading import Clip
 from edgesr.video.stage import upscale_video
 from edgesr.video.y4m import LAYOUTS, Y4mReader
@@ -101,3 +104,30 @@ def test_y4m_goes_through_as_planes(tmp_path: Path, upscaler: Upscaler) -> None:
     assert isinstance(frame, Picture)
     frame_of = planes.Planes(lr, LAYOUTS["420jpeg"], (9, 6), False)
     assert frame.pixels == Frames(upscaler, 9, 6, even=False)(frame_of)
+
+
+@pytest.mark.parametrize("planar", [True, False])
+@pytest.mark.parametrize("height", [None, 100])
+def test_frames_in_batches_are_those_one_by_one(
+    tmp_path: Path, upscaler: Upscaler, planar: bool, height: int | None
+) -> None:
+    # On a GPU several go through the network at once.
+    clip = Clip(make(tmp_path / "clip.mkv", sound=False))
+    clip.planar = planar
+    seen = [item.pixels for item in clip.items() if isinstance(item, Picture)][:5]
+    pixels = [each for each in seen if each is not None]
+    size = TargetSize(height=height) if height else None
+    enlarge = Sized({SCALE: upscaler.file}, size, lambda _: upscaler) if size else upscaler
+    frames = Frames(enlarge, *SIZE, even=True)
+    for one, together in zip(map(frames, pixels), frames.batch(pixels), strict=True):
+        same = one == together if planar else np.array_equal(one, together)  # type: ignore[arg-type]
+        assert same
+
+
+def test_frames_and_sound_keep_their_order_in_groups() -> None:
+    picture = Picture(np.zeros((2, 2, 3), np.uint8), 0)
+    again, packet = Picture(None, 1), SimpleNamespace(stream=None)
+    items = [packet, picture, again, packet, picture, packet]
+    groups = list(_groups(iter(items), 2))
+    assert [item for group in groups for item in group] == items
+    assert list(map(len, groups)) == [5, 1]
