@@ -26,7 +26,6 @@ from tests.examples.both import (
     check_noise_fails,
     check_variant_is_refused,
     check_windowed_pixels,
-    check_windowed_sizes,
     check_windowed_vectors_pass,
     gridded_sizes,
     noise,
@@ -134,7 +133,7 @@ def test_files_of_one_size_pass_their_golden_vectors_in_windows_and_are_timed_at
     program: Program, windowed_bundle: Path
 ) -> None:
     check_windowed_vectors_pass(program("golden", windowed_bundle))
-    check_windowed_sizes(program("golden", windowed_bundle, "--json", "a phone").stdout)
+    check_figures(program("golden", windowed_bundle, "--json", 'A "phone"'), windowed_bundle)
 
 
 @gridded_sizes

@@ -21,7 +21,6 @@ from tests.examples.both import (
     check_noise_fails,
     check_variant_is_refused,
     check_windowed_pixels,
-    check_windowed_sizes,
     check_windowed_vectors_pass,
     gridded_sizes,
     noise,
@@ -135,8 +134,8 @@ def test_files_of_one_size_pass_theirs_in_windows(windowed_bundle: Path) -> None
 
 
 def test_files_of_one_size_are_timed_at_it(windowed_bundle: Path) -> None:
-    result = run(windowed_bundle, ".", "--json", "a phone", script="golden.py")
-    check_windowed_sizes(result.stdout)
+    result = run(windowed_bundle, ".", "--json", 'A "phone"', script="golden.py")
+    check_figures(result, windowed_bundle)
 
 
 def test_the_figures_for_verify_name_the_files_that_ran(shipped: Path) -> None:
