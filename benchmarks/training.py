@@ -49,7 +49,7 @@ from edgesr.training.ema import Ema
 from edgesr.training.log import Log
 from edgesr.training.loop import Run, fit
 from edgesr.training.precision import HALVES, autocast, choose_float32
-from edgesr.training.state import State
+from edgesr.training.state import Sampler, State
 from edgesr.training.steps import Step, TrainedNetwork
 from edgesr.training.validation import Validation
 
@@ -200,9 +200,21 @@ def beside(network: nn.Module) -> nn.Module:
 
 
 class OurLoop:
-    """What `edgesr distill` sets up, around its own loop; no validation, log or checkpoints."""
+    """What `edgesr distill` sets up, around its own loop; no validation, log or checkpoints.
 
-    def __init__(self, spec: Model, cache: PatchCache, training: Training, targets: bool) -> None:
+    Args:
+        targets: whether a teacher's pictures are cut, too.
+        sampler: where batches come from, in place of `cache`.
+    """
+
+    def __init__(
+        self,
+        spec: Model,
+        cache: PatchCache,
+        training: Training,
+        targets: bool,
+        sampler: Sampler | None = None,
+    ) -> None:
         losses = Losses(l1=1.0, teacher_l1=1.0 if targets else 0.0)
         self.fabric = Fabric(
             accelerator=training.device,
@@ -211,7 +223,7 @@ class OurLoop:
         )
         network = TrainedNetwork.prepared(self.fabric, zoo.build(spec), training)
         pixels = cache.data if targets else None  # any pixels do for the teacher's pictures
-        sampler = PatchSampler(
+        sampler = sampler or PatchSampler(
             cache,
             patch=training.patch,
             batch=training.batch,
@@ -228,12 +240,13 @@ class OurLoop:
 
     def block(self, steps: int) -> float:
         """Seconds of `steps` steps of `fit`."""
-        self._fit(WARM_UP)
+        self.run_steps(WARM_UP)
         before = self.state.seconds
-        self._fit(steps)
+        self.run_steps(steps)
         return self.state.seconds - before
 
-    def _fit(self, steps: int) -> None:
+    def run_steps(self, steps: int) -> None:
+        """Train for so many more steps."""
         training = self.run.recipe.training
         until = training.model_copy(update={"steps": self.state.step + steps})
         fit(self.run, until, self.step, self.state)

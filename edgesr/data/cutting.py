@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from edgesr.data import crops, pages, photos
 from edgesr.data.degrade import pair
 from edgesr.data.draws import Draw
 from edgesr.data.patches import region
+from edgesr.errors import MachineError
 from edgesr.inference.decode import PhotoError
 from edgesr.recipe import Degradation
 from edgesr.signals import ASKED
@@ -109,7 +111,7 @@ class Workers:
         """Have `draw` cut; returns what waits for its patches."""
         if self._pool is None:
             return partial(self.cutter, draw)
-        return self._pool.submit(self.cutter, draw).result
+        return partial(_patches, self._pool.submit(self.cutter, draw))
 
     def end(self) -> None:
         """Let the processes go."""
@@ -118,12 +120,19 @@ class Workers:
 
 
 def _processes(count: int) -> ProcessPoolExecutor:
-    """Each a Python of its own: a fork of a process that has threads or a GPU may hang."""
-    known = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in known else "spawn")
-    if "forkserver" in known:
-        context.set_forkserver_preload([__name__])  # torch is loaded once for all
-    return ProcessPoolExecutor(count, context, _settle)
+    """Each a Python of its own: a fork of a process that has threads or a GPU may hang, and a
+    server that forks them does not outlive a request to stop."""
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _settle)
+
+
+def _patches(future: Future[Patches]) -> Patches:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise MachineError(
+            "a process that decodes photographs was ended from outside, or for want of memory",
+            "Go on with --resume; fewer data.stream.workers take less memory.",
+        ) from None
 
 
 def _settle() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgesr import console
 from edgesr.data import shards
+from edgesr.data.photos import Encoded
 from edgesr.errors import DataError
 
 
@@ -100,7 +101,7 @@ class _Reader:
         first = self.held_out if shard == self.source.shards[0] else 0
         self._photographs = islice(self._read(shard), first + index, None)
 
-    def next(self) -> shards.Encoded:
+    def next(self) -> Encoded:
         while (photograph := next(self._photographs, None)) is None:
             self._turn()
         epoch, place, index = self.place
@@ -123,7 +124,7 @@ class _Reader:
         last = place + 1 == len(self.source.shards)
         self.open(*((epoch + 1, 0, 0) if last else (epoch, place + 1, 0)))
 
-    def _read(self, shard: Path) -> Iterator[shards.Encoded]:
+    def _read(self, shard: Path) -> Iterator[Encoded]:
         """The photographs of `shard`, as far as it can be read."""
         try:
             yield from self.source.read(shard)

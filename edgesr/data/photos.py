@@ -52,6 +52,14 @@ class Photo:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A photograph as its file has it; the name is for messages."""
+
+    name: Path
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Split:
     """Files to train on, and files that are held out."""
 

@@ -1,4 +1,5 @@
-"""Photographs that are streamed: where their shards lie, read by WebDataset.
+"""Photographs that are streamed: where their shards lie, read by WebDataset, or by Hugging Face's
+datasets, see `huggingface`.
 
 A shard is read from its beginning to its end and never held whole.
 """
@@ -12,7 +13,8 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from edgesr import extras, recipe
-from edgesr.data import photos
+from edgesr.data import huggingface, photos
+from edgesr.data.photos import Encoded
 from edgesr.errors import DataError
 from edgesr.inference.decode import EXTENSIONS
 from edgesr.workspace import cache_dir, write_bytes
@@ -26,20 +28,8 @@ and to change the depth of a student."""
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A photograph as its file has it.
-
-    Attributes:
-        name: its shard's and its own, for messages.
-    """
-
-    name: Path
-    data: bytes
-
-
-@dataclass(frozen=True)
 class Source:
-    """Shards, in the order of their names.
+    """Shards, in the order of their names: tar files, or the files of a dataset.
 
     Attributes:
         name: as the recipe has it.
@@ -59,24 +49,27 @@ def find(data: recipe.Data) -> list[Source]:
         DataError: a shard is missing, or one of several sources is nothing that is streamed.
         MissingPackage: the library that reads them is not installed.
     """
-    named = data.sources or [recipe.Source(photos=data.photos)]
-    return [_source(each) for each in named if data.sources or is_streamed(each.photos)]
-
-
-def is_streamed(place: str) -> bool:
-    """Whether a recipe means shards by `place`."""
-    return place.endswith(TAR)
-
-
-def _source(named: recipe.Source) -> Source:
-    if not is_streamed(named.photos):
+    if not data.sources:
+        found = _source(recipe.Source(photos=data.photos))
+        return [found] if found else []
+    sources = [(named.photos, _source(named)) for named in data.sources]
+    if strange := [name for name, source in sources if source is None]:
         raise DataError(
-            f"data.sources: {named.photos} is nothing that is streamed",
-            f"Give shards of WebDataset, a pattern that ends in {TAR}; a folder of images stands "
-            "alone: data.photos.",
+            f"data.sources: {strange[0]} is nothing that is streamed",
+            f"Give shards of WebDataset, a pattern that ends in {TAR}, or the folder of a Hugging "
+            "Face dataset; a folder of images stands alone: data.photos.",
         )
-    extras.webdataset()
-    return Source(named.photos, _expanded(named.photos), named.weight, tar)
+    return [source for _, source in sources if source]
+
+
+def _source(named: recipe.Source) -> Source | None:
+    """What is streamed; None of a folder of images."""
+    if named.photos.endswith(TAR):
+        extras.webdataset()
+        return Source(named.photos, _expanded(named.photos), named.weight, tar)
+    if files := huggingface.files(Path(named.photos).expanduser()):
+        return Source(named.photos, files, named.weight, huggingface.photographs)
+    return None
 
 
 def _expanded(pattern: str) -> list[Path]:

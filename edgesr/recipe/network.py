@@ -112,7 +112,7 @@ class Source(Table):
     """Photographs that are streamed, and their share."""
 
     photos: Place
-    """Shards of WebDataset, as `data.photos` names them."""
+    """Shards of WebDataset or the folder of a Hugging Face dataset, as `data.photos` names them."""
     weight: Positive = 1.0
     """Share of the patches, over the sum of all sources' weights."""
 
@@ -144,7 +144,8 @@ class Data(Table):
     photos: Place = "embedded"
     """A folder of images, a folder in DIV2K's layout, or `embedded` for the ones that the
     scikit-image package carries. Or what is streamed (`edgesr[stream]`): shards of WebDataset by a
-    pattern that ends in `.tar`, as `shards/{000..012}.tar` or `shards/*.tar`."""
+    pattern that ends in `.tar`, as `shards/{000..012}.tar` or `shards/*.tar`; or a folder with a
+    Hugging Face dataset, saved to disk or as Parquet files."""
     sources: Annotated[list[Source], Field(max_length=bounds.MAX_ITEMS)] = []
     """Several sources that are streamed, in place of `photos`: each under `[[data.sources]]`."""
     stream: Stream = Stream()

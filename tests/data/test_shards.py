@@ -89,7 +89,7 @@ def test_a_missing_package_is_one_line_that_names_the_command(
 def test_what_is_beside_a_picture_is_not_read_and_two_pictures_are_refused(tmp_path: Path) -> None:
     parts = {"png": picture(0), "json": b"{}", "txt": b"a cat", "pyd": b"no pickle"}
     (found,) = shards.tar(write_shard(tmp_path / "a.tar", {"cat": parts}))
-    assert found == shards.Encoded(tmp_path / "a.tar/cat.png", parts["png"])
+    assert found == photos.Encoded(tmp_path / "a.tar/cat.png", parts["png"])
     two = write_shard(tmp_path / "b.tar", {"cat": {"hr.png": picture(0), "lr.png": picture(1)}})
     with pytest.raises(DataError, match=r"sample cat has 2 pictures, hr\.png, lr\.png; expected"):
         list(shards.tar(two))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -16,8 +22,11 @@ from edgesr.training.loop import Interrupted
 from edgesr.workspace import Workspace
 from tests.streams import write_shards
 from tests.training.test_stage import ADVERSARIAL, after, interrupted, log, recipe, weights
+from tests.training.test_together import N4, ROOT, run_together
 
 pytest.importorskip("webdataset", reason="needs WebDataset (edgesr[stream])")
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="signals, and processes by loopback")
 
 
 @pytest.fixture
@@ -94,3 +103,43 @@ def test_fresh_deletes_no_shard_that_lies_in_the_runs_folder(
     inside = write_shards(folder / "samples", [4])
     with pytest.raises(Exception, match="which this command reads, lies inside"):
         stage.train(streamed(inside), workspace, fresh=True)
+
+
+@linux
+def test_two_processes_end_with_the_same_network(tmp_path: Path) -> None:
+    write_shards(tmp_path / "shards", [5, 4])
+    text = N4.replace('photos = "photographs"', 'photos = "shards/*.tar"\nstream.workers = 0')
+    (tmp_path / "n4.toml").write_text(text)
+    ended = run_together(tmp_path, *[["train", "n4.toml"]] * 2)
+    assert [each.code for each in ended] == [0, 0], ended
+    assert "differ" not in ended[0].said + ended[1].said
+
+
+@linux
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_workers_end_with_the_training_however_it_ends(tmp_path: Path, name: str) -> None:
+    """Where a queue or a terminal stops all processes of a group, the first one still saves."""
+    write_shards(tmp_path / "shards", [5])
+    text = N4.replace('photos = "photographs"', 'photos = "shards/*.tar"\nstream.workers = 1')
+    (tmp_path / "n4.toml").write_text(text.replace("steps = 3", "steps = 100_000"))
+    words = [sys.executable, "-m", "edgesr", "train", "n4.toml", "--set", "training.devices=1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with (tmp_path / "said.txt").open("w") as said:
+        training = subprocess.Popen(
+            words, cwd=tmp_path, env=environment, start_new_session=True, stderr=said, stdout=said
+        )
+        log = tmp_path / "runs/run/log.jsonl"
+        while training.poll() is None and not (log.exists() and "loss" in log.read_text()):
+            time.sleep(0.1)
+        children = psutil.Process(training.pid).children(recursive=True)
+        assert len(children) >= 1, (tmp_path / "said.txt").read_text()
+        if name == "SIGTERM":
+            os.killpg(training.pid, signal.SIGTERM)
+        else:
+            training.kill()
+        training.wait(60)
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+    if name == "SIGTERM":
+        assert training.returncode == 128 + signal.SIGTERM
+        assert "all is saved" in (tmp_path / "said.txt").read_text()
