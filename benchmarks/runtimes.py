@@ -5,9 +5,10 @@
 
 Random weights: the arithmetic does not depend on them. In each round every runtime opens the file
 in a process of its own, warms up and is timed, then the next one; so a drift of the machine meets
-all of them alike. It must be idle otherwise: OpenMP's threads, which ncnn uses, wait busily. What
-is not installed is left out, which is said. LiteRT opens its own copy, of edge students alone. ONNX
-Runtime Web is looked for in EDGESR_ORT_WEB.
+all of them alike. It must be idle otherwise: OpenMP's threads, which ncnn uses, wait busily; where
+it is not, `--least` takes each round's least time, which others' work moves less than its median.
+What is not installed is left out, which is said. LiteRT and ExecuTorch open copies of their own,
+LiteRT of edge students alone. ONNX Runtime Web is looked for in EDGESR_ORT_WEB.
 """
 
 from __future__ import annotations
@@ -47,15 +48,17 @@ COLUMNS: dict[str, tuple[Name, bool]] = {
     "ncnn": ("ncnn", True),
     "ONNX Runtime Web": ("web", True),
     "LiteRT": ("litert", True),
+    "ExecuTorch": ("executorch", True),
     "CUDA": ("cuda", True),
     "CUDA, as it comes": ("cuda", False),
 }
 
 
-def installed() -> dict[str, tuple[Name, bool]]:
-    """The columns whose runtime is there."""
+def installed(wanted: list[str]) -> dict[str, tuple[Name, bool]]:
+    """The columns whose runtime is there, ONNX Runtime and those that are wanted."""
     found = {}
-    for title, (name, exact) in COLUMNS.items():
+    for title in (title for title in COLUMNS if title in ("ONNX Runtime", *wanted)):
+        name, exact = COLUMNS[title]
         try:
             if name == "cuda" and not cuda_device_present():
                 raise VerifyError("no CUDA device was found")
@@ -70,7 +73,7 @@ def installed() -> dict[str, tuple[Name, bool]]:
 def medians(
     model: Path, columns: dict[str, tuple[Name, bool]], size: str, options: argparse.Namespace
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Median over the rounds of each runtime's p50 in ms; version and precision of each."""
+    """Median over the rounds of each runtime's p50, or least, in ms; version and precision."""
     times: dict[str, list[float]] = {title: [] for title in columns}
     facts = {}
     for _ in range(options.rounds):
@@ -83,7 +86,7 @@ def medians(
                 runs=options.runs,
                 exact=exact,
             )
-            times[title].append(found["p50_ms"])
+            times[title].append(found["min_ms" if options.least else "p50_ms"])
             facts[title] = f"{found['version']}, {found['precision']}"
     return {title: statistics.median(values) for title, values in times.items()}, facts
 
@@ -104,16 +107,21 @@ def bound(model: Path, size: str, options: argparse.Namespace) -> float:
 def _taken(
     columns: dict[str, tuple[Name, bool]], built: Student, model: Path
 ) -> dict[str, tuple[Name, bool]]:
-    """The columns whose runtime takes the network; LiteRT's copy is made beside `model`."""
-    if "LiteRT" not in columns:
-        return columns
-    from edgesr.deploy.litert import to_litert
+    """The columns whose runtime takes the network; the copies of `OWN_FILES` are made beside
+    `model`."""
+    taken = dict(columns)
+    if "LiteRT" in columns:
+        from edgesr.deploy.litert import to_litert
 
-    try:
-        _own(model, "litert").write_bytes(to_litert(built, (128, 128), clip=False))
-    except ExportError:
-        return {title: column for title, column in columns.items() if title != "LiteRT"}
-    return columns
+        try:
+            _own(model, "litert").write_bytes(to_litert(built, (128, 128), clip=False))
+        except ExportError:
+            del taken["LiteRT"]
+    if "ExecuTorch" in columns:
+        from edgesr.deploy.executorch import to_executorch
+
+        _own(model, "executorch").write_bytes(to_executorch(built, 512, clip=False))
+    return taken
 
 
 def main() -> None:
@@ -123,10 +131,13 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["64x64", "128x128"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--networks", nargs="+", default=["edge 32x8", "N=4"], choices=NETWORKS)
+    parser.add_argument("--least", action="store_true", help="not the median of a round's runs")
+    parser.add_argument("--columns", nargs="+", default=list(COLUMNS), choices=COLUMNS)
     options = parser.parse_args()
     torch.manual_seed(0)
-    columns = installed()
-    print(f"p50 in ms, {options.threads} threads; in brackets ONNX Runtime's divided by it")
+    columns = installed(options.columns)
+    figure = "least" if options.least else "p50"
+    print(f"{figure} in ms, {options.threads} threads; in brackets ONNX Runtime's divided by it")
     print("| network | LR | " + " | ".join(columns) + " |")
     print("|---|--:|" + "--:|" * len(columns))
     facts: dict[str, str] = {}

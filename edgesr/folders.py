@@ -33,7 +33,7 @@ RUN = (
 BUNDLE = (
     *("card.json", "README.md", "SHA256SUMS", "recipe.toml", "run.json", "log.jsonl"),
     *("weights.safetensors", "model.onnx", "model.*.onnx", "golden/*"),
-    *("model.tflite", "model.*.tflite", "model.pte"),
+    *("model.tflite", "model.*.tflite", "model.pte", "model.*.pte"),
     *("card.schema.json", "LICENSE"),
     *("verify.json", "junit.xml", "report.html"),
 )

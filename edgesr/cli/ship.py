@@ -66,7 +66,9 @@ def export(
     tflite: Annotated[
         bool, typer.Option("--tflite", help="Of fp32, fp16 and int8 a copy for LiteRT, too.")
     ] = False,
-    pte: Annotated[bool, typer.Option("--pte", help="Of fp32 a copy for ExecuTorch, too.")] = False,
+    pte: Annotated[
+        bool, typer.Option("--pte", help="Of fp32 and int8 one for ExecuTorch.")
+    ] = False,
     again: Annotated[
         bool,
         typer.Option(

@@ -62,7 +62,7 @@ FORMATS = {
     "pte": Format(
         converter="edgesr.deploy.executorch",
         runtime="executorch",
-        copied=("fp32",),
+        copied=("fp32", "int8"),
         layout="NCHW",
         made_by=("executorch", "torch"),
         proved_by="executorch",
@@ -166,8 +166,8 @@ def _tflite(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Ite
             yield Made("int8", int8, dtype="uint8", clipped=True)
 
 
-def _pte(module: Network, _folder: Path, _card: Card, recipe: AnyRecipe) -> Iterator[Made]:
-    """Of fp32 alone, for pictures of every size that verify times, too."""
+def _pte(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterator[Made]:
+    """Of fp32 and int8, for pictures of every size that verify times, too."""
     from edgesr.deploy import executorch
 
     clipped, settings = clips(module, recipe), recipe.verify
@@ -175,6 +175,14 @@ def _pte(module: Network, _folder: Path, _card: Card, recipe: AnyRecipe) -> Iter
     largest = max(LARGEST, *timed)
     data = executorch.to_executorch(module, largest, clip=clipped)
     yield Made("fp32", data, clipped=clipped, largest=largest)
+    if "int8" in card.variants:
+        try:
+            int8 = onnx.load(folder / card.variants["int8"].file)
+            data = executorch.to_int8(module, int8, largest)
+        except ExportError as error:
+            console.warn(error.message)
+        else:
+            yield Made("int8", data, clipped=True, largest=largest)
 
 
 def facts(made: Made, name: str, scale: int) -> Other:

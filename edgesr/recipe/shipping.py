@@ -244,7 +244,7 @@ class Gates(Table):
     litert: dict[Variant, VariantGates] = {}
     """LiteRT; measured where `edgesr verify --runtime litert` asks, on a bundle's .tflite files."""
     executorch: dict[Variant, VariantGates] = {}
-    """ExecuTorch; measured where `edgesr verify --runtime executorch` asks, on a bundle's .pte."""
+    """ExecuTorch; measured where `edgesr verify --runtime executorch` asks, on .pte files."""
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -12,10 +13,12 @@ pytest.importorskip("executorch", reason="executorch is not installed: edgesr[ex
 
 from torch import nn
 
+from edgesr.bundle.card import read_card
+from edgesr.bundle.check import read_golden
 from edgesr.deploy import executorch
 from edgesr.deploy.others import Made, facts, prove
 from edgesr.errors import ExportError, Unsupported
-from edgesr.inference.tiling import to_values
+from edgesr.inference.tiling import to_bytes, to_values
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Model, Srgan
 from edgesr.runtimes.executorch import ExecuTorch
@@ -75,6 +78,26 @@ def test_the_copy_holds_the_golden_vectors(fp32: bytes, file: Path) -> None:
     other = facts(Made("fp32", fp32, largest=160), "pte", 4)
     assert (other.file, other.input.layout, other.largest) == ("model.pte", "NCHW", 160)
     prove(file, other, SHIPPED, 4)
+
+
+def test_int8_gives_the_very_bytes_of_the_onnx_file_in_one_call(tmp_path: Path) -> None:
+    card = read_card(SHIPPED)
+    int8 = onnx.load(SHIPPED / card.variants["int8"].file)
+    data = executorch.to_int8(zoo.load(SHIPPED / "weights.safetensors").module, int8, 160)
+    assert operators(data) == (1, 0)
+    file = tmp_path / "model.int8.pte"
+    file.write_bytes(data)
+    prove(file, facts(Made("int8", data, clipped=True, largest=160), "pte", 4), SHIPPED, 4)
+    running = ExecuTorch().open(file, threads=1)
+    for golden in read_golden(SHIPPED / "golden", card.scale)[1]:
+        sr, _ = running.run(to_values(golden.pixels[None]))
+        theirs = to_bytes(golden.expected["int8"]).astype(int)
+        assert abs(to_bytes(np.asarray(sr, np.float32)) - theirs).max() <= 1
+
+
+def test_int8_is_of_edge_students_alone() -> None:
+    with pytest.raises(ExportError, match="no int8 ExecuTorch file of Generator"):
+        executorch.to_int8(zoo.build(Srgan(blocks=1)), onnx.ModelProto(), 160)
 
 
 def test_the_file_of_another_network_is_refused(fp32: bytes, file: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_copy_is_called_as_its_variant_is() -> None:
         "model.tflite",
         "model.int8.tflite",
     ]
-    assert of_formats(("fp32", "int8", "uint8-io"), ("pte",)) == ["model.pte"]
+    assert of_formats(("fp32", "int8", "uint8-io"), ("pte",)) == ["model.pte", "model.int8.pte"]
 
 
 def test_a_copy_that_computes_the_same_holds(proved_with: Callable[..., None]) -> None:
