@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from edgesr import weights
+from edgesr.data import shards
 from edgesr.data.patches import PatchCache, PatchSampler
+from edgesr.data.stream import StreamSampler
 from edgesr.losses.perceptual import build_lpips
 from edgesr.losses.total import GeneratorLoss
 from edgesr.models import zoo
@@ -19,7 +21,7 @@ from edgesr.models.rewrite import deployable
 from edgesr.models.srgan import Discriminator
 from edgesr.models.unet import UNetDiscriminator
 from edgesr.quality.evaluate import torch_upscaler
-from edgesr.recipe import Edge, GanLosses, Losses, Model, Optimisation, Rewrites, Srgan
+from edgesr.recipe import Data, Edge, GanLosses, Losses, Model, Optimisation, Rewrites, Srgan
 from edgesr.training.ema import Ema
 from edgesr.training.precision import Autocast, autocast
 from edgesr.training.sense import examine
@@ -28,6 +30,7 @@ from edgesr.training.teacher_targets import teacher_targets
 from edgesr.training.validation import Validation
 from edgesr.workspace import cache_dir
 from tests.fake_cuda import CUDA, Waits, card, fabric
+from tests.streams import write_shards
 
 NETWORKS: dict[str, Model] = {
     "srgan": Srgan(blocks=1, channels=8),
@@ -131,6 +134,22 @@ def test_patches_arrive_on_the_card(
     patches = sampler.next()
     assert not waits.found, waits.found
     assert [each.shape[1:] for each in patches] == [(3, 8, 8), (3, 32, 32), (3, 32, 32)]
+    assert all(each.device == CUDA and each.dtype == torch.float32 for each in patches)
+
+
+def test_streamed_patches_arrive_on_the_card(tmp_path: Path) -> None:
+    pytest.importorskip("webdataset", reason="needs WebDataset (edgesr[stream])")
+    pattern = write_shards(tmp_path, [3])
+    stream = {"photographs": 2, "crops": 8, "workers": 0}
+    data = Data.model_validate({"photos": pattern, "validation": 1, "stream": stream})
+    where: dict[str, Any] = {"scale": 4, "patch": 32, "batch": 4, "seed": 0}
+    sampler = StreamSampler(shards.find(data), data, device="cpu", **where)
+    sampler.next()
+    sampler.device = CUDA
+    with card() as waits:
+        patches = sampler.next()
+        assert not waits.found, waits.found
+    assert [each.shape[1:] for each in patches] == [(3, 8, 8), (3, 32, 32)]
     assert all(each.device == CUDA and each.dtype == torch.float32 for each in patches)
 
 
