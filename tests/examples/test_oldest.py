@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edgesr.bundle.card import read_card
+
 ROOT = Path(__file__).parents[2]
 OLDEST = "1.16.0"
 
@@ -33,4 +35,4 @@ def test_the_golden_vectors_hold_in_the_oldest_onnx_runtime(tmp_path: Path) -> N
         [python, example, bundle], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("passes") == 12
+    assert done.stdout.count("passes") == 3 * len(read_card(bundle).variants)
