@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from edgesr import extras, recipe
-from edgesr.data import huggingface, photos
+from edgesr.data import benchmarks, huggingface, photos
 from edgesr.data.photos import Encoded
 from edgesr.errors import DataError
 from edgesr.inference.decode import EXTENSIONS
@@ -142,15 +142,13 @@ def split(sources: Sequence[Source], validation: int) -> photos.Split:
     of them that are held out, and up to `EXCERPT` behind them that stand for those that train.
 
     Raises:
-        DataError: the shard cannot be read, or has no more than those that are held out.
+        DataError: the shard cannot be read, or has no more than those that are held out; or a
+            source is a benchmark set.
     """
+    for source in sources:
+        _check_trains(source)
     shard, folder = sources[0].shards[0], cache_dir() / "streamed" / key(sources)
-    try:
-        first = list(islice(sources[0].read(shard), validation + EXCERPT))
-    except DataError:
-        raise
-    except Exception as error:  # damage makes tarfile raise nearly anything
-        raise DataError(f"the shard {shard} cannot be read: {reason(error)}") from None
+    first = _first(sources[0], validation + EXCERPT)
     if len(first) <= validation:
         raise DataError(
             f"the shard {shard} has {len(first)} photographs, of which data.validation = "
@@ -163,6 +161,30 @@ def split(sources: Sequence[Source], validation: int) -> photos.Split:
         paths.append(folder / f"{number:04d}{photograph.name.suffix}")
         write_bytes(paths[-1], photograph.data)
     return photos.Split(paths[validation:], paths[:validation])
+
+
+def _first(source: Source, count: int) -> list[Encoded]:
+    """The first photographs of a source's first shard."""
+    try:
+        return list(islice(source.read(source.shards[0]), count))
+    except DataError:
+        raise
+    except Exception as error:  # damage makes tarfile raise nearly anything
+        said = f"the shard {source.shards[0]} cannot be read: {reason(error)}"
+        raise DataError(said) from None
+
+
+def _check_trains(source: Source) -> None:
+    """Refuse a benchmark set: a shard or its folder has the name, its photographs are called so."""
+    shard = source.shards[0]
+    for each in benchmarks.BENCHMARKS.values():
+        if each.is_called(shard.stem) or each.is_called(shard.parent.name):
+            stems = [photograph.name.stem for photograph in _first(source, each.images + 1)]
+            if each.may_hold(stems):
+                raise DataError(
+                    f"{shard} is the benchmark set {each.name}, which measures and never trains",
+                    "Name shards of other photographs.",
+                )
 
 
 def reason(error: Exception) -> str:

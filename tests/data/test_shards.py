@@ -148,6 +148,16 @@ def test_the_rest_of_a_damaged_shard_is_left_out_which_is_said_once(
     assert capsys.readouterr().err.count(said) == 1
 
 
+def test_a_benchmark_set_never_trains_whatever_holds_it(tmp_path: Path) -> None:
+    names = ("baby", "bird", "butterfly", "head", "woman")
+    pictures = {name: {"png": picture(n)} for n, name in enumerate(names)}
+    write_shard(tmp_path / "Set5.tar", pictures)
+    with pytest.raises(DataError, match=r"Set5\.tar is the benchmark set Set5, which measures"):
+        photos.split(Data(photos=f"{tmp_path}/Set5.tar", validation=1))
+    write_shards(tmp_path / "Set14", [6])
+    assert photos.split(Data(photos=f"{tmp_path}/Set14/*.tar", validation=1)).train
+
+
 def test_what_is_no_tar_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"no tar" * 1000)
     with pytest.raises(DataError, match=r"the shard .*a\.tar cannot be read"):
