@@ -3,8 +3,8 @@
     python benchmarks/luma.py --data Kodak
 
 LR is what a 4:2:0 frame of full range holds of a photograph reduced four times, and the result is a
-4:2:0 frame again. "luma" gives the network Y as grey and takes the luma of what it makes. Both run
-the whole network: one of a single channel in and out would save at its ends as well.
+4:2:0 frame again. "luma" gives the network Y as grey and takes the luma of what it makes: one of RGB
+runs whole for it, one of Y (edge-s-luma) has a single channel in and out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from edgesr.video import planes
 from edgesr.video.facts import BT601
 from edgesr.video.y4m import LAYOUTS
 
-MODELS = ("edge-xs:int8", "edge-s:int8", "edge-s:fp32", "edge-s-real:int8")
+MODELS = ("edge-xs:int8", "edge-s:int8", "edge-s-luma:int8", "edge-s:fp32", "edge-s-luma:fp32")
+MODELS = (*MODELS, "edge-s-real:int8")
 LAYOUT = LAYOUTS["420jpeg"]
 
 Size = tuple[int, int]
