@@ -3,8 +3,8 @@
     python benchmarks/luma.py --data Kodak
 
 LR is what a 4:2:0 frame of full range holds of a photograph reduced four times, and the result is a
-4:2:0 frame again. "luma" gives the network Y as grey and takes the luma of what it makes: one of RGB
-runs whole for it, one of Y (edge-s-luma) has a single channel in and out.
+4:2:0 frame again. "luma" gives the network Y as grey and takes the luma of what it makes: one of
+RGB runs whole for it, one of Y (edge-s-luma) has a single channel in and out.
 """
 
 from __future__ import annotations

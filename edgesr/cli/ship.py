@@ -75,6 +75,14 @@ def export(
             "--again", help="All files that the bundle has, anew; of every bundle if none is named."
         ),
     ] = False,
+    keep_int8: Annotated[
+        bool,
+        typer.Option(
+            "--keep-int8",
+            help="The int8 graph that the bundle has stays, and all that is made of it: nothing "
+            "is calibrated.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Files that are not asked for may go, and be lost.")
     ] = False,
@@ -123,6 +131,8 @@ def export(
             f"--{formats[0]} is of networks that edgesr trained, not of {file}",
             "Leave it out.",
         )
+    if file.is_file() and keep_int8:
+        raise EdgesrError(f"--keep-int8 is of bundles, not of {file}", "Leave it out.")
     if file.is_file():
         from edgesr.deploy.foreign import export_file
 
@@ -133,7 +143,9 @@ def export(
         ]
     elif again:
         named = [workspace.find_bundle(Path(name))] if name else bundles(workspace.exports)
-        folders = [stage.again(folder, workspace, settings) for folder in named]
+        folders = [
+            stage.again(folder, workspace, settings, keep_int8=keep_int8) for folder in named
+        ]
     else:
         run = workspace.find_run(name)
         asked = variants if onnx or variants else None
@@ -145,6 +157,7 @@ def export(
             formats=formats,
             checkpoint=checkpoint,
             force=force,
+            keep_int8=keep_int8,
         )
     for folder in folders:
         for file in sorted(folder.glob("model*")):

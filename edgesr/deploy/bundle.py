@@ -22,10 +22,12 @@ from edgesr.deploy.export import Exported, export_onnx, finish, save
 from edgesr.deploy.fixed import check_window
 from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
 from edgesr.deploy.golden import write_golden
+from edgesr.deploy.kept import kept_int8
 from edgesr.deploy.others import write_others
 from edgesr.deploy.rewrites.apply import rewritten
 from edgesr.deploy.sight import sight
 from edgesr.deploy.variants import (
+    Graph,
     Maker,
     Variant,
     batch_of,
@@ -56,6 +58,7 @@ def write_bundle(
     run: Run | None = None,
     variants: tuple[str, ...] = (),
     formats: tuple[str, ...] = (),
+    keep_int8: bool = False,
 ) -> Path:
     """Write `exports/<recipe.name>/` whole; an earlier bundle of that name is replaced.
 
@@ -68,12 +71,14 @@ def write_bundle(
         run: what run.json says; as it is among `extras` unless given.
         variants: which files to make beside fp32's, by their names in `deploy.variants`; and the
             copies that `export.fixed` asks for, with what they are copies of.
+        keep_int8: take the int8 graph over from the earlier bundle, see `deploy.kept`.
         formats: for which other runtimes to make copies, by their names in `deploy.others`.
 
     Raises:
         ExportError: a file falls short of its contract, or of its own golden vectors.
     """
     target = workspace.bundle(recipe.name)
+    kept = kept_int8(target, model.sha256) if keep_int8 else None
     with replacing(target, BUNDLE) as folder:
         shutil.copyfile(model.path, folder / stored_as(model))
         write_text(folder / "recipe.toml", recipe_io.dumps(portable(recipe)))
@@ -82,7 +87,7 @@ def write_bundle(
                 shutil.copyfile(extra, folder / extra.name)
         if run is not None:
             run.write(folder / "run.json")
-        facts = _write_models(model, recipe, folder, variants, role, teacher)
+        facts = _write_models(model, recipe, folder, variants, role, teacher, kept)
         write_golden(folder, facts)
         facts = _with_others(facts, model, folder, recipe, formats)
         facts.write(folder / "card.json")
@@ -149,6 +154,7 @@ def _write_models(
     names: tuple[str, ...],
     role: Role,
     teacher: TaughtBy | None,
+    kept: Graph | None,
 ) -> Card:
     """Write model.onnx, then the variants; what the card says of them."""
     graph, multiple = _graph(model, recipe)
@@ -174,7 +180,8 @@ def _write_models(
     }
     fp32, exported = _write_fp32(model, graph, multiple, recipe, folder, metadata)
     free = {fp32.name: fp32}
-    free |= {each.name: each for each in _write_variants(names, model, folder, recipe, metadata)}
+    others = _write_variants(names, model, folder, recipe, metadata, kept)
+    free |= {each.name: each for each in others}
     fixed = [
         write_fixed(free[original], kind.window, folder, metadata)
         for kind in map(parse, copies(free, recipe.export.fixed))
@@ -253,11 +260,12 @@ def _write_variants(
     folder: Path,
     recipe: AnyRecipe,
     metadata: dict[str, str],
+    kept: Graph | None,
 ) -> Iterator[Variant]:
     """See `write_variant`. A network of another project may not fit some, which is said."""
     module = model.module
     assert isinstance(module, Network), "zoo.load gives these"
-    make, failed = Maker(module, folder / file_of("fp32"), recipe), False
+    make, failed = Maker(module, folder / file_of("fp32"), recipe, kept), False
     for name in free_names(names, recipe):
         if isinstance(module, Student):
             yield write_variant(name, make, folder, metadata)

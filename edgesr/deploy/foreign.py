@@ -108,7 +108,9 @@ def export_onnx_file(
             return write_bundle(model, recipe, workspace, role="teacher", teacher=None, extras=[])
 
 
-def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> Path:
+def again(
+    folder: Path, workspace: Workspace, overrides: Sequence[str] = (), *, keep_int8: bool = False
+) -> Path:
     """Write such a bundle anew: the files that it has, from its own weights and recipe."""
     recipe = recipe_io.load_any(folder / "recipe.toml", overrides)
     stored = WEIGHTS if (folder / WEIGHTS).exists() else ORIGINAL
@@ -116,7 +118,14 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
     variants = completed(names_in(folder))
     with locked(workspace.bundle(recipe.name), f"edgesr export {recipe.name}"):
         return write_bundle(
-            model, recipe, workspace, role="teacher", teacher=None, extras=[], variants=variants
+            model,
+            recipe,
+            workspace,
+            role="teacher",
+            teacher=None,
+            extras=[],
+            variants=variants,
+            keep_int8=keep_int8,
         )
 
 

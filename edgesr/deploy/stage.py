@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgesr import console
@@ -32,6 +33,16 @@ AFTER_TRAINING = ("export", "verify", "gates", "data.photos", "data.sources", "d
 NO_RUN = "Is the run finished? Train it again with this version."
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Which files a bundle is to have, see `export`."""
+
+    variants: tuple[str, ...]
+    formats: tuple[str, ...]
+    force: bool = False
+    keep_int8: bool = False
+
+
 def export(
     run: Path,
     workspace: Workspace,
@@ -41,6 +52,7 @@ def export(
     formats: tuple[str, ...] = (),
     checkpoint: Checkpoint = "last",
     force: bool = False,
+    keep_int8: bool = False,
 ) -> list[Path]:
     """Export a run's model, and its teacher where that is an edgesr model, as bundles.
 
@@ -54,6 +66,7 @@ def export(
             `deploy.others`. With variants of None also those that the bundle had.
         checkpoint: the weights after the last step, or of the best validation
             (`training.keep_best`).
+        keep_int8: take the int8 graph of the bundle that is there: nothing is calibrated.
         force: replace an earlier bundle even where files of it, or another network, are lost.
 
     Returns:
@@ -78,7 +91,8 @@ def export(
     if made is None:
         made, recipe = _unless_named(recipe, workspace)
         formats = tuple(dict.fromkeys([*formats, *formats_in(workspace.bundle(recipe.name))]))
-    own = _export_own(run, model, recipe, record, teacher, workspace, made, formats, force=force)
+    asked = Asked(made, formats, force, keep_int8)
+    own = _export_own(run, model, recipe, record, teacher, workspace, asked)
     _warn_ungated(recipe, made)
     return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
 
@@ -118,8 +132,17 @@ def _warn_ungated(recipe: Recipe, variants: tuple[str, ...]) -> None:
         )
 
 
-def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> Path:
+def again(
+    folder: Path,
+    workspace: Workspace,
+    overrides: Sequence[str] = (),
+    *,
+    keep_int8: bool = False,
+) -> Path:
     """Write a bundle in `exports/` anew: the files that it has, from its own weights and recipe.
+
+    Args:
+        keep_int8: its int8 graph stays as it is.
 
     Raises:
         EdgesrError: see `export`; or `folder` is not a bundle, or not named as its recipe is.
@@ -127,7 +150,7 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
     if not (folder / "card.json").exists():
         read_card(folder)  # says that it is not a bundle
     if not (folder / "run.json").exists() and read_card(folder).spec is None:
-        return foreign.again(folder, workspace, overrides)
+        return foreign.again(folder, workspace, overrides, keep_int8=keep_int8)
     record = Run.read(folder / "run.json", "Only a bundle with its run.json can be made again.")
     recipe = recipe_io.load(folder / "recipe.toml", overrides=_checked(overrides))
     if folder.resolve() != workspace.bundle(recipe.name).resolve():
@@ -136,11 +159,8 @@ def again(folder: Path, workspace: Workspace, overrides: Sequence[str] = ()) -> 
             f"Move it to {workspace.bundle(recipe.name)} first.",
         )
     model = zoo.load(weights_in(folder) or folder / WEIGHTS[1])
-    variants = completed(names_in(folder))
-    formats = formats_in(folder)
-    return _export_own(
-        folder, model, recipe, record, None, workspace, variants, formats, force=False
-    )
+    asked = Asked(completed(names_in(folder)), formats_in(folder), keep_int8=keep_int8)
+    return _export_own(folder, model, recipe, record, None, workspace, asked)
 
 
 def _export_own(
@@ -150,18 +170,15 @@ def _export_own(
     record: Run,
     teacher: SRModel | None,
     workspace: Workspace,
-    variants: tuple[str, ...],
-    formats: tuple[str, ...],
-    *,
-    force: bool,
+    asked: Asked,
 ) -> Path:
-    check_formats(formats)
+    check_formats(asked.formats)
     target, recipe = workspace.bundle(recipe.name), foreign.fitted(recipe, model)
     with locked(target, f"edgesr export {recipe.name}"):
-        if not force:
+        if not asked.force:
             own = run.resolve() in (target.resolve(), workspace.run(recipe.name).resolve())
-            names = all_names(variants, recipe)
-            files = [*map(file_of, names), *of_formats(names, formats)]
+            names = all_names(asked.variants, recipe)
+            files = [*map(file_of, names), *of_formats(names, asked.formats)]
             _check_lost(target, model, files, own=own)
         return write_bundle(
             model,
@@ -172,8 +189,9 @@ def _export_own(
             teacher=record.teacher or (zoo.facts(teacher) if teacher else None),
             extras=[run / "log.jsonl"],
             run=record,
-            variants=variants,
-            formats=formats,
+            variants=asked.variants,
+            formats=asked.formats,
+            keep_int8=asked.keep_int8,
         )
 
 

@@ -35,6 +35,10 @@ MADE = ("fp16", "int8", "uint8-io", "int8-uint8-io", "s8s8", "a16w8")
 """What can be made of fp32's file, by name, in the order of the card."""
 
 
+Graph = tuple[onnx.ModelProto, dict[str, Any]]
+"""A graph, and what card.json says of it beyond the contract."""
+
+
 @dataclass(frozen=True)
 class Variant:
     """One model file, and how it is called.
@@ -126,12 +130,18 @@ def completed(names: Iterable[str]) -> tuple[str, ...]:
 
 
 class Maker:
-    """Makes variants of `module` from the file `fp32`."""
+    """Makes variants of `module` from the file `fp32`.
 
-    def __init__(self, module: Network, fp32: Path, recipe: AnyRecipe) -> None:
-        self.module, self.recipe, self._fp32 = module, recipe, fp32
+    Args:
+        kept: the int8 graph that there is already, and what its card says; see `deploy.kept`.
+    """
 
-    def __call__(self, name: str) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    def __init__(
+        self, module: Network, fp32: Path, recipe: AnyRecipe, kept: Graph | None = None
+    ) -> None:
+        self.module, self.recipe, self._fp32, self._kept = module, recipe, fp32, kept
+
+    def __call__(self, name: str) -> Graph:
         """The graph of a variant, one of `MADE`, and what its card says beyond the contract.
 
         Raises:
@@ -143,18 +153,24 @@ class Maker:
                 judges = heldout(self.recipe.data, self.module.scale)
                 return to_fp16(floats, judges, settings.fp16.io)
             case "int8":
-                return self._int8.int8.model, self._int8.facts
+                return self._int8
             case "uint8-io":
                 return to_bytes_io(floats), {}
             case "int8-uint8-io":
-                return to_bytes_io(self._int8.int8.model), self._int8.facts
+                return to_bytes_io(self._int8[0]), self._int8[1]
             case "s8s8":
-                return to_s8s8(self._int8.int8.model), self._int8.facts
+                return to_s8s8(self._int8[0]), self._int8[1]
         assert name == "a16w8", "`completed` gives names of `MADE`"
-        return to_a16w8(self._int8)
+        if self._kept:
+            raise ExportError("a16w8 has ranges of its own: leave out --keep-int8, or it")
+        return to_a16w8(self._chosen)
+
+    @property
+    def _int8(self) -> Graph:
+        return self._kept or (self._chosen.int8.model, self._chosen.facts)
 
     @cached_property
-    def _int8(self) -> Chosen:
+    def _chosen(self) -> Chosen:
         return to_int8(self.module, onnx.load(self._fp32), self.recipe)
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import onnx
 import pytest
+import torch
 from onnx import TensorProto
 
 from edgesr.bundle.card import bundles, read_card
 from edgesr.bundle.check import Row, check
-from edgesr.deploy import stage
+from edgesr.deploy import stage, variants
 from edgesr.errors import EdgesrError, ExportError
 from edgesr.folders import NEW
 from edgesr.models import zoo
@@ -350,6 +351,40 @@ def test_a_bundle_is_made_again_with_the_files_that_it_has(workspace: Workspace)
     assert stage.again(folder, workspace) == folder
     assert list(card(folder)["variants"]) == ["fp32", "uint8-io"]
     assert sha256(folder / "weights.safetensors") == before
+
+
+def test_int8_stays_as_it_is_where_that_is_asked_for(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Files that are made of it can be added where its photographs are not.
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    few = ["export.int8={images=2,min_channels=1}"]
+    (folder,) = stage.export(run, workspace, ("int8",), few)
+    graph, told = onnx.load(folder / "model.int8.onnx").graph, card(folder)["variants"]["int8"]
+    monkeypatch.setattr(variants, "to_int8", None)
+    stage.export(run, workspace, ("int8", "int8-uint8-io"), few, keep_int8=True)
+    assert onnx.load(folder / "model.int8.onnx").graph == graph
+    found = card(folder)["variants"]
+    assert list(found) == ["fp32", "int8", "int8-uint8-io"]
+    measured = {"bytes", "bytes_per_pixel"}
+    same = [{k: v for k, v in each.items() if k not in measured} for each in (told, found["int8"])]
+    assert same[0] == same[1]
+    stage.again(folder, workspace, keep_int8=True)
+    assert onnx.load(folder / "model.int8.onnx").graph == graph
+
+
+def test_int8_of_other_weights_or_of_none_is_not_kept(workspace: Workspace) -> None:
+    run = make_run(workspace, "small", Edge(channels=4, depth=1))
+    few = ["export.int8={images=2,min_channels=1}"]
+    (folder,) = stage.export(run, workspace, (), few)
+    with pytest.raises(ExportError, match=r"has no model\.int8\.onnx to be kept"):
+        stage.export(run, workspace, ("int8",), few, keep_int8=True)
+    stage.export(run, workspace, ("int8",), few)
+    shutil.rmtree(run)
+    torch.manual_seed(1)
+    other = make_run(workspace, "small", Edge(channels=4, depth=1))
+    with pytest.raises(ExportError, match="of other weights"):
+        stage.export(other, workspace, ("int8",), few, keep_int8=True, force=True)
 
 
 def test_a_bundle_with_somebodys_file_in_it_is_not_replaced(workspace: Workspace) -> None:
