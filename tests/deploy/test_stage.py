@@ -376,7 +376,7 @@ def test_int8_stays_as_it_is_where_that_is_asked_for(
 def test_int8_of_other_weights_or_of_none_is_not_kept(workspace: Workspace) -> None:
     run = make_run(workspace, "small", Edge(channels=4, depth=1))
     few = ["export.int8={images=2,min_channels=1}"]
-    (folder,) = stage.export(run, workspace, (), few)
+    (_folder,) = stage.export(run, workspace, (), few)
     with pytest.raises(ExportError, match=r"has no model\.int8\.onnx to be kept"):
         stage.export(run, workspace, ("int8",), few, keep_int8=True)
     stage.export(run, workspace, ("int8",), few)
