@@ -74,10 +74,10 @@ def test_a_folder_that_cannot_be_read_and_a_dead_link_fail_by_name(
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)  # type: ignore[return-value]
 
-    monkeypatch.setattr(os, "scandir", closed)
-    result = CliRunner().invoke(
-        cli.app, ["upscale", str(EXPORTS / "edge-xs"), str(source), "-o", str(tmp_path / "out")]
-    )
+    words = ["upscale", str(EXPORTS / "edge-xs"), str(source), "-o", str(tmp_path / "out")]
+    with monkeypatch.context() as patched:  # what deletes the folder reads it too
+        patched.setattr(os, "scandir", closed)
+        result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 1
     assert (tmp_path / "out/a.png").is_file()
     for name, reason in (
