@@ -24,6 +24,7 @@ from edgesr.deploy.foreign_graph import foreign_graph, name_ends, shapes
 from edgesr.deploy.golden import write_golden
 from edgesr.deploy.kept import kept_int8
 from edgesr.deploy.others import write_others
+from edgesr.deploy.portable import portable
 from edgesr.deploy.rewrites.apply import rewritten
 from edgesr.deploy.sight import sight
 from edgesr.deploy.variants import (
@@ -116,35 +117,6 @@ def _kind(recipe: AnyRecipe) -> dict[str, Any]:
 def stored_as(model: SRModel) -> str:
     """What the file is called in a bundle that its other files are made from."""
     return ORIGINAL if isinstance(model.module, OnnxNetwork) else WEIGHTS
-
-
-def portable(recipe: AnyRecipe) -> AnyRecipe:
-    """`recipe` as others get it: folders of this machine by their last name alone."""
-    sets = [_by_name(each) for each in recipe.data.validation_sets]
-    named = {"photos": _by_name(recipe.data.photos), "lr": _by_name(recipe.data.lr)}
-    sources = [
-        each.model_copy(update={"photos": _by_name(each.photos)}) for each in recipe.data.sources
-    ]
-    lists = {"validation_sets": sets, "sources": sources}
-    data = recipe.data.model_copy(update=named | lists)
-    weights = recipe.weights
-    if _is_local(weights.folder):
-        weights = weights.model_copy(update={"folder": ""})
-    changed = recipe.model_copy(update={"data": data, "weights": weights})
-    if not isinstance(changed, Recipe) or changed.teacher is None:
-        return changed
-    path, pictures = changed.teacher.path, changed.teacher.pictures
-    places = {"path": _by_name(path), "pictures": _by_name(pictures)}
-    teacher = changed.teacher.model_copy(update=places)
-    return changed.model_copy(update={"teacher": teacher})
-
-
-def _is_local(path: str) -> bool:
-    return path.startswith("~") or Path(path).is_absolute()
-
-
-def _by_name(path: str) -> str:
-    return (Path(path).name or "photos") if _is_local(path) else path
 
 
 def _write_models(

@@ -234,6 +234,7 @@ def test_no_path_of_this_machine_stands_in_a_fresh_bundle(
     student = make_run(workspace, "small", Edge(channels=4, depth=1), teacher)
     recipe = recipe_io.load(student / "recipe.toml").model_dump(exclude_none=True)
     recipe["data"]["photos"] = recipe["weights"]["folder"] = str(tmp_path / "my own")
+    recipe["training"]["init"] = str(tmp_path / "exports/edge-s/weights.safetensors")
     write_text(student / "recipe.toml", recipe_io.dumps(Recipe.model_validate(recipe)))
     record = json.loads((student / "run.json").read_text())
     record["teacher"] = zoo.facts(zoo.load(teacher)).as_dict()
@@ -243,7 +244,8 @@ def test_no_path_of_this_machine_stands_in_a_fresh_bundle(
             content = path.read_bytes()
             assert str(tmp_path).encode() not in content, path
             assert str(Path(stage.__file__).parent).encode() not in content, path
-    assert recipe_io.load(workspace.bundle("small") / "recipe.toml").data.photos == "my own"
+    shipped = recipe_io.load(workspace.bundle("small") / "recipe.toml")
+    assert (shipped.data.photos, shipped.training.init) == ("my own", "edge-s")
 
 
 def test_export_may_change_what_training_has_not_used(workspace: Workspace) -> None:
