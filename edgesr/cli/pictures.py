@@ -30,21 +30,31 @@ from edgesr.places import check_file, check_writable
 @command(app, "edgesr evaluate edge-s --data Set5 --against edge-xs --output compared.json")
 def evaluate(
     model: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             parser=path,
             autocompletion=completion.models,
+            show_default=False,
             help="A run or a bundle, by name or folder; a file. Or a video.",
         ),
-    ],
+    ] = None,
     data: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="DIR",
             parser=path,
             help="HR images, or a set by name. Or the video as it should look.",
         ),
-    ],
+    ] = None,
+    no_reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--no-reference",
+            metavar="DIR",
+            parser=path,
+            help="Pictures that have no truth: how blurred, how noisy, whether blocks show.",
+        ),
+    ] = None,
     against: Annotated[
         Path | None,
         typer.Option(
@@ -84,6 +94,15 @@ def evaluate(
     console.configure(quiet=quiet)
     if output is not None:
         check_file(output, (".json", ".csv"), "--output")
+    if no_reference is not None:
+        _look(no_reference, output, others=any((model, data, against, degradation, weights)))
+        return
+    if model is None or data is None:
+        raise DataError(
+            "there is nothing to be measured" if model is None else "there are no photographs",
+            "Name a model and what its pictures should be: edgesr evaluate edge-s --data DIR; or "
+            "pictures without a truth: --no-reference DIR",
+        )
     if video.is_video(model):
         for_models = bool(against or degradation)
         video.evaluate(model, data, weights, output, other_options=for_models)
@@ -102,6 +121,19 @@ def evaluate(
     present.print_result(result)
     console.say(result.protocol)
     write_scores(result, output)
+
+
+def _look(pictures: Path, output: Path | None, *, others: bool) -> None:
+    from edgesr.quality.unreferenced import look
+
+    if others:
+        raise DataError(
+            "--no-reference looks at pictures as they are: no model, and --output alone beside it"
+        )
+    looks = look(pictures)
+    console.out.print(looks.table())
+    console.say(looks.protocol)
+    write_scores(looks, output)
 
 
 @command(app, "edgesr upscale photo.jpg")
