@@ -72,7 +72,9 @@ def export(
     again: Annotated[
         bool,
         typer.Option(
-            "--again", help="All files that the bundle has, anew; of every bundle if none is named."
+            "--again",
+            help="All files that the bundle has, anew, beside those asked for; of every bundle if "
+            "none is named.",
         ),
     ] = False,
     keep_int8: Annotated[
@@ -144,7 +146,15 @@ def export(
     elif again:
         named = [workspace.find_bundle(Path(name))] if name else bundles(workspace.exports)
         folders = [
-            stage.again(folder, workspace, settings, keep_int8=keep_int8) for folder in named
+            stage.again(
+                folder,
+                workspace,
+                settings,
+                variants=variants,
+                formats=formats,
+                keep_int8=keep_int8,
+            )
+            for folder in named
         ]
     else:
         run = workspace.find_run(name)

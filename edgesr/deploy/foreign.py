@@ -109,13 +109,19 @@ def export_onnx_file(
 
 
 def again(
-    folder: Path, workspace: Workspace, overrides: Sequence[str] = (), *, keep_int8: bool = False
+    folder: Path,
+    workspace: Workspace,
+    overrides: Sequence[str] = (),
+    variants: tuple[str, ...] = (),
+    *,
+    keep_int8: bool = False,
 ) -> Path:
-    """Write such a bundle anew: the files that it has, from its own weights and recipe."""
+    """Write such a bundle anew: the files that it has, and `variants`, from its own weights and
+    recipe."""
     recipe = recipe_io.load_any(folder / "recipe.toml", overrides)
     stored = WEIGHTS if (folder / WEIGHTS).exists() else ORIGINAL
     model = zoo.load(folder / stored)
-    variants = completed(names_in(folder))
+    variants = completed([*names_in(folder), *variants])
     with locked(workspace.bundle(recipe.name), f"edgesr export {recipe.name}"):
         return write_bundle(
             model,

@@ -137,11 +137,14 @@ def again(
     workspace: Workspace,
     overrides: Sequence[str] = (),
     *,
+    variants: tuple[str, ...] = (),
+    formats: tuple[str, ...] = (),
     keep_int8: bool = False,
 ) -> Path:
     """Write a bundle in `exports/` anew: the files that it has, from its own weights and recipe.
 
     Args:
+        variants, formats: which files it is to have beside those; see `export`.
         keep_int8: its int8 graph stays as it is.
 
     Raises:
@@ -150,7 +153,9 @@ def again(
     if not (folder / "card.json").exists():
         read_card(folder)  # says that it is not a bundle
     if not (folder / "run.json").exists() and read_card(folder).spec is None:
-        return foreign.again(folder, workspace, overrides, keep_int8=keep_int8)
+        if formats:
+            raise ExportError(f"{folder} has a network of another project, --{formats[0]} has none")
+        return foreign.again(folder, workspace, overrides, variants, keep_int8=keep_int8)
     record = Run.read(folder / "run.json", "Only a bundle with its run.json can be made again.")
     recipe = recipe_io.load(folder / "recipe.toml", overrides=_checked(overrides))
     if folder.resolve() != workspace.bundle(recipe.name).resolve():
@@ -159,7 +164,8 @@ def again(
             f"Move it to {workspace.bundle(recipe.name)} first.",
         )
     model = zoo.load(weights_in(folder) or folder / WEIGHTS[1])
-    asked = Asked(completed(names_in(folder)), formats_in(folder), keep_int8=keep_int8)
+    both = tuple(dict.fromkeys([*formats_in(folder), *formats]))
+    asked = Asked(completed([*names_in(folder), *variants]), both, keep_int8=keep_int8)
     return _export_own(folder, model, recipe, record, None, workspace, asked)
 
 

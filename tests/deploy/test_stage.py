@@ -371,8 +371,9 @@ def test_int8_stays_as_it_is_where_that_is_asked_for(
     measured = {"bytes", "bytes_per_pixel"}
     same = [{k: v for k, v in each.items() if k not in measured} for each in (told, found["int8"])]
     assert same[0] == same[1]
-    stage.again(folder, workspace, keep_int8=True)
+    stage.again(folder, workspace, variants=("s8s8",), keep_int8=True)
     assert onnx.load(folder / "model.int8.onnx").graph == graph
+    assert list(card(folder)["variants"]) == ["fp32", "int8", "int8-uint8-io", "s8s8"]
 
 
 def test_int8_of_other_weights_or_of_none_is_not_kept(workspace: Workspace) -> None:
