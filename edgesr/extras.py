@@ -24,6 +24,7 @@ INSTALL = {
     **dict.fromkeys(STREAM, 'pip install "edgesr[stream]"'),
     **dict.fromkeys(LITERT, 'pip install "edgesr[litert]"'),
     "executorch": 'pip install "edgesr[executorch]"',
+    "coremltools": 'pip install "edgesr[coreml]"',
     **dict.fromkeys(TRAINING, 'pip install "edgesr[train]"'),
 }
 

@@ -34,6 +34,7 @@ BUNDLE = (
     *("card.json", "README.md", "SHA256SUMS", "recipe.toml", "run.json", "log.jsonl"),
     *("weights.safetensors", "model.onnx", "model.*.onnx", "golden/*"),
     *("model.tflite", "model.*.tflite", "model.pte", "model.*.pte"),
+    *("model.mlpackage.zip", "model.*.mlpackage.zip"),
     *("card.schema.json", "LICENSE"),
     *("verify.json", "junit.xml", "report.html"),
 )

@@ -27,7 +27,11 @@ ADVICE = {
 }
 
 
-LABELS = {"litert": "LiteRT (TensorFlow Lite)", "executorch": "ExecuTorch (XNNPACK)"}
+LABELS = {
+    "litert": "LiteRT (TensorFlow Lite)",
+    "executorch": "ExecuTorch (XNNPACK)",
+    "coreml": "Core ML (iOS 16, macOS 13 and later)",
+}
 """Of the runtimes that open no ONNX."""
 
 

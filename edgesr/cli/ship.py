@@ -69,6 +69,9 @@ def export(
     pte: Annotated[
         bool, typer.Option("--pte", help="Of fp32 and int8 one for ExecuTorch.")
     ] = False,
+    mlpackage: Annotated[
+        bool, typer.Option("--mlpackage", help="Of fp32 and fp16 one for Core ML, zipped.")
+    ] = False,
     again: Annotated[
         bool,
         typer.Option(
@@ -114,7 +117,7 @@ def export(
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     requested |= {"int8-uint8-io": int8_uint8_io, "s8s8": s8s8, "a16w8": a16w8}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
-    formats = ("tflite",) * tflite + ("pte",) * pte
+    formats = ("tflite",) * tflite + ("pte",) * pte + ("mlpackage",) * mlpackage
     settings = list(overrides or [])
     if fixed:
         settings.append(f"export.fixed={json.dumps(fixed)}")

@@ -73,7 +73,7 @@ def write_bundle(
         variants: which files to make beside fp32's, by their names in `deploy.variants`; and the
             copies that `export.fixed` asks for, with what they are copies of.
         keep_int8: take the int8 graph over from the earlier bundle, see `deploy.kept`.
-        formats: for which other runtimes to make copies, by their names in `deploy.others`.
+        formats: for which other runtimes to make copies, by their names in `deploy.formats`.
 
     Raises:
         ExportError: a file falls short of its contract, or of its own golden vectors.

@@ -1,14 +1,13 @@
-"""Files of a bundle for runtimes that open no ONNX: LiteRT's and ExecuTorch's, each proved by the
-golden vectors."""
+"""Files of a bundle for runtimes that open no ONNX: LiteRT's, ExecuTorch's and Core ML's, each held
+against the golden vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from importlib import import_module, metadata
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -18,59 +17,21 @@ from edgesr.bounds import parse_size
 from edgesr.bundle.check import Golden, read_golden
 from edgesr.bundle.records.card import Card, Other
 from edgesr.bundle.records.golden import Tolerance
+from edgesr.deploy.formats import FORMATS
 from edgesr.deploy.variants import clips
 from edgesr.errors import ExportError, Unsupported
 from edgesr.inference.tiling import Pixels, to_values
 from edgesr.models.zoo import Network, colours_of
 from edgesr.recipe import AnyRecipe
-from edgesr.runtimes.base import Name, Running, Values
+from edgesr.runtimes.base import Tensor, Values
 from edgesr.runtimes.registry import load
 from edgesr.variant import file_of
 from edgesr.workspace import write_bytes
 
-
-@dataclass(frozen=True)
-class Format:
-    """Files of one suffix.
-
-    Attributes:
-        converter: the module that makes them.
-        runtime: that opens them.
-        copied: the variants that are copied, where the bundle has them.
-        layout: of the pictures in and out.
-        made_by: the packages that have a part in the making.
-        proved_by: the package of the runtime.
-    """
-
-    converter: str
-    runtime: Name
-    copied: tuple[str, ...]
-    layout: Literal["NCHW", "NHWC"]
-    made_by: tuple[str, ...]
-    proved_by: str
-
-
-FORMATS = {
-    "tflite": Format(
-        converter="edgesr.deploy.litert",
-        runtime="litert",
-        copied=("fp32", "fp16", "int8"),
-        layout="NHWC",
-        made_by=("litert-torch", "torch"),
-        proved_by="ai-edge-litert",
-    ),
-    "pte": Format(
-        converter="edgesr.deploy.executorch",
-        runtime="executorch",
-        copied=("fp32", "int8"),
-        layout="NCHW",
-        made_by=("executorch", "torch"),
-        proved_by="executorch",
-    ),
-}
-"""What can be asked for, by the suffix of its files."""
+Run = Callable[[Tensor], Tensor]
 LARGEST = 512
-"""Sides in LR pixels that a .pte takes; of larger pictures the result alone is 50 MB and more."""
+"""Sides in LR pixels that a .pte and an .mlpackage take; of larger pictures the result alone is
+50 MB and more."""
 
 
 class Made(NamedTuple):
@@ -91,36 +52,6 @@ class Made(NamedTuple):
     largest: int | None = None
 
 
-def check_formats(formats: tuple[str, ...]) -> None:
-    """Load the converters, before anything else is done.
-
-    Raises:
-        ModuleNotFoundError: one is not installed, see `extras.absent`.
-    """
-    for name in formats:
-        import_module(FORMATS[name].converter)
-
-
-def files_in(folder: Path) -> list[str]:
-    """The files for other runtimes that a bundle has; empty where there is no bundle."""
-    return sorted(path.name for name in FORMATS for path in folder.glob(f"model*.{name}"))
-
-
-def formats_in(folder: Path) -> tuple[str, ...]:
-    """Of which `FORMATS` a bundle has files."""
-    return tuple(name for name in FORMATS if any(folder.glob(f"model*.{name}")))
-
-
-def of_formats(variants: Sequence[str], formats: tuple[str, ...]) -> list[str]:
-    """The files that `write_others` makes of a bundle that has `variants`."""
-    return [
-        file_of(variant, name)
-        for name in formats
-        for variant in FORMATS[name].copied
-        if variant in variants
-    ]
-
-
 def write_others(
     module: Network, folder: Path, card: Card, recipe: AnyRecipe, formats: tuple[str, ...]
 ) -> list[Other]:
@@ -138,9 +69,9 @@ def write_others(
         )
     found = []
     for name in formats:
-        copies = _pte if name == "pte" else _tflite
+        copies = {"tflite": _tflite, "pte": _pte, "mlpackage": _mlpackage}[name]
         for made in copies(module, folder, card, recipe):
-            file = file_of(made.variant, name)
+            file = file_of(made.variant, FORMATS[name].suffix)
             write_bytes(folder / file, made.data)
             other = facts(made, name, card.scale)
             prove(folder / file, other, folder, card.scale)
@@ -170,9 +101,7 @@ def _pte(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterat
     """Of fp32 and int8, for pictures of every size that verify times, too."""
     from edgesr.deploy import executorch
 
-    clipped, settings = clips(module, recipe), recipe.verify
-    timed = [side for size in (settings.size, *settings.shapes) for side in parse_size(size)]
-    largest = max(LARGEST, *timed)
+    clipped, largest = clips(module, recipe), _largest(recipe)
     data = executorch.to_executorch(module, largest, clip=clipped)
     yield Made("fp32", data, clipped=clipped, largest=largest)
     if "int8" in card.variants:
@@ -185,6 +114,26 @@ def _pte(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterat
             yield Made("int8", data, clipped=True, largest=largest)
 
 
+def _mlpackage(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterator[Made]:
+    """Of fp32, and of fp16 where the bundle has it, for pictures as large as a .pte's."""
+    from edgesr.deploy import coreml
+
+    del folder
+    clipped, largest, size = clips(module, recipe), _largest(recipe), parse_size(recipe.verify.size)
+    for variant, dtype in (("fp32", "float32"), ("fp16", "float16")):
+        if variant in card.variants:
+            half = variant == "fp16"
+            data = coreml.to_coreml(module, size, largest, clip=clipped, half=half)
+            yield Made(variant, data, dtype, clipped, largest)
+
+
+def _largest(recipe: AnyRecipe) -> int:
+    """LR pixels of the longest side of a picture that a file with a bound takes."""
+    settings = recipe.verify
+    timed = [side for size in (settings.size, *settings.shapes) for side in parse_size(size)]
+    return max(LARGEST, *timed)
+
+
 def facts(made: Made, name: str, scale: int) -> Other:
     """What the card says of a file of the format `name`."""
     kind = FORMATS[name]
@@ -194,13 +143,13 @@ def facts(made: Made, name: str, scale: int) -> Other:
         {
             "runtime": kind.runtime,
             "variant": made.variant,
-            "file": file_of(made.variant, name),
+            "file": file_of(made.variant, kind.suffix),
             "bytes": len(made.data),
             "input": _picture("lr", made.dtype, kind.layout, "height", "width"),
             "output": output,
             "largest": made.largest,
             "made_by": ", ".join(map(_version, kind.made_by)),
-            "proved_by": _version(kind.proved_by),
+            "proved_by": kind.proved_by and _version(kind.proved_by),
         }
     )
 
@@ -217,7 +166,8 @@ def _picture(name: str, dtype: str, layout: str, height: str, width: str) -> dic
 
 
 def prove(file: Path, other: Other, folder: Path, scale: int) -> None:
-    """Hold a file, by its own runtime, against the golden vectors of the variant that it copies.
+    """Hold a file against the golden vectors of the variant that it copies: by its own runtime, but
+    Core ML's by its graph.
 
     Args:
         folder: of the bundle.
@@ -227,17 +177,29 @@ def prove(file: Path, other: Other, folder: Path, scale: int) -> None:
         VerifyError: its runtime is not installed.
     """
     tolerance, goldens = read_golden(folder / "golden", scale)
-    with closing(load(other.runtime).open(file, threads=1)) as running:
+    with _opened(file, other) as run:
         for golden in goldens:
-            _compare(file.name, other, running, golden, tolerance[other.variant])
+            _compare(file.name, other, run, golden, tolerance[other.variant])
 
 
-def _compare(
-    file: str, other: Other, running: Running, golden: Golden, tolerance: Tolerance
-) -> None:
+@contextmanager
+def _opened(file: Path, other: Other) -> Iterator[Run]:
+    """What runs `file`, for the block."""
+    if other.runtime == "coreml":
+        from edgesr.deploy.mil import MlProgram
+
+        program = MlProgram(file)
+        program.check(other)
+        yield program.run
+    else:
+        with closing(load(other.runtime).open(file, threads=1)) as running:
+            yield lambda lr: running.run(lr)[0]
+
+
+def _compare(file: str, other: Other, run: Run, golden: Golden, tolerance: Tolerance) -> None:
     expected = golden.expected[other.variant]
     try:
-        sr = _values(running, other, golden.pixels)
+        sr = _values(run, other, golden.pixels)
     except Unsupported as error:
         raise ExportError(f"{file} is refused on golden vector {golden.name}: {error}") from None
     if sr.shape != expected.shape:
@@ -254,10 +216,8 @@ def _compare(
         )
 
 
-def _values(running: Running, other: Other, pixels: Pixels) -> Values:
+def _values(run: Run, other: Other, pixels: Pixels) -> Values:
     """What a file makes of `pixels`, (H, W, 3), as values of 0..1, (1, 3, H, W)."""
     if other.input.dtype == "uint8":
-        sr, _ = running.run(pixels[None])
-        return to_values(np.asarray(sr, np.uint8))
-    sr, _ = running.run(to_values(pixels[None]))
-    return np.asarray(sr, np.float32)
+        return to_values(np.asarray(run(pixels[None]), np.uint8))
+    return np.asarray(run(to_values(pixels[None])), np.float32)

@@ -11,7 +11,7 @@ from edgesr.bundle.card import read_card
 from edgesr.bundle.records.run import Checkpoint, Run
 from edgesr.deploy import foreign
 from edgesr.deploy.bundle import write_bundle
-from edgesr.deploy.others import check_formats, files_in, formats_in, of_formats
+from edgesr.deploy.formats import check_formats, files_in, formats_in, of_formats
 from edgesr.deploy.variants import all_names, completed, names_in
 from edgesr.errors import BundleError, ExportError, ModelError
 from edgesr.folders import locked
@@ -63,7 +63,7 @@ def export(
             the bundle which is replaced has. The teacher's bundle gets fp32 alone.
         overrides: KEY=VALUE for the tables of the run's recipe that training has not used.
         formats: for which runtimes that open no ONNX to make copies, by their names in
-            `deploy.others`. With variants of None also those that the bundle had.
+            `deploy.formats`. With variants of None also those that the bundle had.
         checkpoint: the weights after the last step, or of the best validation
             (`training.keep_best`).
         keep_int8: take the int8 graph of the bundle that is there: nothing is calibrated.
@@ -223,7 +223,8 @@ def _check_lost(target: Path, model: SRModel, files: list[str], *, own: bool) ->
         raise ExportError(
             f"{target} also has {', '.join(lost)}, not asked for now",
             f"Make all that it has anew: edgesr export {target.name} --again. Ask for them too: "
-            "--fp16, --int8, --uint8-io, --fixed, --tflite, --pte. Or let them go: --force.",
+            "--fp16, --int8, --uint8-io, --fixed, --tflite, --pte, --mlpackage. Or let them go: "
+            "--force.",
         )
 
 

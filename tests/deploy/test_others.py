@@ -15,7 +15,8 @@ from edgesr.bundle.check import open_on_cpu
 from edgesr.bundle.readme import readme
 from edgesr.bundle.records.card import Card, Other
 from edgesr.deploy import others, stage
-from edgesr.deploy.others import Made, check_formats, of_formats, prove
+from edgesr.deploy.formats import check_formats, of_formats
+from edgesr.deploy.others import Made, prove
 from edgesr.errors import ExportError, Unsupported, VerifyError
 from edgesr.recipe import Edge
 from edgesr.runtimes.base import Name, Tensor, Values
@@ -87,6 +88,10 @@ def test_a_copy_is_called_as_its_variant_is() -> None:
         "model.int8.tflite",
     ]
     assert of_formats(("fp32", "int8", "uint8-io"), ("pte",)) == ["model.pte", "model.int8.pte"]
+    assert of_formats(("fp32", "fp16", "int8"), ("mlpackage",)) == [
+        "model.mlpackage.zip",
+        "model.fp16.mlpackage.zip",
+    ]
 
 
 def test_a_copy_that_computes_the_same_holds(proved_with: Callable[..., None]) -> None:
@@ -143,7 +148,6 @@ def test_a_bundle_with_copies_is_read_verified_and_written_again(
     made = [Made("fp32", b"a network")]
     monkeypatch.setattr(others, "_tflite", lambda *_: iter(made))
     monkeypatch.setattr(others, "prove", lambda *_: None)
-    monkeypatch.setattr(others, "check_formats", lambda _: None)
     monkeypatch.setattr(stage, "check_formats", lambda _: None)
     monkeypatch.setattr(others.metadata, "version", lambda _: "1.0")
     workspace = Workspace(tmp_path)
@@ -187,3 +191,15 @@ def test_the_page_names_what_each_copy_takes(bundle: Path) -> None:
         "| `model.tflite` | 1.00 MB | LiteRT (TensorFlow Lite) | NHWC, RGB 0..1, float32 |" in page
     )
     assert "| `model.int8.tflite` | 1.00 MB | LiteRT (TensorFlow Lite) | NHWC, RGB bytes |" in page
+
+
+def test_the_page_says_of_core_ml_that_nothing_ran_it(bundle: Path) -> None:
+    apart = other().model_copy(update={"runtime": "coreml", "proved_by": None})
+    card = Card.read(bundle / "card.json")
+    both = readme(card.model_copy(update={"others": [other(), apart]}), invents=False)
+    assert "golden vectors below, Core ML's aside, before they" in both
+    assert "and **not run**" in both
+    alone = readme(card.model_copy(update={"others": [apart]}), invents=False)
+    assert "before they were written" not in alone
+    assert "and **not run**" in alone
+    assert "not run" not in readme(card.model_copy(update={"others": [other()]}), invents=False)

@@ -83,7 +83,7 @@ class Variant(Record):
 class Other(Record):
     """A model file for a runtime that opens no ONNX: a copy of one of the variants."""
 
-    runtime: Literal["litert", "executorch"]
+    runtime: Literal["litert", "executorch", "coreml"]
     variant: VariantName
     file: File
     bytes: Whole

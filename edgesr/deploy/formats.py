@@ -1,0 +1,101 @@
+"""The files of a bundle for runtimes that open no ONNX: what each format is called, and is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+from edgesr.runtimes.base import Name
+from edgesr.variant import file_of
+
+
+@dataclass(frozen=True)
+class Format:
+    """Files of one suffix.
+
+    Attributes:
+        suffix: after the dot.
+        converter: the module that makes them.
+        runtime: that opens them.
+        copied: the variants that are copied, where the bundle has them.
+        layout: of the pictures in and out.
+        made_by: the packages that have a part in the making.
+        proved_by: the package of the runtime; None where edgesr cannot run it.
+    """
+
+    suffix: str
+    converter: str
+    runtime: Name | Literal["coreml"]
+    copied: tuple[str, ...]
+    layout: Literal["NCHW", "NHWC"]
+    made_by: tuple[str, ...]
+    proved_by: str | None
+
+
+FORMATS = {
+    "tflite": Format(
+        suffix="tflite",
+        converter="edgesr.deploy.litert",
+        runtime="litert",
+        copied=("fp32", "fp16", "int8"),
+        layout="NHWC",
+        made_by=("litert-torch", "torch"),
+        proved_by="ai-edge-litert",
+    ),
+    "pte": Format(
+        suffix="pte",
+        converter="edgesr.deploy.executorch",
+        runtime="executorch",
+        copied=("fp32", "int8"),
+        layout="NCHW",
+        made_by=("executorch", "torch"),
+        proved_by="executorch",
+    ),
+    "mlpackage": Format(
+        suffix="mlpackage.zip",
+        converter="edgesr.deploy.coreml",
+        runtime="coreml",
+        copied=("fp32", "fp16"),
+        layout="NCHW",
+        made_by=("coremltools", "torch"),
+        proved_by=None,
+    ),
+}
+"""What can be asked for, by the name of its option."""
+
+
+def check_formats(formats: tuple[str, ...]) -> None:
+    """Load the converters, before anything else is done.
+
+    Raises:
+        ModuleNotFoundError: one is not installed, see `extras.absent`.
+    """
+    for name in formats:
+        import_module(FORMATS[name].converter)
+
+
+def files_in(folder: Path) -> list[str]:
+    """The files for other runtimes that a bundle has; empty where there is no bundle."""
+    return sorted(
+        path.name for kind in FORMATS.values() for path in folder.glob(f"model*.{kind.suffix}")
+    )
+
+
+def formats_in(folder: Path) -> tuple[str, ...]:
+    """Of which `FORMATS` a bundle has files."""
+    return tuple(
+        name for name, kind in FORMATS.items() if any(folder.glob(f"model*.{kind.suffix}"))
+    )
+
+
+def of_formats(variants: Sequence[str], formats: tuple[str, ...]) -> list[str]:
+    """The files that `others.write_others` makes of a bundle that has `variants`."""
+    return [
+        file_of(variant, FORMATS[name].suffix)
+        for name in formats
+        for variant in FORMATS[name].copied
+        if variant in variants
+    ]
