@@ -23,7 +23,8 @@ from edgesr.deploy.mil import MlProgram
 from edgesr.deploy.others import Made, facts, prove
 from edgesr.errors import ExportError, VerifyError
 from edgesr.models import zoo
-from edgesr.recipe import Edge, Model, Srgan
+from edgesr.models.rewrite import deployable
+from edgesr.recipe import Edge, Model, Rewrites, Srgan
 from edgesr.verify.jobs import check_requested, plan
 from edgesr.workspace import Workspace
 from tests.runs import write_run
@@ -90,6 +91,21 @@ def test_the_graph_holds_the_golden_vectors_of_its_variant(variant: str, tmp_pat
     file = tmp_path / other.file
     file.write_bytes(data)
     prove(file, other, SHIPPED, 4)
+
+
+@pytest.mark.parametrize("variant", ["fp32", "fp16"])
+def test_the_weights_are_the_networks_to_the_bit(variant: str, tmp_path: Path) -> None:
+    """Of fp16 rounded once; the golden vectors alone would let a coarser rounding pass."""
+    file = tmp_path / "model.mlpackage.zip"
+    file.write_bytes(made(variant))
+    found = [op.inputs["weight"].val for op in MlProgram(file)._computed if op.op_type == "conv"]
+    network = deployable(zoo.load(SHIPPED / "weights.safetensors").module, Rewrites())
+    layers = [layer.weight for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    layers.append(network.get_buffer("end.repeat"))
+    assert len(found) == len(layers) == 10
+    for theirs, ours in zip(found, layers, strict=True):
+        assert theirs.dtype == DTYPES[variant]
+        assert np.array_equal(theirs, ours.detach().numpy().astype(DTYPES[variant]))
 
 
 def test_half_precision_halves_the_file(fp32: bytes) -> None:
