@@ -42,8 +42,8 @@ from edgesr.video.writing import Writer
 
 CASES = {
     "320x180": ("edge-s:int8", "edge-s-luma:int8", "edge-xs:int8", "edge-s:fp32", "edge-m:int8"),
-    "480x270": ("edge-s:int8", "edge-xs:int8"),
-    "960x540": ("edge-s-x2:int8", "edge-xs-x2:int8"),
+    "480x270": ("edge-s:int8", "edge-xs:int8", "edge-m:int8"),
+    "960x540": ("edge-s-x2:int8", "edge-xs-x2:int8", "edge-m-x2:int8"),
 }
 """Sizes of the frames, and bundles with their variants."""
 LONG = "64x36"
