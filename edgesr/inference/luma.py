@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Array = NDArray[Any]
 
@@ -62,6 +61,8 @@ def rounded(values: Array, dtype: np.dtype[Any]) -> Array:
 
 def _enlarged(planes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Planes (B, H, W) at the height and width of `shape`, by bicubic."""
+    from PIL import Image  # golden vectors are checked without it
+
     size = shape[2], shape[1]
     large = [Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in planes]
     return np.stack([np.asarray(plane) for plane in large])
