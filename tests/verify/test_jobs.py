@@ -20,7 +20,7 @@ from edgesr.verify.jobs import Job, bytes_run, check_requested, float_run, plan
 def variant(file: str, *, clipped: bool = False) -> Variant:
     """As much of a card's variant as a job needs: floats in, floats out."""
     lr = Picture.model_construct(
-        dtype="float32", layout="NCHW", shape=["batch", 3, "height", "width"]
+        colour="RGB", dtype="float32", layout="NCHW", shape=["batch", 3, "height", "width"]
     )
     sr = Output.model_construct(clipped=clipped)
     return Variant.model_construct(file=file, input=lr, output=sr)

@@ -109,7 +109,7 @@ class Session:
         return [None]
 
     def get_inputs(self) -> list[SimpleNamespace]:
-        return [SimpleNamespace(type="tensor(float)")]
+        return [SimpleNamespace(type="tensor(float)", shape=["batch", 3, "height", "width"])]
 
     def get_modelmeta(self) -> SimpleNamespace:
         return SimpleNamespace(custom_metadata_map={})

@@ -80,7 +80,7 @@ def test_the_first_run_is_cold_and_the_warm_up_is_not_counted(
     clock = Clock()
     monkeypatch.setattr("edgesr.verify.speed.load", lambda _: clock)
     job = {"runtime": "cpu", "model": "x", "sizes": ["4x4", "8x8"], "threads": 1, "runs": 5}
-    found = measure(job | {"dtype": "float32", "exact": True})
+    found = measure(job | {"dtype": "float32", "colours": 3, "exact": True})
     assert found["cold_start_ms"] == 1500
     assert found["p50_ms"] == 6000  # runs 4 to 8, behind three that warm up
     assert found["shapes"][0]["first_ms"] == 9000
