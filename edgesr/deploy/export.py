@@ -117,11 +117,20 @@ def finish(
     simplified = _simplify(original, keep_bn=keep_bn, shapes=shapes)
     model = simplified or original
     if settings.depth_to_space == "DCR":
-        reordered = use_dcr(model)
-        remedy = 'Set export.depth_to_space = "CRD", and report'
-        prove_same(model, reordered, "in DCR order", remedy, shapes)
-        model = reordered
+        model = _in_dcr_order(model, shapes)
     return model, simplified is not None
+
+
+def _in_dcr_order(model: onnx.ModelProto, shapes: Sequence[tuple[int, ...]]) -> onnx.ModelProto:
+    """The same graph in DCR order; `model` itself where it cannot be, which is said."""
+    try:
+        reordered = use_dcr(model)
+    except ExportError as error:
+        console.warn(f"{error.message}; it stays in CRD order")
+        return model
+    remedy = 'Set export.depth_to_space = "CRD", and report'
+    prove_same(model, reordered, "in DCR order", remedy, shapes)
+    return reordered
 
 
 def _to_onnx(module: nn.Module, opset: int, colours: int, *, keep_bn: bool) -> onnx.ModelProto:

@@ -97,9 +97,9 @@ class Export(Table):
     """Version of ONNX's default operator set."""
     rewrites: Rewrites = Rewrites()
     """Exact rewrites of the exported graph."""
-    depth_to_space: Literal["CRD", "DCR"] = "CRD"
-    """Channel order of DepthToSpace: `CRD` as torch has it; `DCR`, the weights permuted and the
-    function the same, for delegates that take nothing else. See `edgesr verify --target`."""
+    depth_to_space: Literal["DCR", "CRD"] = "DCR"
+    """Channel order of DepthToSpace: `DCR`, the weights permuted and the function the same, as
+    delegates want it (`edgesr verify --target`); `CRD` as torch has it."""
     fixed: Annotated[list[Fixed], Field(max_length=bounds.MAX_ITEMS)] = []
     """LR sizes: of each a copy of every model file that takes this size alone, for delegates that
     refuse shapes that are not fixed; or the name of one such copy, `int8-256x256`. As

@@ -78,8 +78,19 @@ def test_both_orders_compute_the_same_at_every_size(case: str, tmp_path: Path) -
             assert np.abs(run(dcr, lr) - expected).max() <= 2e-5
 
 
-def test_the_order_is_crd_unless_asked_otherwise() -> None:
-    assert Export().depth_to_space == "CRD"
+def test_the_order_is_dcr_unless_asked_otherwise() -> None:
+    assert Export().depth_to_space == "DCR"
+
+
+def test_a_graph_whose_channels_cannot_be_permuted_stays_as_it_is_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = shuffle_alone("CRD")
+    kept, _ = exporting.finish(model, Export(), shapes=[(1, 12, 4, 4)])
+    assert modes(kept) == [b"CRD"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "lr, which it takes, is an input" in said
+    assert "it stays in CRD order" in said
 
 
 def test_a_reordered_file_is_no_larger(tmp_path: Path) -> None:
