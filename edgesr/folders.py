@@ -35,6 +35,7 @@ BUNDLE = (
     *("weights.safetensors", "model.onnx", "model.*.onnx", "golden/*"),
     *("model.tflite", "model.*.tflite", "model.pte", "model.*.pte"),
     *("model.mlpackage.zip", "model.*.mlpackage.zip"),
+    *("model.ort", "model.*.ort", "required_operators_and_types.config"),
     *("card.schema.json", "LICENSE"),
     *("verify.json", "junit.xml", "report.html"),
 )

@@ -155,8 +155,8 @@ def test_the_files_that_a_page_names_are_there(page: Path) -> None:
 
 RECIPE_TABLES = set(Recipe.model_fields) - {"name", "seed", "licence"}
 FILES = (
-    *("json", "md", "onnx", "tflite", "pte", "mlpackage", "zip"),
-    *("py", "safetensors", "toml", "html"),
+    *("json", "md", "onnx", "tflite", "pte", "ort", "mlpackage", "zip"),
+    *("py", "safetensors", "toml", "html", "config"),
 )
 
 

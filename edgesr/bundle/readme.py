@@ -30,6 +30,7 @@ ADVICE = {
 LABELS = {
     "litert": "LiteRT (TensorFlow Lite)",
     "executorch": "ExecuTorch (XNNPACK)",
+    "onnxruntime": "ONNX Runtime's smallest builds",
     "coreml": "Core ML (iOS 16, macOS 13 and later)",
 }
 """Of the runtimes that open no ONNX."""

@@ -69,6 +69,14 @@ def export(
     pte: Annotated[
         bool, typer.Option("--pte", help="Of fp32 and int8 one for ExecuTorch.")
     ] = False,
+    ort: Annotated[
+        bool,
+        typer.Option(
+            "--ort",
+            help="Of all but fp16 one in ONNX Runtime's own format, and the operators that its "
+            "smallest build needs.",
+        ),
+    ] = False,
     mlpackage: Annotated[
         bool, typer.Option("--mlpackage", help="Of fp32 and fp16 one for Core ML, zipped.")
     ] = False,
@@ -117,7 +125,7 @@ def export(
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     requested |= {"int8-uint8-io": int8_uint8_io, "s8s8": s8s8, "a16w8": a16w8}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
-    formats = ("tflite",) * tflite + ("pte",) * pte + ("mlpackage",) * mlpackage
+    formats = ("tflite",) * tflite + ("pte",) * pte + ("ort",) * ort + ("mlpackage",) * mlpackage
     settings = list(overrides or [])
     if fixed:
         settings.append(f"export.fixed={json.dumps(fixed)}")

@@ -21,14 +21,14 @@ class Format:
         converter: the module that makes them.
         runtime: that opens them.
         copied: the variants that are copied, where the bundle has them.
-        layout: of the pictures in and out.
+        layout: of the pictures of floats in and out; those of bytes are NHWC.
         made_by: the packages that have a part in the making.
         proved_by: the package of the runtime; None where edgesr cannot run it.
     """
 
     suffix: str
     converter: str
-    runtime: Name | Literal["coreml"]
+    runtime: Name | Literal["onnxruntime", "coreml"]
     copied: tuple[str, ...]
     layout: Literal["NCHW", "NHWC"]
     made_by: tuple[str, ...]
@@ -53,6 +53,15 @@ FORMATS = {
         layout="NCHW",
         made_by=("executorch", "torch"),
         proved_by="executorch",
+    ),
+    "ort": Format(
+        suffix="ort",
+        converter="edgesr.deploy.ort",
+        runtime="onnxruntime",
+        copied=("fp32", "int8", "uint8-io", "int8-uint8-io"),
+        layout="NCHW",
+        made_by=("onnxruntime",),
+        proved_by="onnxruntime",
     ),
     "mlpackage": Format(
         suffix="mlpackage.zip",

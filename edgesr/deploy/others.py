@@ -1,5 +1,5 @@
-"""Files of a bundle for runtimes that open no ONNX: LiteRT's, ExecuTorch's and Core ML's, each held
-against the golden vectors."""
+"""Files of a bundle that are no ONNX: LiteRT's, ExecuTorch's, Core ML's and those of ONNX Runtime's
+own format, each held against the golden vectors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+import onnxruntime
 
 from edgesr import console
 from edgesr.bounds import parse_size
@@ -23,7 +24,7 @@ from edgesr.errors import ExportError, Unsupported
 from edgesr.inference.tiling import Pixels, to_values
 from edgesr.models.zoo import Network, colours_of
 from edgesr.recipe import AnyRecipe
-from edgesr.runtimes.base import Tensor, Values
+from edgesr.runtimes.base import Name, Tensor, Values
 from edgesr.runtimes.registry import load
 from edgesr.variant import file_of
 from edgesr.workspace import write_bytes
@@ -69,7 +70,8 @@ def write_others(
         )
     found = []
     for name in formats:
-        copies = {"tflite": _tflite, "pte": _pte, "mlpackage": _mlpackage}[name]
+        makers = {"tflite": _tflite, "pte": _pte, "ort": _ort, "mlpackage": _mlpackage}
+        copies = makers[name]
         for made in copies(module, folder, card, recipe):
             file = file_of(made.variant, FORMATS[name].suffix)
             write_bytes(folder / file, made.data)
@@ -114,6 +116,20 @@ def _pte(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterat
             yield Made("int8", data, clipped=True, largest=largest)
 
 
+def _ort(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterator[Made]:
+    """Of all but fp16, whose conversions to float32 would stay in the file, and the list of the
+    operators that they need."""
+    from edgesr.deploy import ort
+
+    del module, recipe
+    variants = [name for name in FORMATS["ort"].copied if name in card.variants]
+    files, operators = ort.to_ort([folder / card.variants[name].file for name in variants])
+    write_bytes(folder / ort.OPERATORS, operators.encode())
+    for name, data in zip(variants, files, strict=True):
+        facts = card.variants[name]
+        yield Made(name, data, facts.input.dtype, facts.output.clipped)
+
+
 def _mlpackage(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterator[Made]:
     """Of fp32, and of fp16 where the bundle has it, for pictures as large as a .pte's."""
     from edgesr.deploy import coreml
@@ -138,14 +154,15 @@ def facts(made: Made, name: str, scale: int) -> Other:
     """What the card says of a file of the format `name`."""
     kind = FORMATS[name]
     large = f"{scale}*height", f"{scale}*width"
-    output = _picture("sr", made.dtype, kind.layout, *large) | {"clipped": made.clipped}
+    layout = "NHWC" if made.dtype == "uint8" else kind.layout
+    output = _picture("sr", made.dtype, layout, *large) | {"clipped": made.clipped}
     return Other.model_validate(
         {
             "runtime": kind.runtime,
             "variant": made.variant,
             "file": file_of(made.variant, kind.suffix),
             "bytes": len(made.data),
-            "input": _picture("lr", made.dtype, kind.layout, "height", "width"),
+            "input": _picture("lr", made.dtype, layout, "height", "width"),
             "output": output,
             "largest": made.largest,
             "made_by": ", ".join(map(_version, kind.made_by)),
@@ -155,6 +172,8 @@ def facts(made: Made, name: str, scale: int) -> Other:
 
 
 def _version(package: str) -> str:
+    if package == "onnxruntime":  # which onnxruntime-gpu brings as well
+        return f"{package} {onnxruntime.__version__}"
     return f"{package} {metadata.version(package)}"
 
 
@@ -192,7 +211,8 @@ def _opened(file: Path, other: Other) -> Iterator[Run]:
         program.check(other)
         yield program.run
     else:
-        with closing(load(other.runtime).open(file, threads=1)) as running:
+        runtime: Name = "cpu" if other.runtime == "onnxruntime" else other.runtime
+        with closing(load(runtime).open(file, threads=1)) as running:
             yield lambda lr: running.run(lr)[0]
 
 
@@ -206,14 +226,21 @@ def _compare(file: str, other: Other, run: Run, golden: Golden, tolerance: Toler
         raise ExportError(f"{file} gives {sr.shape} of {golden.name}, expected {expected.shape}")
     if other.output.clipped:
         expected = expected.clip(0, 1)
-    off, limit = float(np.abs(sr - expected).max()), tolerance.max_abs
-    assert limit is not None, "only files of bytes have another, and none of these is a copy of one"
+    off, limit = float(np.abs(sr - expected).max()), _values_off(tolerance)
     if not off <= limit:
         raise ExportError(
             f"{file} is not the network: off by {off:.2g} on golden vector {golden.name}, "
             f"at most {limit:.2g} is tolerated. It was made by {other.made_by}",
             "Leave this format out, or try another version of the converter.",
         )
+
+
+def _values_off(tolerance: Tolerance) -> float:
+    """The most that a value of 0..1 may be off."""
+    if tolerance.max_levels is not None:
+        return tolerance.max_levels / 255
+    assert tolerance.max_abs is not None, "it states one of both"
+    return tolerance.max_abs
 
 
 def _values(run: Run, other: Other, pixels: Pixels) -> Values:

@@ -223,8 +223,8 @@ def _check_lost(target: Path, model: SRModel, files: list[str], *, own: bool) ->
         raise ExportError(
             f"{target} also has {', '.join(lost)}, not asked for now",
             f"Make all that it has anew: edgesr export {target.name} --again. Ask for them too: "
-            "--fp16, --int8, --uint8-io, --fixed, --tflite, --pte, --mlpackage. Or let them go: "
-            "--force.",
+            "--fp16, --int8, --uint8-io, --fixed, --tflite, --pte, --ort, --mlpackage. Or let them "
+            "go: --force.",
         )
 
 

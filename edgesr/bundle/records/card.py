@@ -81,9 +81,10 @@ class Variant(Record):
 
 
 class Other(Record):
-    """A model file for a runtime that opens no ONNX: a copy of one of the variants."""
+    """A model file that is no ONNX, for a runtime that opens none: a copy of one of the
+    variants."""
 
-    runtime: Literal["litert", "executorch", "coreml"]
+    runtime: Literal["litert", "executorch", "onnxruntime", "coreml"]
     variant: VariantName
     file: File
     bytes: Whole
