@@ -11,22 +11,18 @@ from edgesr.bundle.card import read_card
 from edgesr.bundle.records.run import Checkpoint, Run
 from edgesr.deploy import foreign
 from edgesr.deploy.bundle import write_bundle
-from edgesr.deploy.formats import check_formats, files_in, formats_in, of_formats
+from edgesr.deploy.earlier import check_lost
+from edgesr.deploy.formats import check_formats, formats_in, of_formats
+from edgesr.deploy.teacher import export_teacher, find_teacher
 from edgesr.deploy.variants import all_names, completed, names_in
-from edgesr.errors import BundleError, ExportError, ModelError
+from edgesr.errors import ExportError
 from edgesr.folders import locked
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
-from edgesr.recipe import Edge, Gates, Recipe
+from edgesr.recipe import Edge, Recipe
 from edgesr.recipe import io as recipe_io
 from edgesr.variant import file_of, parse
-from edgesr.workspace import (
-    BEST,
-    WEIGHTS,
-    Workspace,
-    sha256,
-    weights_in,
-)
+from edgesr.workspace import BEST, WEIGHTS, Workspace, weights_in
 
 AFTER_TRAINING = ("export", "verify", "gates", "data.photos", "data.sources", "data.lr")
 """The photographs set ranges and judge; where they lie is another matter on each machine."""
@@ -86,7 +82,7 @@ def export(
         record, model = _best(run, record)
     else:
         model = zoo.load(weights_in(run) or run / WEIGHTS[0])
-    teacher = _find_teacher(recipe, record, workspace)
+    teacher = find_teacher(recipe, record, workspace)
     made = variants
     if made is None:
         made, recipe = _unless_named(recipe, workspace)
@@ -94,7 +90,7 @@ def export(
     asked = Asked(made, formats, force, keep_int8)
     own = _export_own(run, model, recipe, record, teacher, workspace, asked)
     _warn_ungated(recipe, made)
-    return [own, *(_export_teacher(teacher, recipe, workspace) if teacher else [])]
+    return [own, *(export_teacher(teacher, recipe, workspace) if teacher else [])]
 
 
 def _best(run: Path, record: Run) -> tuple[Run, SRModel]:
@@ -185,7 +181,7 @@ def _export_own(
             own = run.resolve() in (target.resolve(), workspace.run(recipe.name).resolve())
             names = all_names(asked.variants, recipe)
             files = [*map(file_of, names), *of_formats(names, asked.formats)]
-            _check_lost(target, model, files, own=own)
+            check_lost(target, model, files, own=own)
         return write_bundle(
             model,
             recipe,
@@ -201,56 +197,6 @@ def _export_own(
         )
 
 
-def _check_lost(target: Path, model: SRModel, files: list[str], *, own: bool) -> None:
-    """Refuse to replace an earlier bundle that would lose something.
-
-    Args:
-        files: all model files that the new one has.
-        own: what is exported is the run of the bundle's name, or the bundle itself.
-
-    Raises:
-        ExportError: it holds another network that only has the same name, or model files that are
-            not asked for.
-    """
-    if not own and target.exists() and not _same_weights(target, model):
-        raise ExportError(
-            f"{target} holds another network than {model.path}",
-            "Rename that folder, or replace it: --force.",
-        )
-    there = [*map(file_of, names_in(target)), *files_in(target)]
-    lost = [file for file in there if file not in files]
-    if lost:
-        raise ExportError(
-            f"{target} also has {', '.join(lost)}, not asked for now",
-            f"Make all that it has anew: edgesr export {target.name} --again. Ask for them too: "
-            "--fp16, --int8, --uint8-io, --fixed, --tflite, --pte, --ort, --mlpackage. Or let them "
-            "go: --force.",
-        )
-
-
-def _same_weights(folder: Path, model: SRModel) -> bool:
-    path = folder / WEIGHTS[1]
-    return path.is_file() and sha256(path) == model.sha256
-
-
-def _find_teacher(recipe: Recipe, record: Run, workspace: Workspace) -> SRModel | None:
-    """The network that taught, where it was one and its file is there."""
-    if recipe.teacher is None or recipe.teacher.pictures:
-        return None
-    try:
-        path = workspace.find_weights(recipe.teacher.path)
-    except ModelError:
-        console.warn(
-            f"teacher {recipe.teacher.path} is not there: it gets no bundle, and is named by "
-            "run.json"
-        )
-        return None
-    if record.teacher and record.teacher.sha256 != sha256(path):
-        console.say(f"teacher {path} is not the file that taught any more: not exported")
-        return None
-    return zoo.load(path)
-
-
 def _checked(overrides: Sequence[str]) -> list[str]:
     for override in overrides:
         key = override.partition("=")[0].strip()
@@ -261,46 +207,3 @@ def _checked(overrides: Sequence[str]) -> list[str]:
                 "Train again with the other value.",
             )
     return list(overrides)
-
-
-def _export_teacher(teacher: SRModel, recipe: Recipe, workspace: Workspace) -> list[Path]:
-    """The teacher's bundle, where there is none yet or it is one of the same weights."""
-    if teacher.spec is None:
-        console.say(
-            f"teacher {teacher.path} ({teacher.architecture}) is foreign: not exported here "
-            "(apart: edgesr export FILE or edgesr bundle make FILE.onnx, --licence TEXT)"
-        )
-        return []
-    beside = teacher.path.parent / "recipe.toml"
-    if beside.is_file() and teacher.path.name in WEIGHTS:
-        own = recipe_io.load(beside)
-        extras = [teacher.path.parent / "run.json", teacher.path.parent / "log.jsonl"]
-    else:
-        name = zoo.label(teacher.path)
-        own = Recipe(
-            name=name,
-            model=teacher.spec,
-            verify=recipe.verify,
-            export=recipe.export.model_copy(update={"fixed": []}),
-            gates=Gates(),  # a teacher for real photographs may be below bicubic
-        )
-        extras = []
-    folder = workspace.bundle(own.name)
-    if own.name == recipe.name or (folder.exists() and not _same_weights(folder, teacher)):
-        console.say(f"teacher {teacher.path}: not exported, {folder} holds another network")
-        return []
-    if _whole(folder):
-        return [folder]
-    with locked(folder, f"edgesr export {recipe.name}"):
-        files = [file_of(name) for name in all_names((), own)]
-        _check_lost(folder, teacher, files, own=True)
-        return [write_bundle(teacher, own, workspace, role="teacher", teacher=None, extras=extras)]
-
-
-def _whole(folder: Path) -> bool:
-    """Whether `folder` is a bundle that verify would take."""
-    try:
-        read_card(folder)
-    except BundleError:
-        return False
-    return True
