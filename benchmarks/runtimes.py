@@ -7,8 +7,8 @@ Random weights: the arithmetic does not depend on them. In each round every runt
 in a process of its own, warms up and is timed, then the next one; so a drift of the machine meets
 all of them alike. It must be idle otherwise: OpenMP's threads, which ncnn uses, wait busily; where
 it is not, `--least` takes each round's least time, which others' work moves less than its median.
-What is not installed is left out, which is said. LiteRT and ExecuTorch open copies of their own,
-LiteRT of edge students alone. ONNX Runtime Web is looked for in EDGESR_ORT_WEB.
+What is not installed is left out, which is said. LiteRT and ExecuTorch open copies of their own.
+ONNX Runtime Web is looked for in EDGESR_ORT_WEB.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from command import in_words
 
 from edgesr.bounds import parse_size
 from edgesr.deploy.export import export_onnx
-from edgesr.errors import ExportError, VerifyError
+from edgesr.errors import VerifyError
 from edgesr.inference.session import cuda_device_present
 from edgesr.models import zoo
 from edgesr.models.zoo import Student
@@ -104,24 +105,17 @@ def bound(model: Path, size: str, options: argparse.Namespace) -> float:
     return 1e3 * statistics.median(running.run_bound(lr)[1] for _ in range(WARMUP + options.runs))
 
 
-def _taken(
-    columns: dict[str, tuple[Name, bool]], built: Student, model: Path
-) -> dict[str, tuple[Name, bool]]:
-    """The columns whose runtime takes the network; the copies of `OWN_FILES` are made beside
-    `model`."""
-    taken = dict(columns)
+def _copy(columns: dict[str, tuple[Name, bool]], built: Student, model: Path) -> None:
+    """Make the files of `OWN_FILES` beside `model`."""
     if "LiteRT" in columns:
         from edgesr.deploy.litert import to_litert
 
-        try:
-            _own(model, "litert").write_bytes(to_litert(built, (128, 128), clip=False))
-        except ExportError:
-            del taken["LiteRT"]
+        data, _ = to_litert(onnx.load(model), (128, 128))
+        _own(model, "litert").write_bytes(data)
     if "ExecuTorch" in columns:
         from edgesr.deploy.executorch import to_executorch
 
         _own(model, "executorch").write_bytes(to_executorch(built, 512, clip=False))
-    return taken
 
 
 def main() -> None:
@@ -146,15 +140,12 @@ def main() -> None:
         for network in options.networks:
             model, built = Path(folder) / "model.onnx", zoo.build(NETWORKS[network]).eval()
             export_onnx(built, model, Export(), metadata={})
-            taken = _taken(columns, built, model)
+            _copy(columns, built, model)
             for size in options.sizes:
-                found, facts = medians(model, taken, size, options)
+                found, facts = medians(model, columns, size, options)
                 base = found["ONNX Runtime"]
                 cells = [
-                    f"{found[title]:.1f} (**{base / found[title]:.2f} x**)"
-                    if title in found
-                    else "-"
-                    for title in columns
+                    f"{found[title]:.1f} (**{base / found[title]:.2f} x**)" for title in columns
                 ]
                 print(f"| {network} | {size} | {' | '.join(cells)} |", flush=True)
                 if "CUDA" in columns:

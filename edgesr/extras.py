@@ -16,7 +16,7 @@ TRAINING = frozenset(
 )
 """The modules that `edgesr[train]` brings."""
 STREAM = ("webdataset", "datasets")
-LITERT = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
+LITERT = ("ai_edge_litert", "flatbuffers")
 INSTALL = {
     RUNTIME: 'pip install "edgesr[cpu]", or "edgesr[gpu]" for an NVIDIA GPU',
     "openvino": 'pip install "edgesr[openvino]"',

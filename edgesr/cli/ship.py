@@ -139,11 +139,6 @@ def export(
         raise EdgesrError(
             "--checkpoint best is of a run", "Name a run: edgesr export RUN --checkpoint best"
         )
-    if file.is_file() and formats:
-        raise EdgesrError(
-            f"--{formats[0]} is of networks that edgesr trained, not of {file}",
-            "Leave it out.",
-        )
     if file.is_file() and keep_int8:
         raise EdgesrError(f"--keep-int8 is of bundles, not of {file}", "Leave it out.")
     if file.is_file():
@@ -151,7 +146,14 @@ def export(
 
         folders = [
             export_file(
-                file, workspace, variants, settings, name=bundle, licence=licence, force=force
+                file,
+                workspace,
+                variants,
+                settings,
+                formats=formats,
+                name=bundle,
+                licence=licence,
+                force=force,
             )
         ]
     elif again:

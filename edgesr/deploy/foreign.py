@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from edgesr import console
 from edgesr.bundle.records.card import ORIGINAL, WEIGHTS
 from edgesr.deploy.bundle import stored_as, write_bundle
+from edgesr.deploy.formats import check_formats, formats_in
 from edgesr.deploy.variants import completed, names_in
 from edgesr.errors import ExportError
 from edgesr.folders import locked
@@ -31,6 +32,7 @@ def export_file(
     variants: tuple[str, ...] = (),
     overrides: Sequence[str] = (),
     *,
+    formats: tuple[str, ...] = (),
     name: str | None = None,
     licence: str | None = None,
     force: bool = False,
@@ -41,13 +43,14 @@ def export_file(
         variants: which files to make beside fp32's. What the network does not fit is left out,
             and why is said.
         overrides: KEY=VALUE for the tables of `recipe.ForeignRecipe`.
+        formats: for which other runtimes to make copies, by their names in `deploy.formats`.
         name: of the bundle; after the file unless given.
         licence: of the weights, where the file does not state one.
         force: replace an earlier bundle of that name that holds another network.
 
     Raises:
         ExportError: no licence is known, the network has no ONNX graph that computes the same, or
-            the earlier bundle is of another network.
+            one of `formats` does not take it, or the earlier bundle is of another network.
         ModelError: see `zoo.load`.
     """
     model = zoo.load(path)
@@ -56,6 +59,7 @@ def export_file(
             f"{path} is edgesr's own ({model.architecture}), which is exported with its recipe",
             "Name its run or its bundle: edgesr export NAME.",
         )
+    check_formats(formats, own=False)
     stated = licence or model.licence
     if stated == UNKNOWN:
         raise ExportError(
@@ -68,7 +72,14 @@ def export_file(
         kept = _as_safetensors(model, Path(folder) / WEIGHTS, stated)
         _refuse_another(target, kept, force=force)
         return write_bundle(
-            kept, recipe, workspace, role="teacher", teacher=None, extras=[], variants=variants
+            kept,
+            recipe,
+            workspace,
+            role="teacher",
+            teacher=None,
+            extras=[],
+            variants=variants,
+            formats=formats,
         )
 
 
@@ -113,11 +124,14 @@ def again(
     workspace: Workspace,
     overrides: Sequence[str] = (),
     variants: tuple[str, ...] = (),
+    formats: tuple[str, ...] = (),
     *,
     keep_int8: bool = False,
 ) -> Path:
-    """Write such a bundle anew: the files that it has, and `variants`, from its own weights and
-    recipe."""
+    """Write such a bundle anew: the files that it has, `variants` and `formats`, from its own
+    weights and recipe."""
+    formats = tuple(dict.fromkeys([*formats_in(folder), *formats]))
+    check_formats(formats, own=False)
     recipe = recipe_io.load_any(folder / "recipe.toml", overrides)
     stored = WEIGHTS if (folder / WEIGHTS).exists() else ORIGINAL
     model = zoo.load(folder / stored)
@@ -131,6 +145,7 @@ def again(
             teacher=None,
             extras=[],
             variants=variants,
+            formats=formats,
             keep_int8=keep_int8,
         )
 

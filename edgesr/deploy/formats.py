@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
+from edgesr.errors import ExportError
 from edgesr.runtimes.base import Name
 from edgesr.variant import file_of
 
@@ -23,6 +24,7 @@ class Format:
         copied: the variants that are copied, where the bundle has them.
         layout: of the pictures of floats in and out; those of bytes are NHWC.
         made_by: the packages that have a part in the making.
+        any_network: whether they are made of other projects' networks too.
         proved_by: the package of the runtime; None where edgesr cannot run it.
     """
 
@@ -32,6 +34,7 @@ class Format:
     copied: tuple[str, ...]
     layout: Literal["NCHW", "NHWC"]
     made_by: tuple[str, ...]
+    any_network: bool
     proved_by: str | None
 
 
@@ -42,7 +45,8 @@ FORMATS = {
         runtime="litert",
         copied=("fp32", "fp16", "int8"),
         layout="NHWC",
-        made_by=("litert-torch", "torch"),
+        made_by=("edgesr", "ai-edge-litert"),
+        any_network=True,
         proved_by="ai-edge-litert",
     ),
     "pte": Format(
@@ -52,6 +56,7 @@ FORMATS = {
         copied=("fp32", "int8"),
         layout="NCHW",
         made_by=("executorch", "torch"),
+        any_network=False,
         proved_by="executorch",
     ),
     "ort": Format(
@@ -70,19 +75,29 @@ FORMATS = {
         copied=("fp32", "fp16"),
         layout="NCHW",
         made_by=("coremltools", "torch"),
+        any_network=False,
         proved_by=None,
     ),
 }
 """What can be asked for, by the name of its option."""
 
 
-def check_formats(formats: tuple[str, ...]) -> None:
+def check_formats(formats: tuple[str, ...], *, own: bool = True) -> None:
     """Load the converters, before anything else is done.
+
+    Args:
+        own: the network is one whose layers edgesr knows.
 
     Raises:
         ModuleNotFoundError: one is not installed, see `extras.absent`.
+        ExportError: one does not take another project's network.
     """
     for name in formats:
+        if not (own or FORMATS[name].any_network):
+            raise ExportError(
+                f"--{name} is of networks whose layers edgesr knows, not of other projects'",
+                f"Leave out --{name}.",
+            )
         import_module(FORMATS[name].converter)
 
 

@@ -81,22 +81,16 @@ def write_others(
     return found
 
 
-def _tflite(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterator[Made]:
-    """Of each of fp32, fp16 and int8 that the bundle has."""
+def _tflite(_: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterator[Made]:
+    """Of each of fp32, fp16 and int8 that the bundle has, from its own graphs."""
     from edgesr.deploy import litert
 
-    clipped = clips(module, recipe)
-    fp32 = litert.to_litert(module, parse_size(recipe.verify.size), clip=clipped)
-    yield Made("fp32", fp32, clipped=clipped)
-    if "fp16" in card.variants:
-        yield Made("fp16", litert.to_fp16(fp32), clipped=clipped)
-    if "int8" in card.variants:
-        try:
-            int8 = litert.to_int8(fp32, onnx.load(folder / card.variants["int8"].file))
-        except ExportError as error:
-            console.warn(error.message)
-        else:
-            yield Made("int8", int8, dtype="uint8", clipped=True)
+    for variant in FORMATS["tflite"].copied:
+        if variant in card.variants:
+            half = variant == "fp16"
+            graph = onnx.load(folder / card.variants["fp32" if half else variant].file)
+            data, dtype = litert.to_litert(graph, parse_size(recipe.verify.size), half=half)
+            yield Made(variant, data, dtype, card.variants[variant].output.clipped)
 
 
 def _pte(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterator[Made]:

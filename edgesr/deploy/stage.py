@@ -19,7 +19,7 @@ from edgesr.errors import ExportError
 from edgesr.folders import locked
 from edgesr.models import zoo
 from edgesr.models.zoo import SRModel
-from edgesr.recipe import Edge, Recipe
+from edgesr.recipe import Edge, Recipe, Spandrel
 from edgesr.recipe import io as recipe_io
 from edgesr.variant import file_of, parse
 from edgesr.workspace import BEST, WEIGHTS, Workspace, weights_in
@@ -149,9 +149,7 @@ def again(
     if not (folder / "card.json").exists():
         read_card(folder)  # says that it is not a bundle
     if not (folder / "run.json").exists() and read_card(folder).spec is None:
-        if formats:
-            raise ExportError(f"{folder} has a network of another project, --{formats[0]} has none")
-        return foreign.again(folder, workspace, overrides, variants, keep_int8=keep_int8)
+        return foreign.again(folder, workspace, overrides, variants, formats, keep_int8=keep_int8)
     record = Run.read(folder / "run.json", "Only a bundle with its run.json can be made again.")
     recipe = recipe_io.load(folder / "recipe.toml", overrides=_checked(overrides))
     if folder.resolve() != workspace.bundle(recipe.name).resolve():
@@ -174,7 +172,7 @@ def _export_own(
     workspace: Workspace,
     asked: Asked,
 ) -> Path:
-    check_formats(asked.formats)
+    check_formats(asked.formats, own=not isinstance(recipe.model, Spandrel))
     target, recipe = workspace.bundle(recipe.name), foreign.fitted(recipe, model)
     with locked(target, f"edgesr export {recipe.name}"):
         if not asked.force:

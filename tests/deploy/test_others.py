@@ -133,12 +133,19 @@ def test_what_its_own_runtime_does_not_take_is_refused(proved_with: Callable[...
 def test_a_missing_converter_is_told_before_anything_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "edgesr.deploy.litert", raising=False)
-    monkeypatch.setitem(sys.modules, "litert_torch", None)
+    for module in ("litert", "litert_values", "tflite"):
+        monkeypatch.delitem(sys.modules, f"edgesr.deploy.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(ModuleNotFoundError):
         stage.export(tmp_path / "no run", Workspace(tmp_path), formats=("tflite",))
     with pytest.raises(ModuleNotFoundError):
         check_formats(("tflite",))
+
+
+@pytest.mark.parametrize("name", ["pte", "mlpackage"])
+def test_another_projects_network_is_refused_before_anything_is_done(name: str) -> None:
+    with pytest.raises(ExportError, match=f"--{name} is of networks whose layers edgesr knows"):
+        check_formats((name,), own=False)
 
 
 def test_a_bundle_with_copies_is_read_verified_and_written_again(
@@ -148,7 +155,7 @@ def test_a_bundle_with_copies_is_read_verified_and_written_again(
     made = [Made("fp32", b"a network")]
     monkeypatch.setattr(others, "_tflite", lambda *_: iter(made))
     monkeypatch.setattr(others, "prove", lambda *_: None)
-    monkeypatch.setattr(stage, "check_formats", lambda _: None)
+    monkeypatch.setattr(stage, "check_formats", lambda *_, **__: None)
     monkeypatch.setattr(others.metadata, "version", lambda _: "1.0")
     workspace = Workspace(tmp_path)
     run = write_run(workspace, {"name": "small", "model": Edge(channels=4, depth=1).model_dump()})

@@ -115,11 +115,12 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def is_plain(conv: onnx.NodeProto, kernel: tuple[int, ...]) -> bool:
-    """Whether it keeps the size of what it takes: odd and square, zeros around, step 1, ungrouped.
+def is_plain(conv: onnx.NodeProto, kernel: tuple[int, ...], groups: int = 1) -> bool:
+    """Whether it keeps the size of what it takes: odd and square, zeros around, step 1.
 
     Args:
         kernel: height and width of its filters.
+        groups: that it has; else it is not plain either.
     """
     side = kernel[0]
     return (
@@ -129,5 +130,5 @@ def is_plain(conv: onnx.NodeProto, kernel: tuple[int, ...]) -> bool:
         and list(attribute(conv, "pads", [0] * 4)) == [side // 2] * 4
         and set(attribute(conv, "strides", [1])) == {1}
         and set(attribute(conv, "dilations", [1])) == {1}
-        and attribute(conv, "group", 1) == 1
+        and attribute(conv, "group", 1) == groups
     )
