@@ -66,6 +66,7 @@ FORMATS = {
         copied=("fp32", "int8", "uint8-io", "int8-uint8-io"),
         layout="NCHW",
         made_by=("onnxruntime",),
+        any_network=True,
         proved_by="onnxruntime",
     ),
     "mlpackage": Format(

@@ -162,8 +162,8 @@ def test_another_projects_network_is_taken_where_its_operators_are(tmp_path: Pat
             nn.init.uniform_(layer.weight)
     path = tmp_path / "theirs.pth"
     torch.save(network.state_dict(), path)
-    folder = export_file(path, Workspace(tmp_path), formats=("tflite",), licence="MIT")
-    assert [each.file for each in read_card(folder).others] == ["model.tflite"]
+    folder = export_file(path, Workspace(tmp_path), formats=("tflite", "ort"), licence="MIT")
+    assert [each.file for each in read_card(folder).others] == ["model.tflite", "model.ort"]
     assert kinds((folder / "model.tflite").read_bytes()).count(Operators.PRELU) == 3
     prove(folder / "model.tflite", read_card(folder).others[0], folder, 4)
 
