@@ -1,6 +1,6 @@
 """The name of a variant, one of a bundle's model files, and what it says of the file.
 
-fp32   fp16   int8   s8s8   a16w8   uint8-io   int8-uint8-io   fp32-256x256   ...
+fp32   fp16   int8   s8s8   a16w8   s8s8-symmetric   uint8-io   int8-uint8-io   fp32-256x256   ...
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-FLOATS, INTEGERS = ("fp32", "fp16"), ("int8", "s8s8", "a16w8")
+FLOATS, INTEGERS = ("fp32", "fp16"), ("int8", "s8s8", "a16w8", "s8s8-symmetric")
 BYTES = "uint8-io"
 NUMBERS = "|".join((*FLOATS, *INTEGERS))
 FREE = rf"(?:{BYTES}|(?:{NUMBERS})(?:-{BYTES})?)"
@@ -25,7 +25,8 @@ class Variant:
 
     Attributes:
         numbers: that the file computes with: fp32; fp16; int8, which is unsigned activations and
-            signed weights; s8s8, both signed; a16w8, activations of 16 bits.
+            signed weights; s8s8, both signed; a16w8, activations of 16 bits; s8s8-symmetric, both
+            signed with zero points of 0.
         bytes_io: whether it takes and gives RGB bytes.
         window: "WIDTHxHEIGHT" in LR pixels, the one size that it takes; empty where it takes any.
     """
@@ -72,10 +73,10 @@ def parse(name: str) -> Variant:
     Raises:
         ValueError: it is none.
     """
-    parts = check(name).split("-")
-    window = parts.pop() if parts[-1][0].isdigit() else ""
-    numbers = parts[0] if parts[0] != "uint8" else "fp32"
-    return Variant(numbers, "io" in parts, window)
+    found = re.fullmatch(rf"({NUMBERS})?-?({BYTES})?-?({WINDOW})?", check(name))
+    assert found, "it is a variant's name"
+    numbers, ends, window = found.groups()
+    return Variant(numbers or "fp32", bool(ends), window or "")
 
 
 def file_of(name: str, suffix: str = "onnx") -> str:

@@ -76,7 +76,7 @@ def integers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with every file of integers, never to be written to."""
     workspace = Workspace(tmp_path_factory.mktemp("integers"))
     settings = {"int8": {"images": 2, "min_channels": 1}}
-    return _make(workspace, settings, ("int8-uint8-io", "s8s8", "a16w8"))
+    return _make(workspace, settings, ("int8-uint8-io", "s8s8", "a16w8", "s8s8-symmetric"))
 
 
 @pytest.fixture(scope="session")

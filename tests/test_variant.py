@@ -13,6 +13,8 @@ NAMES = {
     "uint8-io": Variant("fp32", bytes_io=True),
     "int8-uint8-io": Variant("int8", bytes_io=True),
     "s8s8": Variant("s8s8"),
+    "s8s8-symmetric": Variant("s8s8-symmetric"),
+    "s8s8-symmetric-64x48": Variant("s8s8-symmetric", window="64x48"),
     "a16w8-64x48": Variant("a16w8", window="64x48"),
     "fp32-256x256": Variant("fp32", window="256x256"),
     "uint8-io-64x48": Variant("fp32", bytes_io=True, window="64x48"),
@@ -28,7 +30,19 @@ def test_a_name_is_read_and_written_alike(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["int9", "", "INT8", "io", "int8-io", "fp32-256", "fp32-0x256", "fp32-1x1\n", "a/fp32"]
+    "name",
+    [
+        "int9",
+        "",
+        "INT8",
+        "io",
+        "int8-io",
+        "symmetric",
+        "fp32-256",
+        "fp32-0x256",
+        "fp32-1x1\n",
+        "a/fp32",
+    ],
 )
 def test_another_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="expected fp32, fp16, int8"):

@@ -23,6 +23,7 @@ ADVICE = {
     "int8-uint8-io": "the same for a camera or a bitmap: bytes in and out, no float at an end",
     "s8s8": "where activations have to be signed as the weights are (XNNPACK): int8's very values",
     "a16w8": "for NPUs with activations of 16 bits (Qualcomm's HTP): nearly nothing is lost",
+    "s8s8-symmetric": "for TensorRT, which takes zero points of 0 alone: signed, one bit less",
     "window": "for delegates that refuse shapes that are not fixed: the same for {} alone",
 }
 

@@ -54,6 +54,13 @@ def export(
     a16w8: Annotated[
         bool, typer.Option("--a16w8", help="And model.a16w8.onnx: activations of 16 bits.")
     ] = False,
+    s8s8_symmetric: Annotated[
+        bool,
+        typer.Option(
+            "--s8s8-symmetric",
+            help="And model.s8s8-symmetric.onnx: zero points of 0, for TensorRT.",
+        ),
+    ] = False,
     fixed: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,6 +131,7 @@ def export(
     """Export a run's student and teacher, or another project's model file, to exports/."""
     requested = {"fp16": fp16, "int8": int8, "uint8-io": uint8_io}
     requested |= {"int8-uint8-io": int8_uint8_io, "s8s8": s8s8, "a16w8": a16w8}
+    requested |= {"s8s8-symmetric": s8s8_symmetric}
     variants = tuple(variant for variant, wanted in requested.items() if wanted)
     formats = ("tflite",) * tflite + ("pte",) * pte + ("ort",) * ort + ("mlpackage",) * mlpackage
     settings = list(overrides or [])

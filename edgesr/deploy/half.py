@@ -11,7 +11,7 @@ import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from edgesr.deploy.heldout import Pair, Values, outputs
+from edgesr.deploy.heldout import Pair, Values, run_of
 from edgesr.errors import ExportError
 
 MIN_PSNR_DB = 60.0
@@ -37,8 +37,8 @@ def to_fp16(
     converted = OnnxModel(half)
     converted.topological_sort()  # the casts at the ends come out of order
     model: onnx.ModelProto = converted.model
-    found = zip(pairs, outputs(fp32, pairs), outputs(model, pairs), strict=True)
-    worst = min(distance(pair.name, one, other) for pair, one, other in found)
+    one, other = run_of(fp32), run_of(model)
+    worst = min(distance(pair.name, one(pair.lr), other(pair.lr)) for pair in pairs)
     return model, {"psnr_to_fp32_db": round(worst, 2)}
 
 

@@ -6,8 +6,9 @@ benchmark set is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from edgesr.data import drawn, pairs, photos
 from edgesr.data.degrade import pair, to_image
+from edgesr.deploy.fidelity import Run
 from edgesr.errors import ExportError
 from edgesr.inference.infer import infer
 from edgesr.inference.session import open_bytes
@@ -132,11 +134,9 @@ def open_graph(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return open_bytes(model.SerializeToString())
 
 
-def outputs(model: onnx.ModelProto, pairs: list[Pair]) -> Iterator[Values]:
-    """What `model` makes of each pair's LR, by ONNX Runtime on the CPU, float32."""
-    session = open_graph(model)
-    for each in pairs:
-        yield infer(session, each.lr)
+def run_of(model: onnx.ModelProto) -> Run:
+    """What `model` makes of a picture at LR, by ONNX Runtime on the CPU, float32."""
+    return partial(infer, open_graph(model))
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,13 @@ class Score:
     rgb_db: float
 
 
-def score(model: onnx.ModelProto, pairs: list[Pair]) -> Score:
-    """How good `model` is on `pairs`.
+def score(run: Run, pairs: list[Pair]) -> Score:
+    """How good the pictures that `run` makes of `pairs` are.
 
     Raises:
         ExportError: an output is not finite.
     """
-    found = zip(outputs(model, pairs), pairs, strict=True)
-    pictures = [(_picture(sr, judge), judge.hr, judge.scale) for sr, judge in found]
+    pictures = [(_picture(run(each.lr), each), each.hr, each.scale) for each in pairs]
     return Score(
         mean_db(psnr(*each) for each in pictures),
         mean_db(psnr_rgb(*each) for each in pictures),

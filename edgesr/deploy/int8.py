@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -19,13 +18,12 @@ from onnxruntime.quantization import QuantType
 
 from edgesr import console
 from edgesr.deploy.export import to_graph
-from edgesr.deploy.fidelity import Fidelity, Judge
+from edgesr.deploy.fidelity import Fidelity, Judge, Run
 from edgesr.deploy.finetune import finetune
-from edgesr.deploy.heldout import Pair, Values, calibration, heldout, open_graph, score
+from edgesr.deploy.heldout import Pair, Values, calibration, heldout, run_of, score
 from edgesr.deploy.int8_tail import repeat_by_concat
 from edgesr.deploy.quantiser import METHODS, Quantiser
 from edgesr.errors import ExportError
-from edgesr.inference.infer import infer
 from edgesr.inference.luma import luma
 from edgesr.inference.padding import padded
 from edgesr.models.zoo import Network, Student, colours_of
@@ -34,7 +32,7 @@ from edgesr.recipe import AnyRecipe, Recipe
 
 @dataclass(frozen=True)
 class Loss:
-    """What eight bits lose.
+    """What lower precision loses.
 
     Attributes:
         psnr_db: of the held-out photographs, on Y or RGB, whichever loses more.
@@ -67,7 +65,8 @@ class Int8:
 
 
 class Court:
-    """Judges int8 graphs of one float graph, whose fine-tuned copies answer to it too.
+    """Judges what stands in for a float graph: int8 graphs, whose fine-tuned copies answer to it
+    too, and files for other runtimes.
 
     Args:
         fp32: the graph.
@@ -78,18 +77,18 @@ class Court:
         self, fp32: onnx.ModelProto, photographs: list[Pair], recipe: AnyRecipe, scale: int
     ) -> None:
         self._recipe, self._photographs = recipe, photographs
-        self._reference = score(fp32, photographs)
-        self._judge = Judge(partial(infer, open_graph(fp32)), scale)
+        self._reference = score(run_of(fp32), photographs)
+        self._judge = Judge(run_of(fp32), scale)
 
-    def __call__(self, model: onnx.ModelProto) -> Loss:
-        """What `model` loses against the float graph.
+    def __call__(self, run: Run) -> Loss:
+        """What the pictures that `run` makes lose against the float graph's.
 
         Raises:
             ExportError: an output is not finite.
         """
-        found = score(model, self._photographs)
+        found = score(run, self._photographs)
         lost = max(self._reference.y_db - found.y_db, self._reference.rgb_db - found.rgb_db)
-        fidelity = self._judge(partial(infer, open_graph(model)))
+        fidelity = self._judge(run)
         return Loss(lost, fidelity, strain(lost, fidelity, self._recipe))
 
 
@@ -132,14 +131,31 @@ def to_a16w8(chosen: Chosen) -> tuple[onnx.ModelProto, dict[str, Any]]:
     wide = dataclasses.replace(chosen.quantiser, activations=QuantType.QUInt16)
     own = [name for name in int8.in_float if name not in wide.narrow]
     found = _made(wide, chosen.court, int8.ranges, int8.method, own)
-    if found.loss.strain > max(1, int8.loss.strain):
+    check_limits("activations of 16 bits", found.loss, int8.loss)
+    return found.model, likewise(chosen.facts, found.loss, NEEDS_16_BITS)
+
+
+def check_limits(what: str, loss: Loss, of_int8: Loss) -> None:
+    """Refuse a graph of other integers that was made as int8's was.
+
+    Raises:
+        ExportError: it loses more than the recipe allows, and than int8's does.
+    """
+    if loss.strain > max(1, of_int8.strain):
         raise ExportError(
-            f"activations of 16 bits lose {found.loss.psnr_db:.2f} dB, or fall short of gates.int8 "
-            "on a kind of picture"
+            f"{what} lose {loss.psnr_db:.2f} dB, or fall short of gates.int8 on a kind of picture"
         )
-    keys = ("psnr_loss_db", "psnr_loss_db_of_one_layer")
-    facts = {key: value for key, value in chosen.facts.items() if key not in keys}
-    return found.model, facts | _lost(found.loss) | {"needs": NEEDS_16_BITS}
+
+
+def likewise(facts: dict[str, Any], loss: Loss, needs: str) -> dict[str, Any]:
+    """What card.json says of such a graph.
+
+    Args:
+        facts: what it says of int8's.
+    """
+    chosen_among = ("psnr_loss_db", "psnr_loss_db_of_one_layer")
+    own = {key: value for key, value in facts.items() if key not in chosen_among}
+    return own | _lost(loss) | {"needs": needs}
 
 
 def to_int8(module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe) -> Chosen:
@@ -272,7 +288,7 @@ def _made(
     quantiser: Quantiser, court: Court, ranges: str, method: str, in_float: list[str]
 ) -> Int8:
     model = quantiser.quantise(ranges, method, in_float)
-    return Int8(model, ranges, method, court(model), [*quantiser.narrow, *in_float])
+    return Int8(model, ranges, method, court(run_of(model)), [*quantiser.narrow, *in_float])
 
 
 def _say(found: Int8, quantiser: Quantiser) -> None:

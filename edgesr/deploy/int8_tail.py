@@ -80,8 +80,16 @@ def ends_on_levels(model: onnx.ModelProto) -> bool:
 
 def gives_levels(model: onnx.ModelProto) -> bool:
     """Whether `sr` is one of 256 levels, and so held to 0..1."""
-    last = next(node for node in model.graph.node if "sr" in node.output)
-    return bool(last.op_type == "DequantizeLinear")
+    return _last(model) == "DequantizeLinear"
+
+
+def ends_in_clip(model: onnx.ModelProto) -> bool:
+    """Whether `sr` is held to 0..1 where int8's would be one of 256 levels."""
+    return _last(model) == "Clip"
+
+
+def _last(model: onnx.ModelProto) -> str:
+    return str(next(node.op_type for node in model.graph.node if "sr" in node.output))
 
 
 def _ending(graph: onnx.GraphProto) -> Ending | None:

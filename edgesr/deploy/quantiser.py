@@ -124,6 +124,12 @@ class Quantiser:
         return found
 
 
+def is_picture(step: NDArray[np.float32], zero: NDArray[Any]) -> bool:
+    """Whether eight bits of this step and zero point are a picture's 256 levels."""
+    levels = LEVELS[QuantType.QUInt8]
+    return bool(step == levels["scale"] and zero == levels["zero_point"])
+
+
 def _weights(step: float) -> dict[str, Any]:
     """How ONNX Runtime is told the step of a filter: by the ends of its range."""
     end = np.float32(step * saturation.LARGEST)

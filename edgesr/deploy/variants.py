@@ -20,8 +20,9 @@ from edgesr.deploy.fixed import fix_shapes
 from edgesr.deploy.half import to_fp16
 from edgesr.deploy.heldout import heldout
 from edgesr.deploy.int8 import Chosen, to_a16w8, to_int8
-from edgesr.deploy.int8_tail import gives_levels
+from edgesr.deploy.int8_tail import ends_in_clip, gives_levels
 from edgesr.deploy.signed import to_s8s8
+from edgesr.deploy.symmetric import to_symmetric
 from edgesr.errors import ExportError
 from edgesr.inference.contract import COLOURS
 from edgesr.inference.model import Model
@@ -31,7 +32,7 @@ from edgesr.recipe import AnyRecipe
 from edgesr.variant import file_of, name_of, parse
 from edgesr.workspace import atomic
 
-MADE = ("fp16", "int8", "uint8-io", "int8-uint8-io", "s8s8", "a16w8")
+MADE = ("fp16", "int8", "uint8-io", "int8-uint8-io", "s8s8", "a16w8", "s8s8-symmetric")
 """What can be made of fp32's file, by name, in the order of the card."""
 
 
@@ -160,10 +161,9 @@ class Maker:
                 return to_bytes_io(self._int8[0]), self._int8[1]
             case "s8s8":
                 return to_s8s8(self._int8[0]), self._int8[1]
-        assert name == "a16w8", "`completed` gives names of `MADE`"
         if self._kept:
-            raise ExportError("a16w8 has ranges of its own: leave out --keep-int8, or it")
-        return to_a16w8(self._chosen)
+            raise ExportError(f"{name} is calibrated with int8: leave out --keep-int8, or it")
+        return {"a16w8": to_a16w8, "s8s8-symmetric": to_symmetric}[name](self._chosen)
 
     @property
     def _int8(self) -> Graph:
@@ -185,7 +185,8 @@ def write_variant(name: str, make: Maker, folder: Path, metadata: dict[str, str]
     """
     model, facts = make(name)
     dtype = input_dtype(model)
-    clipped = clips(make.module, make.recipe) or dtype == "uint8" or gives_levels(model)
+    clipped = clips(make.module, make.recipe) or dtype == "uint8"
+    clipped |= gives_levels(model) or ends_in_clip(model)
     variant = Variant(
         name,
         clipped,

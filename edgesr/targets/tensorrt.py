@@ -25,22 +25,17 @@ OPERATORS = operators("""
 """)
 FLOATS = frozenset({"float", "float16", "bfloat16"})
 NUMBERS = FLOATS | {"int32", "int64"}
+USE_SYMMETRIC = "Ship s8s8-symmetric (edgesr export --s8s8-symmetric), or fp16, to this target."
 
 
 def zero_point_is_zero(node: Node) -> Fault | None:
     zero = node.inputs[2] if len(node.inputs) > 2 else None
     if zero is not None and (zero.constant is None or zero.constant.any()):
-        return Fault(
-            "a zero point other than 0",
-            "Quantise symmetrically (int8, zero point 0) for this target, or ship fp16.",
-        )
+        return Fault("a zero point other than 0", USE_SYMMETRIC)
     integers = node.outputs[0] if node.op == QUANTISE else node.inputs[0]
-    if integers.type in ("", "int8") or (node.op == DEQUANTISE and integers.type == "int32"):
+    if integers.type in ("", "int8"):
         return None
-    return Fault(
-        f"quantised values of type {integers.type}, documented is int8",
-        "Quantise symmetrically (int8, zero point 0) for this target, or ship fp16.",
-    )
+    return Fault(f"quantised values of type {integers.type}, documented is int8", USE_SYMMETRIC)
 
 
 TENSORRT = Delegate(
@@ -77,7 +72,7 @@ TENSORRT = Delegate(
         ),
         "Cast": NUMBERS | {"uint8", "bool"},
         QUANTISE: FLOATS | {"int8", "uint8"},
-        DEQUANTISE: FLOATS | {"int8", "uint8", "int32"},
+        DEQUANTISE: FLOATS | {"int8", "uint8", "int32"},  # of which the rule takes int8 alone
     },
     rules={
         "Resize": (

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgesr.bundle.likeness import IDENTICAL_DB
-from edgesr.deploy.heldout import Pair, Score, score
+from edgesr.deploy.heldout import Pair, Score, run_of, score
 from edgesr.errors import ExportError
 
 
@@ -38,13 +38,13 @@ def flat() -> Pair:
 
 def test_a_flat_photograph_counts_as_identical_and_leaves_the_mean_finite() -> None:
     """Its PSNR is infinite, and the loss between two of these was NaN."""
-    assert score(enlarging(), [flat()]) == Score(IDENTICAL_DB, IDENTICAL_DB)
+    assert score(run_of(enlarging()), [flat()]) == Score(IDENTICAL_DB, IDENTICAL_DB)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_picture_that_is_not_finite_is_an_error_not_a_black_picture(value: float) -> None:
     with pytest.raises(ExportError, match="not finite on sky"):
-        score(enlarging(value), [flat()])
+        score(run_of(enlarging(value)), [flat()])
 
 
 def test_a_tint_is_seen_on_rgb_and_hardly_on_y() -> None:
@@ -53,5 +53,5 @@ def test_a_tint_is_seen_on_rgb_and_hardly_on_y() -> None:
     value = next(tensor for tensor in model.graph.initializer if tensor.name == "value")
     tint = np.array([1, 1, 1.1], np.float32).reshape(1, 3, 1, 1)
     value.CopyFrom(onnx.numpy_helper.from_array(tint, "value"))
-    found = score(model, [flat()])
+    found = score(run_of(model), [flat()])
     assert found.y_db - found.rgb_db > 10

@@ -1,4 +1,5 @@
-"""Files of other integers than int8's, made of it: bytes at both ends, signed, 16 bits."""
+"""Files of other integers than int8's, made of it: bytes at both ends, signed, 16 bits,
+zero points of 0."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from edgesr.inference.tiling import to_bytes, to_values
 from edgesr.verify.stage import verify
 from edgesr.verify.targets import check_target
 
-ALL = ("fp32", "int8", "int8-uint8-io", "s8s8", "a16w8")
+ALL = ("fp32", "int8", "int8-uint8-io", "s8s8", "a16w8", "s8s8-symmetric")
 
 
 def pixels(height: int = 20, width: int = 33) -> np.ndarray:

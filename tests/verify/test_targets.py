@@ -285,6 +285,18 @@ def test_a_quantised_convolution_is_taken_with_the_types_that_are_documented(
     assert left(fixed) == kept
 
 
+def test_tensorrt_is_not_said_to_take_biases_of_int32(write: Write) -> None:
+    """Its list of operators has no such DequantizeLinear, and its parser has refused them."""
+    body, tensors = quantised(INT8, INT8)
+    tensors["bias"] = np.ones(4, np.int32)
+    body.insert(2, helper.make_node("DequantizeLinear", ["bias", "s"], ["b32"]))
+    body[4].input.append("b32")
+    _, fixed = looks(write(body, tensors), "tensorrt")
+    assert left(fixed) == {"DequantizeLinear": 1}
+    assert "of type int32, documented is int8" in fixed["falls_back"][0]["why"]
+    assert "--s8s8-symmetric" in only_remedy(fixed)
+
+
 def test_what_serves_a_refused_operation_is_refused_with_it(write: Write) -> None:
     body, tensors = quantised(UINT8, INT8)
     body[3] = helper.make_node("LeakyRelu", ["b"], ["c"])
