@@ -21,8 +21,8 @@ import onnxruntime
 from command import in_words
 
 from edgesr.bounds import parse_size
-from edgesr.deploy.channel_order import use_dcr
 from edgesr.inference.session import open_session
+from edgesr.runtimes.channel_order import use_dcr
 
 
 def main() -> None:

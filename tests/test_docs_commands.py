@@ -61,7 +61,7 @@ NO_WEIGHTS = {"vgg": 0.0, "lpips": 0.0}
 SMALL = {
     "training": STEPS | {"checkpoint_every": 1000, "precision": "fp32", "device": "cpu"},
     "verify": {"size": "16x12", "shapes": [], "threads": 1, "runs": 5},
-    "export": {"int8": {"images": 2, "min_channels": 1, "finetune_steps": 0}},
+    "export": {"fixed": [], "int8": {"images": 2, "min_channels": 1, "finetune_steps": 0}},
 }
 
 

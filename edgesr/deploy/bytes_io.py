@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from edgesr.deploy.channel_order import drop_unused
+from edgesr.runtimes.channel_order import drop_unused
 
 
 def to_bytes_io(floats: onnx.ModelProto) -> onnx.ModelProto:

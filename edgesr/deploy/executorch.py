@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgesr.deploy.channel_order import dcr_order
 from edgesr.deploy.int8_layers import LEVEL, Layer, quantised_layers
 from edgesr.errors import ExportError
 from edgesr.models.edge import EdgeStudent
 from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import Network, Student
 from edgesr.recipe import Rewrites
+from edgesr.runtimes.channel_order import dcr_order
 from edgesr.streams import unheard
 
 with unheard():

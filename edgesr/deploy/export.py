@@ -16,11 +16,11 @@ from onnx import version_converter
 from torch import nn
 
 from edgesr import console
-from edgesr.deploy.channel_order import use_dcr
 from edgesr.errors import ExportError
 from edgesr.models.rewrite import deployable
 from edgesr.models.zoo import Student, colours_of
 from edgesr.recipe import Export
+from edgesr.runtimes.channel_order import use_dcr
 from edgesr.workspace import atomic
 
 # torch's exporter has no implementations below this one; older sets are converted to.
@@ -45,8 +45,8 @@ def export_onnx(
     """Write `module` as ONNX: `lr` (batch, 3, height, width) in, `sr`, `scale` times larger, out.
 
     The graph is rewritten (`deploy.rewrite`), simplified by onnxsim where that changes nothing,
-    put into the channel order that is asked for (`deploy.channel_order`), checked by onnx.checker,
-    and free of stack traces and local paths.
+    put into the channel order that is asked for (`runtimes.channel_order`), checked by
+    onnx.checker, and free of stack traces and local paths.
 
     Args:
         settings: the version of the operator set that the file must have, the rewrites, the

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from edgesr.deploy.channel_order import drop_unused, use_dcr
 from edgesr.deploy.export import prove_same
+from edgesr.runtimes.channel_order import drop_unused, use_dcr
 
 # The values between lr and sr that hold a picture.
 PICTURES = ("lr_repeated", "sr_channels", "sr")

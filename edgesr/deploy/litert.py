@@ -13,12 +13,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgesr.deploy.channel_order import use_dcr
 from edgesr.deploy.litert_values import Values, fault
 from edgesr.deploy.qdq import PICTURE, Levels, levels_of, on_levels, weights_of
 from edgesr.deploy.rewrites.graph import Graph, attribute, is_plain
 from edgesr.deploy.tflite import Activations, Operators, Types
 from edgesr.errors import ExportError
+from edgesr.runtimes.channel_order import use_dcr
 
 ELEMENTWISE = {
     **{"Add": Operators.ADD, "Sub": Operators.SUB, "Mul": Operators.MUL, "Div": Operators.DIV},

@@ -18,11 +18,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edgesr.deploy.channel_order import drop_unused
 from edgesr.deploy.heldout import run_of
 from edgesr.deploy.int8 import Chosen, check_limits, likewise
 from edgesr.deploy.quantiser import is_picture
 from edgesr.deploy.saturation import LARGEST
+from edgesr.runtimes.channel_order import drop_unused
 
 NEEDS = (
     "zero points of 0, as TensorRT has them; ONNX Runtime's CPU computes its convolutions in float"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import onnx
@@ -220,8 +221,9 @@ COSTS = {"good": 0.1, "bad": 0.5, "fair": 0.2}
     [(0.31, ["bad"]), (0.15, ["bad", "fair"]), (0.05, ["bad", "fair", "good"])],
 )
 def test_the_worst_stay_in_float_until_the_loss_fits_the_budget(
-    budget: float, in_float: list[str]
+    budget: float, in_float: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(int8, "run_of", lambda model: model)
     judged, court = Judged(onnx.ModelProto(), {}), told(COSTS, budget)
     start = Int8(onnx.ModelProto(), "photographs", "minmax", Loss(0.8, ALIKE, 9.0), [])
     damage = int8.rank(judged, court, start)
@@ -249,9 +251,15 @@ def test_finetuning_is_tried_where_calibration_loses_too_much_and_kept_where_it_
     tuned = onnx.ModelProto.FromString(graph.SerializeToString())
     tuned.graph.name = "tuned"
 
-    def judge(_: Court, model: onnx.ModelProto) -> Loss:
-        return Loss(0.1, ALIKE, 0.5 if model.graph.name == "tuned" else 4.0)
+    def of(model: onnx.ModelProto) -> Any:
+        run = run_of(model)
+        run.name = model.graph.name
+        return run
 
+    def judge(_: Court, run: Any) -> Loss:
+        return Loss(0.1, ALIKE, 0.5 if run.name == "tuned" else 4.0)
+
+    monkeypatch.setattr(int8, "run_of", of)
     monkeypatch.setattr(Court, "__call__", judge)
     monkeypatch.setattr(int8, "finetune", lambda *_: module)
     monkeypatch.setattr(int8, "to_graph", lambda *_: (tuned, True))

@@ -12,9 +12,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgesr.deploy.channel_order import dcr_order
 from edgesr.deploy.rewrites.graph import Graph, Outcome, attribute
 from edgesr.inference.session import open_bytes
+from edgesr.runtimes.channel_order import dcr_order
 
 FAR = 4
 """LR pixels: no filter of Resize that enlarges reaches further."""

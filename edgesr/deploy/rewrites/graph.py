@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edgesr.deploy.channel_order import drop_unused
+from edgesr.runtimes.channel_order import drop_unused
 
 
 @dataclass

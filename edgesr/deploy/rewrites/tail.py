@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from onnx import helper
 from torch import nn
 
-from edgesr.deploy.channel_order import dcr_order
 from edgesr.deploy.rewrites.graph import Graph, Outcome, attribute, is_plain
 from edgesr.models.rewrite import before_shuffle_conv
+from edgesr.runtimes.channel_order import dcr_order
 
 FEW = 8
 """Channels. A convolution to fewer is what runtimes are slow at; one to more does its work well

@@ -12,11 +12,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesr.deploy import export as exporting
-from edgesr.deploy.channel_order import dcr_order, use_dcr
 from edgesr.deploy.export import export_onnx
 from edgesr.errors import ExportError
 from edgesr.models import zoo
 from edgesr.recipe import Edge, Export, Rewrites, Srgan
+from edgesr.runtimes.channel_order import dcr_order, use_crd, use_dcr
 
 PLAIN = Rewrites(leaky_relu=False, prelu_before_shuffle=False, low_resolution_tail=False)
 CASES = {
@@ -102,6 +102,18 @@ def test_a_reordered_file_is_no_larger(tmp_path: Path) -> None:
         sizes.append(sum(numpy_helper.to_array(tensor).size for tensor in tensors))
     # slopes that two layers shared are two tensors once one of them is permuted
     assert sizes[1] <= sizes[0] + 4 * 4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_way_back_is_the_file_that_was(case: str, tmp_path: Path) -> None:
+    """pnnx takes CRD alone, and turns DCR into something that ncnn cannot load."""
+    spec, rewrites = CASES[case]
+    export_onnx(network(spec), tmp_path / "m.onnx", Export(rewrites=rewrites), metadata={})
+    dcr = onnx.load(tmp_path / "m.onnx")
+    crd = use_crd(dcr)
+    assert set(modes(crd)) == {b"CRD"}
+    lr = np.random.default_rng(0).random((2, 3, 9, 7), dtype=np.float32)
+    assert np.abs(run(dcr, lr) - run(crd, lr)).max() <= 1e-6
 
 
 def test_dcr_order_is_the_inverse_of_what_onnx_says() -> None:

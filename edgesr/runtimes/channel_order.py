@@ -28,12 +28,25 @@ def use_dcr(model: onnx.ModelProto) -> onnx.ModelProto:
         ExportError: the channels that a DepthToSpace takes cannot be permuted, as they come from
             something else than a convolution and elementwise operations, or are used elsewhere.
     """
+    return _in_order(model, b"DCR")
+
+
+def use_crd(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same in CRD order, which pnnx takes alone.
+
+    Raises:
+        ExportError: see `use_dcr`.
+    """
+    return _in_order(model, b"CRD")
+
+
+def _in_order(model: onnx.ModelProto, mode: bytes) -> onnx.ModelProto:
     reordered = onnx.ModelProto()
     reordered.CopyFrom(model)
     graph = reordered.graph
     for node in graph.node:
-        if node.op_type == "DepthToSpace" and _attribute(node, "mode", b"DCR") == b"CRD":
-            _reorder(graph, node)
+        if node.op_type == "DepthToSpace" and _attribute(node, "mode", b"DCR") != mode:
+            _reorder(graph, node, mode)
     drop_unused(graph)
     return reordered
 
@@ -55,7 +68,7 @@ def dcr_order(channels: int, r: int) -> NDArray[np.intp]:
     return np.arange(channels).reshape(-1, r * r).T.ravel()
 
 
-def _reorder(graph: onnx.GraphProto, shuffle: onnx.NodeProto) -> None:
+def _reorder(graph: onnx.GraphProto, shuffle: onnx.NodeProto, mode: bytes) -> None:
     nodes = list(_back_to_convs(graph, shuffle))
     parameters = {tensor.name: tensor for tensor in graph.initializer}
     convs = [node for node in nodes if node.op_type == "Conv"]
@@ -64,6 +77,8 @@ def _reorder(graph: onnx.GraphProto, shuffle: onnx.NodeProto) -> None:
         raise _fault(f"convolutions to {sorted(widths)} channels are combined before it")
     (channels,) = widths
     order = dcr_order(channels, _attribute(shuffle, "blocksize", 0))
+    if mode == b"CRD":
+        order = np.argsort(order)
     for node in nodes:
         for i, name in enumerate(node.input):
             if name not in parameters:
@@ -73,7 +88,9 @@ def _reorder(graph: onnx.GraphProto, shuffle: onnx.NodeProto) -> None:
             elif max(parameters[name].dims, default=1) > 1:
                 _check_per_channel(node, parameters[name], channels)
                 _permute(graph, node, i, parameters[name], order, axis=-3)
-    next(a for a in shuffle.attribute if a.name == "mode").s = b"DCR"
+    kept = [attribute for attribute in shuffle.attribute if attribute.name != "mode"]
+    shuffle.ClearField("attribute")
+    shuffle.attribute.extend([*kept, onnx.helper.make_attribute("mode", mode)])
 
 
 def _back_to_convs(graph: onnx.GraphProto, shuffle: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
@@ -114,7 +131,7 @@ def _permute(
 ) -> None:
     """Give `node` a permuted copy as its input `i`; other nodes may share the original."""
     permuted = np.take(numpy_helper.to_array(tensor), order, axis)
-    name = f"{tensor.name}_dcr_{node.output[0]}"
+    name = f"{tensor.name}_of_{node.output[0]}"
     graph.initializer.append(numpy_helper.from_array(permuted, name))
     node.input[i] = name
 
@@ -126,6 +143,6 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 
 def _fault(reason: str) -> ExportError:
     return ExportError(
-        f"DepthToSpace cannot be put into DCR order: {reason}",
+        f"DepthToSpace cannot be put into another channel order: {reason}",
         'Set export.depth_to_space = "CRD".',
     )
