@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import onnx
 
-from edgesr.errors import ExportError, Unsupported, VerifyError
+from edgesr.errors import Unsupported, VerifyError
 from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 from edgesr.runtimes.channel_order import use_crd
 
@@ -122,10 +122,10 @@ def convert(model: Path, folder: Path, pnnx: Path) -> Path:
     Raises:
         Unsupported: pnnx failed, or left parts of the graph that ncnn has no layer for.
     """
-    graph = onnx.load(model)
-    with suppress(ExportError):  # then ncnn refuses it
-        graph = use_crd(graph)
-    onnx.save(graph, folder / "model.onnx")
+    try:
+        onnx.save(use_crd(onnx.load(model)), folder / "model.onnx")
+    except Exception:  # protobuf raises a class of its own; pnnx or ncnn refuses it as it is
+        shutil.copyfile(model, folder / "model.onnx")
     done = subprocess.run(
         [pnnx, "model.onnx", *SHAPES, "fp16=0"],
         cwd=folder,
