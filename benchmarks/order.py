@@ -22,7 +22,7 @@ from command import in_words
 
 from edgesr.bounds import parse_size
 from edgesr.inference.session import open_session
-from edgesr.runtimes.channel_order import use_dcr
+from edgesr.runtimes.channel_order import use_crd, use_dcr
 
 
 def main() -> None:
@@ -46,12 +46,13 @@ def main() -> None:
 def row(folder: Path, options: argparse.Namespace) -> str:
     """One bundle's line of the table."""
     with tempfile.TemporaryDirectory() as place:
-        permuted = Path(place) / "dcr.onnx"
-        onnx.save(use_dcr(onnx.load(folder / "model.onnx")), permuted)
-        sessions = [
-            open_session(path, provider="cpu", threads=options.threads, spinning=False)
-            for path in (folder / "model.onnx", permuted)
-        ]
+        model, sessions = onnx.load(folder / "model.onnx"), []
+        for order in (use_crd, use_dcr):
+            path = Path(place) / f"{order.__name__}.onnx"
+            onnx.save(order(model), path)
+            sessions.append(
+                open_session(path, provider="cpu", threads=options.threads, spinning=False)
+            )
     (taken,) = sessions[0].get_inputs()
     width, height = parse_size(options.size)
     feed = {"lr": np.random.default_rng(0).random((1, taken.shape[1], height, width), np.float32)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgesr.bundle.card import read_card
-from edgesr.deploy.formats import files_in
-from edgesr.deploy.variants import names_in
+from edgesr.deploy.formats import FORMATS, files_in
+from edgesr.deploy.variants import MADE, names_in
 from edgesr.errors import BundleError, ExportError
 from edgesr.models.zoo import SRModel
 from edgesr.variant import file_of
@@ -32,11 +32,11 @@ def check_lost(target: Path, model: SRModel, files: list[str], *, own: bool) -> 
     there = [*map(file_of, names_in(target)), *files_in(target)]
     lost = [file for file in there if file not in files]
     if lost:
+        options = ", ".join(f"--{name}" for name in (*MADE, "fixed", *FORMATS))
         raise ExportError(
             f"{target} also has {', '.join(lost)}, not asked for now",
             f"Make all that it has anew: edgesr export {target.name} --again. Ask for them too: "
-            "--fp16, --int8, --uint8-io, --fixed, --tflite, --pte, --ort, --mlpackage. Or let them "
-            "go: --force.",
+            f"{options}. Or let them go: --force.",
         )
 
 

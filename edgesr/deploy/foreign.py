@@ -21,7 +21,7 @@ from edgesr.models import zoo
 from edgesr.models.adapt import Convention, adapt
 from edgesr.models.foreign import Foreign
 from edgesr.models.zoo import UNKNOWN, SRModel
-from edgesr.recipe import ForeignRecipe, Recipe, Verify
+from edgesr.recipe import AnyRecipe, ForeignRecipe, Recipe, Verify
 from edgesr.recipe import io as recipe_io
 from edgesr.workspace import Workspace, sha256
 
@@ -71,16 +71,7 @@ def export_file(
     with locked(target, f"edgesr export {recipe.name}"), tempfile.TemporaryDirectory() as folder:
         kept = _as_safetensors(model, Path(folder) / WEIGHTS, stated)
         _refuse_another(target, kept, force=force)
-        return write_bundle(
-            kept,
-            recipe,
-            workspace,
-            role="teacher",
-            teacher=None,
-            extras=[],
-            variants=variants,
-            formats=formats,
-        )
+        return _write(kept, recipe, workspace, variants, formats)
 
 
 def export_onnx_file(
@@ -116,7 +107,7 @@ def export_onnx_file(
         target = workspace.bundle(recipe.name)
         with locked(target, f"edgesr bundle make {recipe.name}"):
             _refuse_another(target, model, force=force)
-            return write_bundle(model, recipe, workspace, role="teacher", teacher=None, extras=[])
+            return _write(model, recipe, workspace)
 
 
 def again(
@@ -137,17 +128,30 @@ def again(
     model = zoo.load(folder / stored)
     variants = completed([*names_in(folder), *variants])
     with locked(workspace.bundle(recipe.name), f"edgesr export {recipe.name}"):
-        return write_bundle(
-            model,
-            recipe,
-            workspace,
-            role="teacher",
-            teacher=None,
-            extras=[],
-            variants=variants,
-            formats=formats,
-            keep_int8=keep_int8,
-        )
+        return _write(model, recipe, workspace, variants, formats, keep_int8=keep_int8)
+
+
+def _write(
+    model: SRModel,
+    recipe: AnyRecipe,
+    workspace: Workspace,
+    variants: tuple[str, ...] = (),
+    formats: tuple[str, ...] = (),
+    *,
+    keep_int8: bool = False,
+) -> Path:
+    """The bundle of a network that edgesr neither taught nor trained: there is no run to copy."""
+    return write_bundle(
+        model,
+        recipe,
+        workspace,
+        role="teacher",
+        teacher=None,
+        extras=[],
+        variants=variants,
+        formats=formats,
+        keep_int8=keep_int8,
+    )
 
 
 def _recipe(

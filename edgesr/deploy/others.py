@@ -68,11 +68,10 @@ def write_others(
             "takes Y alone",
             f"Leave out {', '.join(f'--{name}' for name in formats)}.",
         )
+    makers = {"tflite": _tflite, "pte": _pte, "ort": _ort, "mlpackage": _mlpackage}
     found = []
     for name in formats:
-        makers = {"tflite": _tflite, "pte": _pte, "ort": _ort, "mlpackage": _mlpackage}
-        copies = makers[name]
-        for made in copies(module, folder, card, recipe):
+        for made in makers[name](module, folder, card, recipe):
             file = file_of(made.variant, FORMATS[name].suffix)
             write_bytes(folder / file, made.data)
             other = facts(made, name, card.scale)

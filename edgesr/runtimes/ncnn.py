@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 
-from edgesr.errors import Unsupported, VerifyError
+from edgesr.errors import ExportError, Unsupported, VerifyError
 from edgesr.runtimes.base import EXACT, Facts, Memory, Tensor
 from edgesr.runtimes.channel_order import use_crd
 
@@ -124,7 +125,7 @@ def convert(model: Path, folder: Path, pnnx: Path) -> Path:
     """
     try:
         onnx.save(use_crd(onnx.load(model)), folder / "model.onnx")
-    except Exception:  # protobuf raises a class of its own; pnnx or ncnn refuses it as it is
+    except (DecodeError, ExportError):  # pnnx or ncnn refuses it as it is
         shutil.copyfile(model, folder / "model.onnx")
     done = subprocess.run(
         [pnnx, "model.onnx", *SHAPES, "fp16=0"],
