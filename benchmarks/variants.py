@@ -4,7 +4,8 @@
     python benchmarks/variants.py exports/edge-s --data Set5 --size 320x180 --threads 1
 
 All files are open at once with their spinning off, and take turns, so that a drift of the machine
-meets all of them alike. With --data it also says what each loses of PSNR there.
+meets all of them alike. Files of fixed shapes take part where --size is theirs. With --data it also
+says what each loses of PSNR there.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def main() -> None:
         (folder, name): folder / facts.file
         for folder in options.bundles
         for name, facts in read_card(folder).variants.items()
+        if facts.window in (None, parse_size(options.size))
     }
     times = latencies(list(files.values()), options)
     print(
