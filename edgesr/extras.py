@@ -17,6 +17,7 @@ TRAINING = frozenset(
 """The modules that `edgesr[train]` brings."""
 STREAM = ("webdataset", "datasets")
 LITERT = ("ai_edge_litert", "flatbuffers")
+COREML = ("coremltools", "kmeans1d")
 INSTALL = {
     RUNTIME: 'pip install "edgesr[cpu]", or "edgesr[gpu]" for an NVIDIA GPU',
     "openvino": 'pip install "edgesr[openvino]"',
@@ -24,7 +25,7 @@ INSTALL = {
     **dict.fromkeys(STREAM, 'pip install "edgesr[stream]"'),
     **dict.fromkeys(LITERT, 'pip install "edgesr[litert]"'),
     "executorch": 'pip install "edgesr[executorch]"',
-    "coremltools": 'pip install "edgesr[coreml]"',
+    **dict.fromkeys(COREML, 'pip install "edgesr[coreml]"'),
     **dict.fromkeys(TRAINING, 'pip install "edgesr[train]"'),
 }
 

@@ -85,7 +85,12 @@ def export(
         ),
     ] = False,
     mlpackage: Annotated[
-        bool, typer.Option("--mlpackage", help="Of fp32 and fp16 one for Core ML, zipped.")
+        bool,
+        typer.Option(
+            "--mlpackage",
+            help="Of fp32 and fp16 one for Core ML, zipped; of fp16 one with palettised weights, "
+            "too.",
+        ),
     ] = False,
     again: Annotated[
         bool,

@@ -12,6 +12,9 @@ from edgesr.errors import ExportError
 from edgesr.runtimes.base import Name
 from edgesr.variant import file_of
 
+PALETTISED = "palettised"
+"""What stands for the variant in the name of a file with palettised weights."""
+
 
 @dataclass(frozen=True)
 class Format:
@@ -22,6 +25,7 @@ class Format:
         converter: the module that makes them.
         runtime: that opens them.
         copied: the variants that are copied, where the bundle has them.
+        palettised: of which of them there is another copy, with palettised weights.
         layout: of the pictures of floats in and out; those of bytes are NHWC.
         made_by: the packages that have a part in the making.
         any_network: whether they are made of other projects' networks too.
@@ -36,6 +40,7 @@ class Format:
     made_by: tuple[str, ...]
     any_network: bool
     proved_by: str | None
+    palettised: str | None = None
 
 
 FORMATS = {
@@ -78,6 +83,7 @@ FORMATS = {
         made_by=("coremltools", "torch"),
         any_network=False,
         proved_by=None,
+        palettised="fp16",
     ),
 }
 """What can be asked for, by the name of its option."""
@@ -118,9 +124,9 @@ def formats_in(folder: Path) -> tuple[str, ...]:
 
 def of_formats(variants: Sequence[str], formats: tuple[str, ...]) -> list[str]:
     """The files that `others.write_others` makes of a bundle that has `variants`."""
-    return [
-        file_of(variant, FORMATS[name].suffix)
-        for name in formats
-        for variant in FORMATS[name].copied
-        if variant in variants
-    ]
+    found = []
+    for kind in (FORMATS[name] for name in formats):
+        found += [file_of(each, kind.suffix) for each in kind.copied if each in variants]
+        if kind.palettised in variants:
+            found.append(file_of(PALETTISED, kind.suffix))
+    return found

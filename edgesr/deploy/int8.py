@@ -155,7 +155,7 @@ def likewise(facts: dict[str, Any], loss: Loss, needs: str) -> dict[str, Any]:
     """
     chosen_among = ("psnr_loss_db", "psnr_loss_db_of_one_layer")
     own = {key: value for key, value in facts.items() if key not in chosen_among}
-    return own | _lost(loss) | {"needs": needs}
+    return own | lost(loss) | {"needs": needs}
 
 
 def to_int8(module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe) -> Chosen:
@@ -214,14 +214,14 @@ def to_int8(module: Network, fp32: onnx.ModelProto, recipe: AnyRecipe) -> Chosen
         },
         "float_layers": best.in_float,
         "layers": len(quantiser.layers) + len(quantiser.narrow),
-        **_lost(best.loss),
+        **lost(best.loss),
         "judged_on": f"{len(judges)} held-out photographs",
     }
     return Chosen(best, quantiser, court, facts)
 
 
-def _lost(loss: Loss) -> dict[str, Any]:
-    """What card.json says of a loss."""
+def lost(loss: Loss) -> dict[str, Any]:
+    """What card.json says of it."""
     return {
         "psnr_loss_db_shipped": round(loss.psnr_db, 4),
         "likeness_db": {kind: round(db, 2) for kind, db in loss.fidelity.kinds_db.items()},

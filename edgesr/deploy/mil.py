@@ -2,15 +2,17 @@
 
 Core ML runs on Apple's machines alone. So its graph is checked: what it says of `lr` and `sr`, and
 what its operations and weights, as they stand in the file, make of the golden vectors. It knows
-the operations that edgesr's networks have, PixelShuffle as one, and refuses every other.
+the operations that edgesr's networks have, PixelShuffle as one, weights that are palettised, and
+refuses every other.
 """
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ with unheard():
     from coremltools.converters.mil.frontend.milproto.load import load
     from coremltools.proto import FeatureTypes_pb2, Model_pb2
 
+PALETTISED = "constexpr_lut_to_dense"
 IOS16 = 7
 """The version of Core ML's format that iOS 16 and macOS 13 brought."""
 
@@ -36,9 +39,10 @@ class MlProgram:
 
     Attributes:
         operations: that compute something, in order.
+        tables: how many layers have weights that are indices into a table.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | BinaryIO) -> None:
         with TemporaryDirectory() as folder, unheard():
             with zipfile.ZipFile(file) as archive:
                 archive.extractall(folder)
@@ -46,8 +50,13 @@ class MlProgram:
             self._model = Model_pb2.Model.FromString((package / MODEL).read_bytes())
             program = load(self._model, IOS16, str(package / WEIGHTS))
         self._block = program.functions["main"]
-        self._computed = [op for op in self._block.operations if op.op_type != "const"]
+        constants, ops = ("const", PALETTISED), self._block.operations
+        self._computed = [op for op in ops if op.op_type not in constants]
+        self._palettised = {
+            op.outputs[0].name: _looked_up(op) for op in ops if op.op_type == PALETTISED
+        }
         self.operations = [str(op.op_type) for op in self._computed]
+        self.tables = len(self._palettised)
 
     def check(self, other: Other) -> None:
         """Hold what the package says of itself against the card.
@@ -77,7 +86,7 @@ class MlProgram:
             ExportError: it has an operation that no network of edgesr has.
         """
         (taken,), (given,) = self._block.inputs.values(), self._block.outputs
-        known = {taken.name: torch.from_numpy(np.asarray(lr, np.float32))}
+        known = self._palettised | {taken.name: torch.from_numpy(np.asarray(lr, np.float32))}
         for op in self._computed:
             (out,) = op.outputs
             known[out.name] = _compute(op, known)
@@ -92,6 +101,16 @@ def _dtype(feature: Any) -> str:
 def _sides(feature: Any) -> list[tuple[int, int]]:
     sides = feature.type.multiArrayType.shapeRange.sizeRanges
     return [(side.lowerBound, side.upperBound) for side in sides]
+
+
+def _looked_up(op: Any) -> Tensor:
+    """Weights that stand in the file as indices into a table of 2^n, of n bits each, the lowest
+    first."""
+    table = np.array(op.inputs["lut"].val, np.float32)
+    shape, bits = tuple(op.inputs["shape"].val), (len(table) - 1).bit_length()
+    packed = np.unpackbits(op.inputs["indices"].val, bitorder="little")
+    digits = packed[: bits * math.prod(shape)].reshape(*shape, bits)
+    return torch.from_numpy(table[digits @ (1 << np.arange(bits))])
 
 
 def _compute(op: Any, known: dict[str, Tensor]) -> Tensor:

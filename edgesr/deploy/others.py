@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,9 @@ import onnxruntime
 from edgesr import console
 from edgesr.bounds import parse_size
 from edgesr.bundle.check import Golden, read_golden
-from edgesr.bundle.records.card import Card, Other
+from edgesr.bundle.records.card import Card, Other, Palette
 from edgesr.bundle.records.golden import Tolerance
-from edgesr.deploy.formats import FORMATS
+from edgesr.deploy.formats import FORMATS, PALETTISED
 from edgesr.deploy.variants import clips
 from edgesr.errors import ExportError, Unsupported
 from edgesr.inference.tiling import Pixels, to_values
@@ -44,6 +45,7 @@ class Made(NamedTuple):
         dtype: of what it takes and gives.
         clipped: whether the output is held to its range.
         largest: LR pixels of the longest side that it takes; None where any is taken.
+        palette: how its weights are palettised; None where they are not.
     """
 
     variant: str
@@ -51,6 +53,11 @@ class Made(NamedTuple):
     dtype: str = "float32"
     clipped: bool = False
     largest: int | None = None
+    palette: Palette | None = None
+
+    def file(self, suffix: str) -> str:
+        """What it is called in the bundle."""
+        return file_of(PALETTISED if self.palette else self.variant, suffix)
 
 
 def write_others(
@@ -72,10 +79,9 @@ def write_others(
     found = []
     for name in formats:
         for made in makers[name](module, folder, card, recipe):
-            file = file_of(made.variant, FORMATS[name].suffix)
-            write_bytes(folder / file, made.data)
             other = facts(made, name, card.scale)
-            prove(folder / file, other, folder, card.scale)
+            write_bytes(folder / other.file, made.data)
+            prove(folder / other.file, other, folder, card.scale)
             found.append(other)
     return found
 
@@ -124,16 +130,23 @@ def _ort(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterat
 
 
 def _mlpackage(module: Network, folder: Path, card: Card, recipe: AnyRecipe) -> Iterator[Made]:
-    """Of fp32, and of fp16 where the bundle has it, for pictures as large as a .pte's."""
-    from edgesr.deploy import coreml
+    """Of fp32, and of fp16 where the bundle has it, with weights as they are and palettised, for
+    pictures as large as a .pte's."""
+    from edgesr.deploy import coreml, palettes
 
-    del folder
     clipped, largest, size = clips(module, recipe), _largest(recipe), parse_size(recipe.verify.size)
-    for variant, dtype in (("fp32", "float32"), ("fp16", "float16")):
-        if variant in card.variants:
-            half = variant == "fp16"
-            data = coreml.to_coreml(module, size, largest, clip=clipped, half=half)
-            yield Made(variant, data, dtype, clipped, largest)
+    make = partial(coreml.to_coreml, module, size, largest, clip=clipped)
+    yield Made("fp32", make(half=False), "float32", clipped, largest)
+    if "fp16" in card.variants:
+        yield Made("fp16", make(half=True), "float16", clipped, largest)
+        try:
+            data, palette = palettes.shortest(
+                partial(make, half=True), folder, card, recipe, clipped=clipped
+            )
+        except ExportError as error:
+            console.warn(error.message)
+        else:
+            yield Made("fp16", data, "float16", clipped, largest, palette)
 
 
 def _largest(recipe: AnyRecipe) -> int:
@@ -153,13 +166,14 @@ def facts(made: Made, name: str, scale: int) -> Other:
         {
             "runtime": kind.runtime,
             "variant": made.variant,
-            "file": file_of(made.variant, kind.suffix),
+            "file": made.file(kind.suffix),
             "bytes": len(made.data),
             "input": _picture("lr", made.dtype, layout, "height", "width"),
             "output": output,
             "largest": made.largest,
             "made_by": ", ".join(map(_version, kind.made_by)),
             "proved_by": kind.proved_by and _version(kind.proved_by),
+            "palette": made.palette,
         }
     )
 
@@ -188,10 +202,13 @@ def prove(file: Path, other: Other, folder: Path, scale: int) -> None:
         ExportError: it gives something else, or its runtime does not take it.
         VerifyError: its runtime is not installed.
     """
-    tolerance, goldens = read_golden(folder / "golden", scale)
+    tolerances, goldens = read_golden(folder / "golden", scale)
+    tolerance = tolerances[other.variant]
+    if other.palette:
+        tolerance = Tolerance(max_abs=other.palette.max_abs)
     with _opened(file, other) as run:
         for golden in goldens:
-            _compare(file.name, other, run, golden, tolerance[other.variant])
+            _compare(file.name, other, run, golden, tolerance)
 
 
 @contextmanager

@@ -91,7 +91,9 @@ def test_a_copy_is_called_as_its_variant_is() -> None:
     assert of_formats(("fp32", "fp16", "int8"), ("mlpackage",)) == [
         "model.mlpackage.zip",
         "model.fp16.mlpackage.zip",
+        "model.palettised.mlpackage.zip",
     ]
+    assert of_formats(("fp32",), ("mlpackage",)) == ["model.mlpackage.zip"]
 
 
 def test_a_copy_that_computes_the_same_holds(proved_with: Callable[..., None]) -> None:

@@ -80,6 +80,24 @@ class Variant(Record):
         return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
+class Palette(Record):
+    """Weights that stand as indices into tables of 2^bits values, one for each layer, and what that
+    loses."""
+
+    bits: Literal[4, 6, 8]
+    layers: Whole
+    """That have a table: those of more than 2048 weights."""
+    max_abs: Number
+    """The most that a value of a golden vector is off fp32's, where the graph is computed in
+    float32."""
+    psnr_loss_db_shipped: Number
+    likeness_db: Losses
+    """PSNR against fp32's picture, by kind of picture."""
+    flat_levels: Whole
+    """The most 8-bit levels that a flat colour moves."""
+    judged_on: Line
+
+
 class Other(Record):
     """A model file that is no ONNX, for a runtime that opens none: a copy of one of the
     variants."""
@@ -96,6 +114,8 @@ class Other(Record):
     """The converter and torch, with their versions."""
     proved_by: Line | None
     """The runtime by which it holds the golden vectors; None where it was not run."""
+    palette: Palette | None = None
+    """None where weights stand for themselves."""
 
 
 class Origin(Record):
