@@ -62,7 +62,7 @@ def _last_of(frames: list[Pixels], codec: VideoCodec, crf: int) -> Pixels:
     os.environ.setdefault("SVT_LOG", "1")  # or SVT-AV1 describes itself on stderr
     import av
 
-    from edgesr.video.reading import to_rgb
+    from edgesr.video.decoded import to_rgb
 
     name, options = ENCODERS[codec]
     try:

@@ -12,22 +12,13 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Interpolation
 
-from edgesr.inference.tiling import Pixels
-from edgesr.video.facts import Damaged, Facts, Item, Picture, VideoError, matrix_of
+from edgesr.video.decoded import is_full, matrix, to_planes, to_rgb
+from edgesr.video.facts import Damaged, Facts, Item, Picture, VideoError
 from edgesr.video.pixels import layout_of
-from edgesr.video.planes import Layout, Planes
 
 log = logging.getLogger(__name__)
 
-FINE = (
-    Interpolation.BICUBIC
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.ACCURATE_RND
-)
-"""How swscale interpolates colours; by default it repeats them, in blocks."""
 COPIED = ("audio", "subtitle")
 HDR = {16: "PQ", 18: "HLG"}
 """Transfer curves, by their number in ITU-T H.273, that no network here was trained on."""
@@ -105,8 +96,8 @@ class Clip:
             rate=rate,
             time_base=stream.time_base,
             total=stream.frames or round(_seconds(self.container, stream) * rate),
-            matrix=_matrix(frame),
-            full=_is_full(frame),
+            matrix=matrix(frame),
+            full=is_full(frame),
             aspect=stream.sample_aspect_ratio or Fraction(0),
             bits=max(component.bits for component in frame.format.components),
             pixels=frame.format.name,
@@ -123,7 +114,7 @@ class Clip:
             return item
         width, height = self.facts.width, self.facts.height
         if self.planar and self.layout is not None:
-            planes = _to_planes(item.frame, self.layout, width, height, self.facts)
+            planes = to_planes(item.frame, self.layout, width, height, self.facts)
             return Picture(planes, item.stamp)
         return Picture(to_rgb(item.frame, width, height), item.stamp)
 
@@ -240,45 +231,6 @@ class Clip:
         return _Decoded(frame, stamp)
 
 
-def _to_planes(frame: Any, layout: Layout, width: int, height: int, facts: Facts) -> Planes:
-    """A decoded frame of 8 bits as it is, of the size, layout and range of the first one."""
-    ranges = ColorRange.MPEG, ColorRange.JPEG
-    same = (frame.width, frame.height) == (width, height) and _is_full(frame) == facts.full
-    if not same or layout_of(frame.format.name) != layout:
-        frame = frame.reformat(
-            width=width,
-            height=height,
-            format=facts.pixels,
-            interpolation=FINE,
-            src_color_range=ranges[_is_full(frame)],
-            dst_color_range=ranges[facts.full],
-            threads=1,
-        )
-    data = b"".join(
-        np.frombuffer(plane, np.uint8)
-        .reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        .tobytes()
-        for plane in frame.planes
-    )
-    return Planes(data, layout, (width, height), facts.full)
-
-
-def to_rgb(frame: Any, width: int, height: int) -> Pixels:
-    """A decoded frame as (height, width, 3): uint8, or uint16 where a channel has more bits."""
-    deep = max(component.bits for component in frame.format.components) > 8
-    frame.colorspace = _matrix(frame)
-    rgb = frame.reformat(
-        width=width,
-        height=height,
-        format="rgb48le" if deep else "rgb24",
-        interpolation=FINE,
-        src_color_range=ColorRange.JPEG if _is_full(frame) else ColorRange.MPEG,
-        dst_color_range=ColorRange.JPEG,
-        threads=1,
-    )
-    return np.ascontiguousarray(rgb.to_ndarray())
-
-
 def _opened(path: Path) -> Any:
     try:
         return av.open(str(path), metadata_errors="replace")
@@ -315,14 +267,6 @@ def _copied(container: Any, video: Any, path: Path) -> list[Any]:
         if stream is not video and stream not in kept:
             log.warning(f"{path}: stream {stream.index} ({stream.type}) is left out")
     return kept
-
-
-def _matrix(frame: Any) -> int:
-    return matrix_of(int(frame.colorspace), frame.height)
-
-
-def _is_full(frame: Any) -> bool:
-    return int(frame.color_range) == ColorRange.JPEG or frame.format.name.startswith("yuvj")
 
 
 def _turned(frame: Any) -> list[int] | None:

@@ -20,9 +20,10 @@ from edgesr.inference.sized import Sized, TargetSize
 from edgesr.inference.tiling import Pixels
 from edgesr.inference.upscaler import Upscaler
 from edgesr.video import stage
+from edgesr.video.decoded import to_rgb
 from edgesr.video.encoding import Encoding
 from edgesr.video.facts import Picture, VideoError
-from edgesr.video.reading import Clip, to_rgb
+from edgesr.video.reading import Clip
 from edgesr.video.stage import upscale_video
 from tests.commands import Command, edgesr
 from tests.video.clips import SIZE, damage, decoded, make, packets

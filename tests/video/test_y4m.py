@@ -15,10 +15,10 @@ from PIL import Image
 
 from edgesr.inference.upscaler import Upscaler
 from edgesr.video import planes
+from edgesr.video.decoded import FINE
 from edgesr.video.facts import Picture, VideoError
 from edgesr.video.frames import Frames
 from edgesr.video.pipeline import Flow
-from edgesr.video.reading import FINE
 from edgesr.video.stage import upscale_video
 from edgesr.video.y4m import LAYOUTS, Raw, Y4mReader, Y4mWriter
 from tests.video.clips import decoded, make, pictures
