@@ -25,11 +25,11 @@ class Format:
         converter: the module that makes them.
         runtime: that opens them.
         copied: the variants that are copied, where the bundle has them.
-        palettised: of which of them there is another copy, with palettised weights.
         layout: of the pictures of floats in and out; those of bytes are NHWC.
         made_by: the packages that have a part in the making.
         any_network: whether they are made of other projects' networks too.
         proved_by: the package of the runtime; None where edgesr cannot run it.
+        palettised: of which variant there is another copy, with palettised weights.
     """
 
     suffix: str

@@ -173,7 +173,7 @@ def facts(made: Made, name: str, scale: int) -> Other:
             "largest": made.largest,
             "made_by": ", ".join(map(_version, kind.made_by)),
             "proved_by": kind.proved_by and _version(kind.proved_by),
-            "palette": made.palette,
+            **({"palette": made.palette} if made.palette else {}),
         }
     )
 

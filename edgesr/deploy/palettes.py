@@ -12,6 +12,7 @@ import onnx
 
 from edgesr import console
 from edgesr.bundle.check import Golden, read_golden
+from edgesr.bundle.records.base import MAX_ABS
 from edgesr.bundle.records.card import Card, Palette
 from edgesr.deploy.fidelity import Run
 from edgesr.deploy.heldout import heldout
@@ -51,20 +52,22 @@ def shortest(
         data = make(bits=bits)
         program = MlProgram(io.BytesIO(data))
         loss = court(program.run)
-        if loss.strain <= 1:
+        off = max(_off(program.run, golden, clipped) for golden in goldens)
+        if loss.strain <= 1 and off <= MAX_ABS:
             console.say(f"palettised: {loss.psnr_db:.3f} dB lost by tables of {2**bits} weights")
             return data, Palette.model_validate(
                 {
                     "bits": bits,
                     "layers": program.tables,
-                    "max_abs": max(_off(program.run, golden, clipped) for golden in goldens),
+                    "max_abs": off,
                     "judged_on": f"{len(judges)} held-out photographs",
                     **lost(loss),
                 }
             )
     raise ExportError(
         f"palettised weights lose {loss.psnr_db:.2f} dB even by tables of {2 ** BITS[-1]}, or fall "
-        "short of gates.int8 on a kind of picture: they are left out"
+        f"short of gates.int8 on a kind of picture, or are off by {off:.2g} on a golden vector of "
+        f"{MAX_ABS:g} at most: they are left out"
     )
 
 

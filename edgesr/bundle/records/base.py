@@ -33,6 +33,8 @@ File = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 """The name of a file in the record's own folder: no path."""
 Few = Field(max_length=MAX_ITEMS)
 Many = Field(max_length=100_000)
+MAX_ABS = 0.25
+"""The most that any file may be off by, of values 0..1."""
 
 
 class Record(Table):

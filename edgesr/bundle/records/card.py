@@ -8,7 +8,18 @@ from pydantic import Field, model_validator
 
 from edgesr import recipe
 from edgesr.bounds import MAX_SIDE
-from edgesr.bundle.records.base import Digest, Few, File, Line, Many, Named, Number, Record, Whole
+from edgesr.bundle.records.base import (
+    MAX_ABS,
+    Digest,
+    Few,
+    File,
+    Line,
+    Many,
+    Named,
+    Number,
+    Record,
+    Whole,
+)
 
 FORMAT = 3
 VariantName = recipe.Variant
@@ -87,7 +98,7 @@ class Palette(Record):
     bits: Literal[4, 6, 8]
     layers: Whole
     """That have a table: those of more than 2048 weights."""
-    max_abs: Number
+    max_abs: Annotated[float, Field(gt=0, le=MAX_ABS)]
     """The most that a value of a golden vector is off fp32's, where the graph is computed in
     float32."""
     psnr_loss_db_shipped: Number

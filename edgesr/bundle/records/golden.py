@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from edgesr.bundle.records.base import File, Named, Record
+from edgesr.bundle.records.base import MAX_ABS, File, Named, Record
 from edgesr.bundle.records.card import VariantName
 
 FORMAT = 1
@@ -16,7 +16,7 @@ Side = Annotated[int, Field(ge=1, le=256)]
 class Tolerance(Record):
     """The most that any value may be off: of floats 0..1, or of bytes."""
 
-    max_abs: Annotated[float, Field(gt=0, le=0.25)] | None = None
+    max_abs: Annotated[float, Field(gt=0, le=MAX_ABS)] | None = None
     max_levels: Annotated[int, Field(ge=0, le=64)] | None = None
 
 
