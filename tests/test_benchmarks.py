@@ -1,10 +1,12 @@
-"""The benchmarks run for minutes: here only what they import is looked for."""
+"""The benchmarks run for minutes: here it is looked for what they import, and one is run small."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,14 @@ def _written(module: str) -> set[str]:
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def test_variants_takes_bundles_as_they_ship() -> None:
+    """With files of fixed shapes, which the size that is timed would not fit."""
+    bundle = BENCHMARKS[0].parents[1] / "exports" / "edge-xs"
+    script = BENCHMARKS[0].with_name("variants.py")
+    words = [sys.executable, script, bundle, "--size", "16x16", "--runs", "1", "--threads", "1"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[2].strip() for line in done.stdout.splitlines() if "| edge-xs" in line]
+    assert rows == ["fp32", "fp16", "int8", "uint8-io", "int8-uint8-io"]
