@@ -14,16 +14,18 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 from command import in_words
 from turns import medians
 
 from edgesr.bounds import parse_size
 from edgesr.bundle.card import read_card
+from edgesr.bundle.records.card import Picture
 from edgesr.inference.session import open_session
 from edgesr.inference.upscaler import Upscaler
 from edgesr.quality.evaluate import evaluate, load_images
+from edgesr.runtimes.base import Tensor
+from edgesr.verify.speed import noise
 
 
 def main() -> None:
@@ -34,54 +36,50 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--data", type=Path)
     options = parser.parse_args()
-    files = {
-        (folder, name): folder / facts.file
-        for folder in options.bundles
-        for name, facts in read_card(folder).variants.items()
-        if facts.window in (None, parse_size(options.size))
+    width, height = parse_size(options.size)
+    cards = {folder: read_card(folder) for folder in options.bundles}
+    facts = {
+        (folder, name): each
+        for folder, card in cards.items()
+        for name, each in card.variants.items()
+        if each.window in (None, (height, width))
     }
-    times = latencies(list(files.values()), options)
+    files = {(folder, name): folder / each.file for (folder, name), each in facts.items()}
+    inputs = {files[key]: _input(each.input, options.size) for key, each in facts.items()}
+    times = latencies(inputs, options.threads, options.runs)
     print(
         f"ONNX Runtime {onnxruntime.__version__}, CPU, {options.threads} threads, {options.size} LR"
         f", median of {options.runs} in turn"
     )
-    print("| bundle | variant | MB | ms | times as fast as fp32 | PSNR dB | lost dB |")
-    print("|---|---|--:|--:|--:|--:|--:|")
-    quality = {key: psnr_db(path, options.data) for key, path in files.items()}
+    quality = options.data and {key: psnr_db(path, options.data) for key, path in files.items()}
+    measured = " PSNR dB | lost dB |" if quality else ""
+    print(f"| bundle | variant | MB | ms | times as fast as fp32 |{measured}")
+    print(f"|---|---|--:|--:|--:|{'--:|--:|' if quality else ''}")
     for (folder, name), path in files.items():
         own, plain = times[path], times[files[folder, "fp32"]]
-        psnr, reference = quality[folder, name], quality[folder, "fp32"]
-        print(
-            f"| {folder.name} | {name} | {path.stat().st_size / 1e6:.2f} | {own:.1f} "
-            f"| {plain / own:.2f} | {psnr:.2f} | {reference - psnr:.3f} |"
-        )
+        megabytes = path.stat().st_size / 1e6
+        row = f"| {folder.name} | {name} | {megabytes:.2f} | {own:.1f} | {plain / own:.2f} |"
+        if quality:
+            psnr, reference = quality[folder, name], quality[folder, "fp32"]
+            row += f" {psnr:.2f} | {reference - psnr:.3f} |"
+        print(row)
 
 
-def latencies(paths: list[Path], options: argparse.Namespace) -> dict[Path, float]:
-    """Median latency in ms of each file on noise, taking turns."""
-    sessions = {
-        path: open_session(path, provider="cpu", threads=options.threads, spinning=False)
-        for path in paths
-    }
-    width, height = parse_size(options.size)
-    noise = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    floats = np.ascontiguousarray(noise.transpose(0, 3, 1, 2), dtype=np.float32) / 255
-    inputs = {
-        "tensor(uint8)": noise,
-        "tensor(float)": floats,
-        "tensor(float16)": floats.astype(np.float16),
-    }
-    calls = {
-        path: partial(session.run, None, {"lr": inputs[session.get_inputs()[0].type]})
-        for path, session in sessions.items()
-    }
-    return medians(calls, runs=options.runs, warm_up=1)
+def _input(picture: Picture, size: str) -> Tensor:
+    return noise(size, picture.dtype, 1 if picture.colour == "Y" else 3)
 
 
-def psnr_db(path: Path, data: Path | None) -> float:
-    """Mean PSNR on Y of a file over a folder of HR images; NaN where none is given."""
-    if data is None:
-        return float("nan")
+def latencies(inputs: dict[Path, Tensor], threads: int, runs: int) -> dict[Path, float]:
+    """Median latency in ms of each file, taking turns."""
+    calls = {}
+    for path, lr in inputs.items():
+        session = open_session(path, provider="cpu", threads=threads, spinning=False)
+        calls[path] = partial(session.run, None, {"lr": lr})
+    return medians(calls, runs=runs, warm_up=1)
+
+
+def psnr_db(path: Path, data: Path) -> float:
+    """Mean PSNR on Y of a file over a folder of HR images."""
     return evaluate(Upscaler(path, provider="cpu"), load_images(data), lpips=None).mean.psnr_db
 
 

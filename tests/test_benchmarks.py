@@ -45,12 +45,13 @@ def _written(module: str) -> set[str]:
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
-def test_variants_takes_bundles_as_they_ship() -> None:
-    """With files of fixed shapes, which the size that is timed would not fit."""
-    bundle = BENCHMARKS[0].parents[1] / "exports" / "edge-xs"
+@pytest.mark.parametrize("name", ["edge-xs", "edge-s-luma"])
+def test_variants_takes_bundles_as_they_ship(name: str) -> None:
+    """With files of fixed shapes, which the size that is timed would not fit, and of luma."""
+    bundle = BENCHMARKS[0].parents[1] / "exports" / name
     script = BENCHMARKS[0].with_name("variants.py")
-    words = [sys.executable, script, bundle, "--size", "16x16", "--runs", "1", "--threads", "1"]
+    words = [sys.executable, script, bundle, "--size", "24x16", "--runs", "1", "--threads", "1"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    rows = [line.split("|")[2].strip() for line in done.stdout.splitlines() if "| edge-xs" in line]
+    rows = [line.split("|")[2].strip() for line in done.stdout.splitlines() if f"| {name} " in line]
     assert rows == ["fp32", "fp16", "int8", "uint8-io", "int8-uint8-io"]
