@@ -77,6 +77,10 @@ def skipping(
 ) -> EdgeStudent:
     student = Skipping(Edge(channels=channels, depth=depth, branches=branches))  # type: ignore[arg-type]
     student.act = act
+    for layer in student.body[3::4]:
+        # The skip is the identity here.
+        assert isinstance(layer, RepConv)
+        layer.initialise(0.1)
     return student
 
 
