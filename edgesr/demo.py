@@ -33,9 +33,16 @@ def run(workspace: Workspace) -> None:
     """Distil, export, verify and report under the name `demo-edge`.
 
     Raises:
-        EdgesrError: the recipes are not here, or the exported student falls short of its gates.
+        EdgesrError: this is no checkout, or the exported student falls short of its gates.
     """
-    recipe = recipe_io.load(workspace.root / "recipes/demo-edge.toml")
+    file = workspace.root / "recipes/demo-edge.toml"
+    if not file.is_file():
+        raise EdgesrError(
+            f"the demo is run in a checkout of edgesr, whose exports/teacher teaches: {file} is "
+            "not there",
+            "Go there; what works anywhere: edgesr upscale photo.jpg, edgesr models",
+        )
+    recipe = recipe_io.load(file)
     console.say("Distilling a student that stays at low resolution (one or two minutes).")
     run_folder = training.distill(recipe, workspace, fresh=True)
     student, teacher = export(run_folder, workspace, force=True)
