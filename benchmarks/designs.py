@@ -26,6 +26,7 @@ from edgesr.deploy.export import to_graph
 from edgesr.deploy.int8_tail import repeat_by_concat
 from edgesr.deploy.quantiser import Quantiser
 from edgesr.models.edge import EdgeStudent, RepConv
+from edgesr.models.rewrite import collapse
 from edgesr.recipe import Edge, Export
 
 
@@ -166,7 +167,7 @@ def activated(channels: int, depth: int, branches: list[str], kind: str) -> Edge
 
 ALL = ["expand", "point", "identity"]
 EXPAND = ["expand"]
-DESIGNS: dict[str, Callable[[], nn.Module]] = {
+DESIGNS: dict[str, Callable[[], EdgeStudent]] = {
     "16x7": partial(edge, 16, 7, ALL),
     "12x14": partial(edge, 12, 14, ALL),
     "24x2": partial(edge, 24, 2, ALL),
@@ -190,14 +191,6 @@ DESIGNS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def deployed(student: nn.Module) -> nn.Module:
-    """With collapsed branches."""
-    for path, layer in list(student.named_modules()):
-        if isinstance(layer, RepConv):
-            student.set_submodule(path, layer.collapse())
-    return student
-
-
 def eight_bits(graph: onnx.ModelProto, lr: NDArray[np.float32]) -> onnx.ModelProto:
     """As `edgesr export --int8` makes it, all convolutions, with the ranges of one picture."""
     return Quantiser(repeat_by_concat(graph), {"noise": [lr]}).quantise("noise", "minmax", [])
@@ -211,7 +204,8 @@ def print_latency(names: list[str], *, int8: bool, size: int = 128) -> None:
     lr = np.random.default_rng(0).random((1, 3, size, size), dtype=np.float32)
     calls, macs = {}, {}
     for name in names:
-        network = deployed(DESIGNS[name]().eval())
+        network = DESIGNS[name]().eval()
+        collapse(network)
         macs[name] = sum(p.numel() for p in network.parameters() if p.ndim == 4)
         graph, _ = to_graph(network, Export())
         graphs = {"ms": graph, **({"int8, ms": eight_bits(graph, lr)} if int8 else {})}

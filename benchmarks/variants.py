@@ -37,11 +37,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     options = parser.parse_args()
     width, height = parse_size(options.size)
-    cards = {folder: read_card(folder) for folder in options.bundles}
     facts = {
         (folder, name): each
-        for folder, card in cards.items()
-        for name, each in card.variants.items()
+        for folder in options.bundles
+        for name, each in read_card(folder).variants.items()
         if each.window in (None, (height, width))
     }
     files = {(folder, name): folder / each.file for (folder, name), each in facts.items()}

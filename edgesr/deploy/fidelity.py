@@ -47,6 +47,11 @@ def flats() -> list[Values]:
     return [to_values(drawn.flat(24, 24, colour)[None]) for colour in FLAT]
 
 
+def off(sr: Values, expected: Values, *, clipped: bool) -> float:
+    """The most that a value is off; `clipped` where `sr` is held to 0..1."""
+    return float(np.abs(sr - (expected.clip(0, 1) if clipped else expected)).max())
+
+
 @dataclass(frozen=True)
 class Fidelity:
     """How like the float network's pictures are.

@@ -29,7 +29,7 @@ with unheard():
     from coremltools.converters.mil.frontend.milproto.load import load
     from coremltools.proto import FeatureTypes_pb2, Model_pb2
 
-PALETTISED = "constexpr_lut_to_dense"
+LOOK_UP = "constexpr_lut_to_dense"
 IOS16 = 7
 """The version of Core ML's format that iOS 16 and macOS 13 brought."""
 
@@ -50,10 +50,10 @@ class MlProgram:
             self._model = Model_pb2.Model.FromString((package / MODEL).read_bytes())
             program = load(self._model, IOS16, str(package / WEIGHTS))
         self._block = program.functions["main"]
-        constants, ops = ("const", PALETTISED), self._block.operations
+        constants, ops = ("const", LOOK_UP), self._block.operations
         self._computed = [op for op in ops if op.op_type not in constants]
         self._palettised = {
-            op.outputs[0].name: _looked_up(op) for op in ops if op.op_type == PALETTISED
+            op.outputs[0].name: _looked_up(op) for op in ops if op.op_type == LOOK_UP
         }
         self.operations = [str(op.op_type) for op in self._computed]
         self.tables = len(self._palettised)

@@ -19,6 +19,7 @@ from edgesr.bounds import parse_size
 from edgesr.bundle.check import Golden, read_golden
 from edgesr.bundle.records.card import Card, Other, Palette
 from edgesr.bundle.records.golden import Tolerance
+from edgesr.deploy.fidelity import off
 from edgesr.deploy.formats import FORMATS, PALETTISED
 from edgesr.deploy.variants import clips
 from edgesr.errors import ExportError, Unsupported
@@ -234,12 +235,10 @@ def _compare(file: str, other: Other, run: Run, golden: Golden, tolerance: Toler
         raise ExportError(f"{file} is refused on golden vector {golden.name}: {error}") from None
     if sr.shape != expected.shape:
         raise ExportError(f"{file} gives {sr.shape} of {golden.name}, expected {expected.shape}")
-    if other.output.clipped:
-        expected = expected.clip(0, 1)
-    off, limit = float(np.abs(sr - expected).max()), _values_off(tolerance)
-    if not off <= limit:
+    found, limit = off(sr, expected, clipped=other.output.clipped), _values_off(tolerance)
+    if not found <= limit:
         raise ExportError(
-            f"{file} is not the network: off by {off:.2g} on golden vector {golden.name}, "
+            f"{file} is not the network: off by {found:.2g} on golden vector {golden.name}, "
             f"at most {limit:.2g} is tolerated. It was made by {other.made_by}",
             "Leave this format out, or try another version of the converter.",
         )

@@ -7,14 +7,13 @@ from math import ceil
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import onnx
 
 from edgesr import console
-from edgesr.bundle.check import Golden, read_golden
+from edgesr.bundle.check import read_golden
 from edgesr.bundle.records.base import MAX_ABS
 from edgesr.bundle.records.card import Card, Palette
-from edgesr.deploy.fidelity import Run
+from edgesr.deploy.fidelity import off
 from edgesr.deploy.heldout import heldout
 from edgesr.deploy.int8 import Court, lost
 from edgesr.deploy.mil import MlProgram
@@ -52,28 +51,24 @@ def shortest(
         data = make(bits=bits)
         program = MlProgram(io.BytesIO(data))
         loss = court(program.run)
-        off = max(_off(program.run, golden, clipped) for golden in goldens)
-        if loss.strain <= 1 and off <= MAX_ABS:
+        most = max(
+            off(program.run(to_values(each.pixels[None])), each.expected["fp16"], clipped=clipped)
+            for each in goldens
+        )
+        most = ceil(most * 1e4) / 1e4
+        if loss.strain <= 1 and most <= MAX_ABS:
             console.say(f"palettised: {loss.psnr_db:.3f} dB lost by tables of {2**bits} weights")
             return data, Palette.model_validate(
                 {
                     "bits": bits,
                     "layers": program.tables,
-                    "max_abs": off,
+                    "max_abs": most,
                     "judged_on": f"{len(judges)} held-out photographs",
                     **lost(loss),
                 }
             )
     raise ExportError(
         f"palettised weights lose {loss.psnr_db:.2f} dB even by tables of {2 ** BITS[-1]}, or fall "
-        f"short of gates.int8 on a kind of picture, or are off by {off:.2g} on a golden vector of "
+        f"short of gates.int8 on a kind of picture, or are off by {most:.2g} on a golden vector of "
         f"{MAX_ABS:g} at most: they are left out"
     )
-
-
-def _off(run: Run, golden: Golden, clipped: bool) -> float:
-    """The most that a value of 0..1 is off, to the next ten-thousandth."""
-    expected = golden.expected["fp16"]
-    sr = run(to_values(golden.pixels[None]))
-    off = float(np.abs(sr - (expected.clip(0, 1) if clipped else expected)).max())
-    return ceil(off * 1e4) / 1e4
