@@ -71,12 +71,16 @@ def test_the_models_that_come_along_are_listed(installed: Path, tmp_path: Path) 
     assert {path.parent.name for path in ROOT.glob("exports/edge-*/card.json")} <= names
 
 
-def test_a_recipe_and_its_start_are_found_by_name(installed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "start", ["recipes/starts/edge-32x8.safetensors", "exports/n4-psnr/weights.safetensors"]
+)
+def test_a_recipe_and_its_start_are_found_by_name(
+    installed: Path, tmp_path: Path, start: str
+) -> None:
     done = run(installed / "edgesr", "recipe", "show", "edge-s", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    code = "from edgesr.workspace import Workspace; Workspace().find_weights({!r})"
-    start = code.format("recipes/starts/edge-32x8.safetensors")
-    assert run(installed / "python", "-c", start, cwd=tmp_path).returncode == 0
+    code = f"from edgesr.workspace import Workspace; Workspace().find_weights({start!r})"
+    assert run(installed / "python", "-c", code, cwd=tmp_path).returncode == 0
 
 
 def test_neither_torch_nor_onnx_comes_along(installed: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,23 @@ def test_a_name_that_nothing_has_stays_for_the_error_to_name() -> None:
     assert shipped.recipe(Path("edge-zz")) == Path("edge-zz")
 
 
-def test_a_recipe_and_the_weights_it_starts_from_are_found() -> None:
+ROOT = Path(__file__).parent.parent
+STARTS = {
+    tomllib.loads(path.read_text())["training"].get("init") for path in ROOT.glob("recipes/*.toml")
+}
+
+
+def test_a_recipe_is_found() -> None:
     assert shipped.recipe(Path("n4-psnr")).is_file()
-    assert shipped.start(Path("recipes/starts/edge-32x8.safetensors")).is_file()
+
+
+@pytest.mark.parametrize("start", sorted(init for init in STARTS if init and "/" in init))
+def test_the_weights_that_recipes_start_from_are_found_and_come_along(start: str) -> None:
+    assert shipped.start(Path(start)).is_file()
+    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    assert any(
+        start.startswith(path) for path in packaged["build"]["targets"]["wheel"]["force-include"]
+    )
 
 
 def test_every_edge_bundle_of_the_checkout_is_in_the_wheel() -> None:
