@@ -124,6 +124,7 @@ def begin_near_the_end(folder: Path) -> None:
     shutil.copy(ROOT / "exports/teacher/weights.safetensors", start)
     raw = tomllib.loads(recipe.read_text())
     raw["training"]["init"] = "recipes/starts/teacher.safetensors"
+    raw["model"] = tomllib.loads((ROOT / "exports/teacher/recipe.toml").read_text())["model"]
     recipe.write_text(tomli_w.dumps(raw))
 
 
