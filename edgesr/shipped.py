@@ -49,8 +49,8 @@ def recipe(given: Path) -> Path:
 
 
 def start(given: Path) -> Path:
-    """The weights `recipes/starts/NAME` or `exports/BUNDLE/weights.safetensors`, where a recipe
-    names them and they are not here; other paths as they are."""
+    """The weights `recipes/starts/NAME`, or those in `exports/BUNDLE`, where a recipe names them
+    and they are not here; other paths as they are."""
     named = given.parent == Path("recipes/starts") or given.parent.parent == Path("exports")
     found = root() / given
     return found if named and not given.exists() and found.is_file() else given

@@ -11,6 +11,14 @@ import pytest
 import edgesr
 from edgesr import shipped
 
+ROOT = shipped.PACKAGE.parent
+INITS = {
+    tomllib.loads(path.read_text())["training"].get("init") for path in ROOT.glob("recipes/*.toml")
+}
+PACKAGED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"][
+    "build"
+]["targets"]["wheel"]["force-include"]
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,28 +40,18 @@ def test_a_name_that_nothing_has_stays_for_the_error_to_name() -> None:
     assert shipped.recipe(Path("edge-zz")) == Path("edge-zz")
 
 
-ROOT = Path(__file__).parent.parent
-STARTS = {
-    tomllib.loads(path.read_text())["training"].get("init") for path in ROOT.glob("recipes/*.toml")
-}
-
-
 def test_a_recipe_is_found() -> None:
     assert shipped.recipe(Path("n4-psnr")).is_file()
 
 
-@pytest.mark.parametrize("start", sorted(init for init in STARTS if init and "/" in init))
+@pytest.mark.parametrize("start", sorted(init for init in INITS if init and "/" in init))
 def test_the_weights_that_recipes_start_from_are_found_and_come_along(start: str) -> None:
     assert shipped.start(Path(start)).is_file()
-    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
-    assert any(
-        start.startswith(path) for path in packaged["build"]["targets"]["wheel"]["force-include"]
-    )
+    assert any(start.startswith(path) for path in PACKAGED)
 
 
 def test_every_edge_bundle_of_the_checkout_is_in_the_wheel() -> None:
-    text = (shipped.PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
-    assert all(f'"exports/{name}" =' in text for name in shipped.bundles())
+    assert all(f"exports/{name}" in PACKAGED for name in shipped.bundles())
 
 
 def test_the_text_of_edgesrs_own_licence_comes_along_and_no_other() -> None:
