@@ -30,8 +30,8 @@ Pixels = NDArray[np.uint8]
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/pictures.md"
 FOLDER = PAGE.parent / "images/pictures"
-SCALE, SIDE, ZOOM, COLUMNS = 4, 160, 2, 3
-BUNDLES = ("edge-s", "edge-s-real")
+SCALE, SIDE, ZOOM, COLUMNS = 4, 160, 2, 4
+BUNDLES = ("edge-s", "edge-s-real", "n4-real")
 LR, TRUTH = "LR", "ground truth"
 INTRODUCTION = """\
 # Pictures
