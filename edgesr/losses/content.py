@@ -3,8 +3,9 @@ in `edgesr.losses.perceptual`."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, conv2d, pixel_unshuffle
 
 from edgesr.recipe import LATTICE_PERIODS
 
@@ -23,8 +24,48 @@ def luma_l1(error: Tensor) -> Tensor:
 
     PSNR and SSIM of super-resolution are stated on this channel (`edgesr.metrics`).
     """
-    red, green, blue = error.unbind(1)
-    return l1(BT601[0] * red + BT601[1] * green + BT601[2] * blue)
+    return l1(_luma(error))
+
+
+def _luma(rgb: Tensor) -> Tensor:
+    red, green, blue = rgb.unbind(1)
+    weighted: Tensor = BT601[0] * red + BT601[1] * green + BT601[2] * blue
+    return weighted
+
+
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+
+
+def ssim_loss(sr: Tensor, hr: Tensor) -> Tensor:
+    """1 - structural similarity on Y (Wang et al., 2004), as `edgesr.metrics.ssim` states it.
+
+    Args:
+        sr, hr: (B, 3, H, W), RGB 0..1, sides of at least `SSIM_WINDOW`.
+
+    Returns:
+        A scalar, 0 where they are the same.
+    """
+    x, y = ((16 + 219 * _luma(image)) / 255 for image in (sr, hr))
+    means = _windowed(torch.stack([x, y, x * x, y * y, x * y]))
+    mean_x, mean_y, square_x, square_y, product = means
+    variances = square_x - mean_x**2 + square_y - mean_y**2
+    covariance = product - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    alike = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    largest = (mean_x**2 + mean_y**2 + c1) * (variances + c2)
+    similarity: Tensor = (alike / largest).mean()
+    return 1 - similarity
+
+
+def _windowed(maps: Tensor) -> Tensor:
+    """The mean in each window that lies wholly inside, weighted by a Gaussian:
+    (M, B, H, W) to (M, B, H - 10, W - 10)."""
+    radius = SSIM_WINDOW // 2
+    at = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
+    weights = torch.softmax(-(at**2) / (2 * SSIM_SIGMA**2), 0)
+    rows = conv2d(maps.flatten(0, 1).unsqueeze(1), weights.view(1, 1, -1, 1))
+    windows = conv2d(rows, weights.view(1, 1, 1, -1))
+    return windows.reshape(*maps.shape[:2], *windows.shape[2:])
 
 
 def lattice(error: Tensor, scale: int) -> Tensor:

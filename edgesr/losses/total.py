@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from edgesr.errors import TrainingError
 from edgesr.losses.adversarial import generator_loss
-from edgesr.losses.content import l1, lattice, luma_l1
+from edgesr.losses.content import l1, lattice, luma_l1, ssim_loss
 from edgesr.losses.distillation import feature_affinity, frequency
 from edgesr.losses.perceptual import Perceptual
 from edgesr.recipe import Losses, Target
@@ -60,6 +60,8 @@ class GeneratorLoss(nn.Module):
         """Every term with a non-zero weight, as an unweighted scalar."""
         weight = self.losses
         terms = self._differences("", out.sr, out.hr)  # eq. 5
+        if weight.ssim:
+            terms["ssim"] = ssim_loss(out.sr, out.hr)
         if weight.lattice:
             terms["lattice"] = lattice(out.sr - out.hr, out.scale)
         if weight.temporal:

@@ -118,6 +118,8 @@ class Losses(Table):
     """Eq. 5: mean |SR - HR|."""
     luma: Weight = 0.0
     """Mean |luma of SR - luma of HR|: the channel that PSNR is stated on. Colours need `l1` too."""
+    ssim: Weight = 0.0
+    """1 - SSIM on luma, in windows of 11 pixels. Colours need `l1` too."""
     lattice: Weight = 0.0
     """Mean |what of SR - HR repeats every `scale` pixels over 8 periods|: the grid that LPIPS and
     discriminators leave in skies. Patches must be 8 LR pixels high and wide at least."""

@@ -11,10 +11,10 @@ from torch import nn
 
 from edgesr.errors import TrainingError
 from edgesr.losses.adversarial import discriminator_loss, generator_loss
-from edgesr.losses.content import BT601, l1, lattice, luma_l1
+from edgesr.losses.content import BT601, l1, lattice, luma_l1, ssim_loss
 from edgesr.losses.distillation import feature_affinity, frequency, spatial_affinity
 from edgesr.losses.total import GeneratorLoss, Outputs, choose, prove_gradients
-from edgesr.metrics import luma
+from edgesr.metrics import luma, ssim
 from edgesr.recipe import Losses
 
 
@@ -45,6 +45,18 @@ def test_a_change_of_hue_alone_is_no_difference_of_luma() -> None:
     tint = torch.tensor([0.1 / BT601[0], -0.1 / BT601[1], 0.0]).view(1, 3, 1, 1)
     assert luma_l1(tint).item() == pytest.approx(0, abs=1e-6)
     assert l1(tint) > 0.1
+
+
+def test_the_ssim_term_is_one_less_the_ssim_that_is_stated() -> None:
+    generator = np.random.default_rng(0)
+    hr = np.linspace(0, 255, 13 * 17 * 3).reshape(1, 13, 17, 3).repeat(2, 0)
+    pictures = np.stack([hr, hr + generator.normal(0, 20, hr.shape)]).clip(0, 255).astype(np.uint8)
+    sr, hr = pictures
+    stated = np.mean([ssim(one, other, 0) for one, other in zip(sr, hr, strict=True)])
+    one, other = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3) / 255
+    assert 0.3 < stated < 0.97
+    assert ssim_loss(one, other).item() == pytest.approx(1 - stated, abs=1e-6)
+    assert ssim_loss(one, one).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_equations_2_and_7_are_the_logarithms_of_probabilities() -> None:
@@ -89,7 +101,7 @@ def test_lattice_loss_sees_what_repeats_and_neither_a_tint_nor_detail(scale: int
 
 
 def test_total_is_the_weighted_sum_of_the_terms_that_have_a_weight() -> None:
-    weights = {"l1": 2.0, "luma": 0.7, "teacher_l1": 0.5, "teacher_luma": 0.3}
+    weights = {"l1": 2.0, "luma": 0.7, "ssim": 0.4, "teacher_l1": 0.5, "teacher_luma": 0.3}
     losses = Losses(**weights, feature_affinity=0.1, frequency=0.2)
     loss, out = GeneratorLoss(losses), outputs()
     terms = loss.terms(out)
@@ -99,6 +111,7 @@ def test_total_is_the_weighted_sum_of_the_terms_that_have_a_weight() -> None:
     to_hr, to_teacher = out.sr - out.hr, out.sr - out.teacher_sr
     expected = 2.0 * l1(to_hr) + 0.5 * l1(to_teacher)
     expected = expected + 0.7 * luma_l1(to_hr) + 0.3 * luma_l1(to_teacher)
+    expected = expected + 0.4 * ssim_loss(out.sr, out.hr)
     expected = expected + 0.1 * feature_affinity(out.features, out.teacher_features)
     expected = expected + 0.2 * frequency(out.sr, out.teacher_sr)
     assert loss.total(terms).item() == pytest.approx(expected.item(), rel=1e-6)

@@ -36,7 +36,7 @@ NETWORKS: dict[str, Model] = {
     "srgan": Srgan(blocks=1, channels=8),
     "edge": Edge(channels=8, depth=2, branches=["expand", "point", "identity"]),
 }
-TAUGHT = {"luma": 1.0, "teacher_l1": 1.0, "feature_affinity": 1.0, "frequency": 1.0}
+TAUGHT = {"luma": 1.0, "ssim": 1.0, "teacher_l1": 1.0, "feature_affinity": 1.0, "frequency": 1.0}
 SEEN = {"vgg": 1.0, "lpips": 1.0, "lpips_network": "both", "lpips_against": "both"}
 SETTINGS = Optimisation(lr=1e-3)
 each_network = pytest.mark.parametrize("network", NETWORKS)
