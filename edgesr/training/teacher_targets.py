@@ -30,9 +30,11 @@ MANY = 10
 
 def worth_making(cache: PatchCache, recipe: Recipe) -> bool:
     """Whether the steps of `recipe` look at enough of the photographs for the teacher to see each
-    whole; says so where they do not."""
+    whole; says so where they look at fewer, and nothing where none learns from it."""
     training = recipe.training
     steps = sum(each.steps for _, each, losses in stages(recipe) if teacher_terms(losses))
+    if not steps:
+        return False
     used = steps * training.batch * training.patch**2 / MEGA
     made = cache.scale**2 * cache.variants * int(cache.sizes.prod(1).sum()) / MEGA
     if made <= MANY * used:

@@ -225,6 +225,21 @@ def test_a_teacher_does_not_make_far_more_than_the_steps_look_at(
     assert ("it is asked in every step instead" in capsys.readouterr().err) != worth
 
 
+def test_a_teacher_that_nothing_learns_from_is_not_said_to_be_asked(
+    cache: PatchCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recipe may take its layers alone: `training.init = "teacher"`."""
+    recipe = Recipe.model_validate(
+        {
+            "name": "layers",
+            "model": {"arch": "edge", "channels": 4, "depth": 1},
+            "teacher": {"path": "teacher", "once": True},
+        }
+    )
+    assert not worth_making(cache, recipe)
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("training", "said"), [(0.0, True), (3600.0, False)])
 def test_a_teacher_that_takes_longer_than_the_training_it_serves_is_told(
     cache: PatchCache,
