@@ -46,8 +46,8 @@ def ssim_loss(sr: Tensor, hr: Tensor) -> Tensor:
         A scalar, 0 where they are the same.
     """
     x, y = ((16 + 219 * _luma(image)) / 255 for image in (sr, hr))
-    means = _windowed(torch.stack([x, y, x * x, y * y, x * y]))
-    mean_x, mean_y, square_x, square_y, product = means
+    moments = torch.stack([x, y, x * x, y * y, x * y])
+    mean_x, mean_y, square_x, square_y, product = _windowed(moments)
     variances = square_x - mean_x**2 + square_y - mean_y**2
     covariance = product - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
